@@ -1,0 +1,31 @@
+#include "base/log.h"
+
+#include <atomic>
+#include <cstdio>
+
+namespace tailrace {
+namespace {
+
+void write_to_standard_error(LogLevel level, std::string_view area, std::string_view line) {
+  const std::string_view name = to_string(level);
+  // One call per line, so that lines of two threads never mix.
+  std::fprintf(stderr, "%.*s %.*s: %.*s\n", static_cast<int>(name.size()), name.data(),
+               static_cast<int>(area.size()), area.data(), static_cast<int>(line.size()),
+               line.data());
+}
+
+std::atomic<LogSink> current_sink{&write_to_standard_error};
+std::atomic<LogLevel> current_level{LogLevel::info};
+
+}  // namespace
+
+void set_log_sink(LogSink sink) {
+  current_sink.store(sink == nullptr ? &write_to_standard_error : sink);
+}
+void set_log_level(LogLevel level) { current_level.store(level); }
+bool log_enabled(LogLevel level) { return level >= current_level.load(std::memory_order_relaxed); }
+void log_line(LogLevel level, std::string_view area, std::string_view line) {
+  current_sink.load()(level, area, line);
+}
+
+}  // namespace tailrace

@@ -1,0 +1,41 @@
+// The operator's log: one line per event, level and area first. Never on a hot path; a peer's
+// repeated mistake is logged once per connection by the caller.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <string_view>
+
+namespace tailrace {
+
+enum class LogLevel { debug, info, warn, error };
+
+// The process has one sink. It takes a whole line without its newline and may be called from
+// any thread. The default writes to standard error; the simulator installs its own.
+using LogSink = void (*)(LogLevel level, std::string_view area, std::string_view line);
+void set_log_sink(LogSink sink);
+void set_log_level(LogLevel level);
+bool log_enabled(LogLevel level);
+void log_line(LogLevel level, std::string_view area, std::string_view line);
+
+constexpr std::string_view to_string(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug: return "debug";
+    case LogLevel::info: return "info";
+    case LogLevel::warn: return "warn";
+    case LogLevel::error: return "error";
+  }
+  return "?";
+}
+
+// Formats into a fixed buffer (no allocation); what does not fit is cut.
+template <class... Args>
+void log(LogLevel level, std::string_view area, fmt::format_string<Args...> format,
+         Args&&... args) {
+  if (!log_enabled(level)) return;
+  char line[512];
+  const auto end = fmt::format_to_n(line, sizeof line, format, std::forward<Args>(args)...);
+  log_line(level, area, {line, static_cast<std::size_t>(end.out - line)});
+}
+
+}  // namespace tailrace
