@@ -1,0 +1,97 @@
+// The program: arguments -> profile -> Appliance.
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "runtime/admin.h"
+#include "runtime/dump_command.h"
+#include "tailrace/appliance.h"
+#include "tailrace/version.h"
+
+namespace {
+
+constexpr const char* description =
+    "A log broker for Kafka clients. An acknowledged record is on disk.\n"
+    "Start one:   tailrace serve --data ./data --listen 127.0.0.1:9092\n"
+    "Look inside: tailrace status          (a running broker)\n"
+    "             tailrace dump ./data     (the files of a stopped one)";
+
+int serve(const tailrace::Config& config) {
+  // Blocked before any thread starts, so that only the wait below takes them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+
+  std::string why;
+  const auto appliance = tailrace::Appliance::open(config, why);
+  if (appliance == nullptr) {
+    std::cerr << "tailrace: " << why << "\n";
+    return 1;
+  }
+  std::cerr << appliance->banner();
+  appliance->start();
+  for (const std::string& address : appliance->addresses()) {
+    std::cerr << "tailrace: listening on " << address << "\n";
+  }
+  std::cerr << "tailrace: ready\n";
+
+  // Looks in on the cores once a second, so that a failed one ends the program with its message.
+  const timespec second{.tv_sec = 1, .tv_nsec = 0};
+  int signal_number = -1;
+  while (signal_number < 0 && !appliance->failed()) {
+    signal_number = sigtimedwait(&signals, nullptr, &second);
+  }
+  std::cerr << "tailrace: stopping\n";
+  return appliance->stop() ? 0 : 1;
+}
+
+int status(const std::string& address) {
+  std::string text;
+  const bool answered = tailrace::runtime::admin_get(address, "/status", text);
+  (answered ? std::cout : std::cerr) << (answered ? "" : "tailrace: ") << text << "\n";
+  return answered ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app(description, "tailrace");
+  app.set_version_flag("--version", std::string("tailrace ") + tailrace::version);
+  app.require_subcommand(1);
+
+  tailrace::Config config{.listen = {"127.0.0.1:9092"}, .admin = "127.0.0.1:9644"};
+  CLI::App* serve_command = app.add_subcommand("serve", "Run a broker until SIGINT or SIGTERM");
+  serve_command->add_option("--profile", config.profile_path,
+                            "Hardware profile, a TOML file (default: the laptop profile)");
+  serve_command->add_option("--data", config.data_directory,
+                            "Data directory, formatted when empty")->required();
+  serve_command->add_option("--listen", config.listen,
+                            "HOST:PORT for clients, numeric; may be given again "
+                            "(default 127.0.0.1:9092)");
+  serve_command->add_option("--advertise", config.advertise,
+                            "HOST:PORT that clients are told, one per --listen");
+  serve_command->add_option("--admin", config.admin,
+                            "HOST:PORT of metrics and status, \"\" for none "
+                            "(default 127.0.0.1:9644)");
+
+  std::string admin_address = "127.0.0.1:9644";
+  CLI::App* status_command = app.add_subcommand("status", "Print the counters of a broker");
+  status_command->add_option("--admin", admin_address, "Where its admin server listens");
+
+  tailrace::runtime::DumpRequest dump;
+  CLI::App* dump_command = app.add_subcommand(
+      "dump", "Print the files of a data directory and what is wrong with damaged ones");
+  dump_command->add_option("path", dump.path, "A data directory or one file in it")->required();
+  dump_command->add_flag("--records", dump.with_records, "Also each record batch of a segment");
+
+  CLI11_PARSE(app, argc, argv);
+  if (serve_command->parsed()) return serve(config);
+  if (status_command->parsed()) return status(admin_address);
+  return tailrace::runtime::dump_files(dump) ? 0 : 1;
+}

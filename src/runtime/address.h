@@ -1,0 +1,26 @@
+// "host:port" texts with numeric hosts, as the command line takes them.
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <string>
+#include <string_view>
+
+namespace tailrace::runtime {
+
+struct HostPort {
+  std::string host;  // without brackets
+  std::uint16_t port = 0;
+};
+
+// Errors: malformed when `text` is not "HOST:PORT" or "[HOST]:PORT"; `why` says what was found.
+bool split_address(std::string_view text, HostPort& address, std::string& why);
+
+// "host:port", with brackets round an IPv6 host.
+std::string join_address(const HostPort& address);
+
+// False when the host is not a numeric IPv4 or IPv6 address.
+bool to_socket_address(const HostPort& address, sockaddr_storage& out, socklen_t& size);
+
+}  // namespace tailrace::runtime

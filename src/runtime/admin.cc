@@ -1,0 +1,113 @@
+#include "runtime/admin.h"
+
+#include <fmt/format.h>
+#include <microhttpd.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "runtime/address.h"
+
+namespace tailrace::runtime {
+namespace {
+
+constexpr int request_seconds_max = 5;
+constexpr unsigned connections_max = 16;
+
+MHD_Result respond(MHD_Connection* connection, unsigned status, const std::string& text) {
+  MHD_Response* response = MHD_create_response_from_buffer(
+      text.size(), const_cast<char*>(text.data()), MHD_RESPMEM_MUST_COPY);
+  MHD_add_response_header(response, "Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+  const MHD_Result result = MHD_queue_response(connection, status, response);
+  MHD_destroy_response(response);
+  return result;
+}
+
+MHD_Result answer(void* self, MHD_Connection* connection, const char* url, const char* method,
+                  const char*, const char*, size_t*, void**) {
+  const auto& pages = static_cast<Admin*>(self)->pages();
+  if (std::strcmp(method, MHD_HTTP_METHOD_GET) != 0) {
+    return respond(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET is answered here\n");
+  }
+  if (std::strcmp(url, "/metrics") == 0) {
+    return respond(connection, MHD_HTTP_OK, pages.metrics());
+  }
+  if (std::strcmp(url, "/status") == 0) return respond(connection, MHD_HTTP_OK, pages.status());
+  return respond(connection, MHD_HTTP_NOT_FOUND, "try /metrics or /status\n");
+}
+
+}  // namespace
+
+struct Admin::Daemon {
+  MHD_Daemon* handle = nullptr;
+  ~Daemon() {
+    if (handle != nullptr) MHD_stop_daemon(handle);
+  }
+};
+
+std::unique_ptr<Admin> Admin::listen(const std::string& address, Pages pages, std::string& why) {
+  HostPort host_port;
+  if (!split_address(address, host_port, why)) return nullptr;
+  sockaddr_storage socket_address{};
+  socklen_t size = 0;
+  if (!to_socket_address(host_port, socket_address, size)) {
+    why = fmt::format("admin address \"{}\": the host must be a numeric address", address);
+    return nullptr;
+  }
+  std::unique_ptr<Admin> admin(new Admin);
+  admin->pages_ = std::move(pages);
+  admin->daemon_ = std::make_unique<Daemon>();
+  unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL;
+  if (socket_address.ss_family == AF_INET6) flags |= MHD_USE_IPv6;
+  admin->daemon_->handle = MHD_start_daemon(
+      flags, host_port.port, nullptr, nullptr, &answer, admin.get(), MHD_OPTION_SOCK_ADDR,
+      reinterpret_cast<sockaddr*>(&socket_address), MHD_OPTION_CONNECTION_LIMIT, connections_max,
+      MHD_OPTION_CONNECTION_TIMEOUT, unsigned{request_seconds_max}, MHD_OPTION_END);
+  if (admin->daemon_->handle == nullptr) {
+    why = fmt::format("cannot listen on admin address {}: {}", address, std::strerror(errno));
+    return nullptr;
+  }
+  return admin;
+}
+
+Admin::~Admin() = default;
+
+std::uint16_t Admin::port() const {
+  return MHD_get_daemon_info(daemon_->handle, MHD_DAEMON_INFO_BIND_PORT)->port;
+}
+
+bool admin_get(const std::string& address, const std::string& path, std::string& text) {
+  HostPort host_port;
+  if (!split_address(address, host_port, text)) return false;
+  sockaddr_storage socket_address{};
+  socklen_t size = 0;
+  if (!to_socket_address(host_port, socket_address, size)) {
+    text = fmt::format("\"{}\": the host must be a numeric address", address);
+    return false;
+  }
+  const int fd = socket(socket_address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const timeval patience{.tv_sec = request_seconds_max, .tv_usec = 0};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  const std::string request = fmt::format("GET {} HTTP/1.0\r\nHost: {}\r\n\r\n", path, address);
+  std::string reply;
+  if (connect(fd, reinterpret_cast<sockaddr*>(&socket_address), size) == 0 &&
+      send(fd, request.data(), request.size(), MSG_NOSIGNAL) ==
+          static_cast<ssize_t>(request.size())) {
+    char buffer[4096];
+    for (ssize_t got; (got = recv(fd, buffer, sizeof buffer, 0)) > 0;) {
+      reply.append(buffer, static_cast<std::size_t>(got));
+    }
+  }
+  const int error = errno;
+  close(fd);
+  const std::size_t body = reply.find("\r\n\r\n");
+  if (body == std::string::npos) {
+    text = fmt::format("no tailrace answers at {}: {}", address, std::strerror(error));
+    return false;
+  }
+  text = reply.substr(body + 4);
+  return true;
+}
+
+}  // namespace tailrace::runtime

@@ -1,0 +1,39 @@
+#include "runtime/address.h"
+
+#include <gtest/gtest.h>
+
+namespace tailrace::runtime {
+namespace {
+
+TEST(Address, SplitsAndJoinsBothFamilies) {
+  for (const std::string text : {"127.0.0.1:9092", "[::1]:9092", "0.0.0.0:0"}) {
+    HostPort address;
+    std::string why;
+    ASSERT_TRUE(split_address(text, address, why)) << why;
+    EXPECT_EQ(join_address(address), text);
+    sockaddr_storage socket_address{};
+    socklen_t size = 0;
+    EXPECT_TRUE(to_socket_address(address, socket_address, size));
+  }
+}
+
+TEST(Address, SaysWhatIsWrong) {
+  HostPort address;
+  std::string why;
+  EXPECT_FALSE(split_address("9092", address, why));
+  EXPECT_EQ(why, "\"9092\" is not HOST:PORT");
+  EXPECT_FALSE(split_address("::1:9092", address, why));
+  EXPECT_NE(why.find("brackets"), std::string::npos);
+  EXPECT_FALSE(split_address("localhost:70000", address, why));
+  EXPECT_NE(why.find("70000"), std::string::npos);
+  EXPECT_FALSE(split_address("localhost:9092x", address, why));
+}
+
+TEST(Address, ANameIsNotNumeric) {
+  sockaddr_storage socket_address{};
+  socklen_t size = 0;
+  EXPECT_FALSE(to_socket_address({"localhost", 9092}, socket_address, size));
+}
+
+}  // namespace
+}  // namespace tailrace::runtime
