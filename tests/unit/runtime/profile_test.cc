@@ -1,0 +1,75 @@
+#include "runtime/profile.h"
+
+#include <gtest/gtest.h>
+
+namespace tailrace::runtime {
+namespace {
+
+std::vector<std::string> errors_of(std::string_view text) {
+  Profile profile;
+  std::vector<std::string> errors;
+  const bool good = parse_profile(text, "p.toml", profile, errors);
+  EXPECT_EQ(good, errors.empty());
+  return errors;
+}
+
+TEST(Profile, TheLaptopFileSaysTheDefaults) {
+  Profile profile;
+  std::vector<std::string> errors;
+  ASSERT_TRUE(read_profile("hw-profiles/laptop.toml", profile, errors)) << errors[0];
+  const Profile defaults;
+  for (const ProfileKey& key : profile_keys()) {
+    if (key.number != nullptr) {
+      EXPECT_EQ(profile.*key.number, defaults.*key.number) << key.name;
+    }
+    if (key.text != nullptr) {
+      EXPECT_EQ(profile.*key.text, defaults.*key.text) << key.name;
+    }
+    if (key.flag != nullptr) {
+      EXPECT_EQ(profile.*key.flag, defaults.*key.flag) << key.name;
+    }
+  }
+}
+
+TEST(Profile, EveryFileThatShipsIsGood) {
+  for (const char* file : {"hw-profiles/ci-2core.toml", "hw-profiles/server-4core.toml"}) {
+    Profile profile;
+    std::vector<std::string> errors;
+    EXPECT_TRUE(read_profile(file, profile, errors)) << errors[0];
+  }
+}
+
+TEST(Profile, AMistakeIsToldWithLineFindingAndWhatIsAllowed) {
+  EXPECT_EQ(errors_of("[threads]\ncores = 0\n")[0],
+            "p.toml:2: threads.cores: found 0, allowed: a whole number from 1 to 64");
+  EXPECT_EQ(errors_of("[threads]\nidle = \"lazy\"\n")[0],
+            "p.toml:2: threads.idle: found \"lazy\", allowed: \"wait\" or \"spin\"");
+  EXPECT_EQ(errors_of("[threads]\ncoers = 2\n")[0],
+            "p.toml:2: found \"coers\", allowed in [threads]: cores, idle, spin_us_max");
+  EXPECT_EQ(errors_of("[storage]\n\ndirect = 1\n")[0],
+            "p.toml:3: storage.direct: found 1, allowed: true or false");
+  EXPECT_NE(errors_of("[thread]\ncores = 1\n")[0].find("p.toml:1: found \"thread\""),
+            std::string::npos);
+  EXPECT_NE(errors_of("cores = = 1\n")[0].find("p.toml:1: "), std::string::npos);
+}
+
+TEST(Profile, AllMistakesAreToldAtOnce) {
+  EXPECT_EQ(errors_of("[threads]\ncores = 0\nidle = 3\n").size(), 2u);
+}
+
+TEST(Profile, RelationsBetweenKeysAreChecked) {
+  EXPECT_NE(errors_of("[storage]\ndirty_bytes_max = 268435456\n")[0].find("half of wal_bytes"),
+            std::string::npos);
+  EXPECT_NE(errors_of("[storage]\ncache_bytes = 67108865\n")[0].find("multiple of 4096"),
+            std::string::npos);
+}
+
+TEST(Profile, AMissingFileIsAnError) {
+  Profile profile;
+  std::vector<std::string> errors;
+  EXPECT_FALSE(read_profile("no/such.toml", profile, errors));
+  EXPECT_EQ(errors[0], "no/such.toml: cannot be read");
+}
+
+}  // namespace
+}  // namespace tailrace::runtime
