@@ -1,0 +1,82 @@
+// Kafka's error codes, and the only mapping from our own errors to them.
+#pragma once
+
+#include <cstdint>
+
+#include "base/error.h"
+
+namespace tailrace::kafka {
+
+enum class ErrorCode : std::int16_t {
+  unknown_server_error = -1,
+  none = 0,
+  offset_out_of_range = 1,
+  corrupt_message = 2,
+  unknown_topic_or_partition = 3,
+  leader_not_available = 5,
+  not_leader_or_follower = 6,
+  request_timed_out = 7,
+  message_too_large = 10,
+  invalid_topic = 17,
+  not_enough_replicas = 19,
+  not_enough_replicas_after_append = 20,
+  invalid_required_acks = 21,
+  invalid_timestamp = 32,
+  unsupported_version = 35,
+  topic_already_exists = 36,
+  invalid_partitions = 37,
+  invalid_replication_factor = 38,
+  invalid_replica_assignment = 39,
+  invalid_config = 40,
+  not_controller = 41,
+  invalid_request = 42,
+  unsupported_for_message_format = 43,
+  policy_violation = 44,
+  out_of_order_sequence_number = 45,
+  duplicate_sequence_number = 46,
+  invalid_producer_epoch = 47,
+  transactional_id_authorization_failed = 53,
+  kafka_storage_error = 56,
+  fetch_session_id_not_found = 70,
+  invalid_fetch_session_epoch = 71,
+  fenced_leader_epoch = 74,
+  unknown_leader_epoch = 75,
+  unsupported_compression_type = 76,
+  offset_not_available = 78,
+  invalid_record = 87,
+  resource_not_found = 91,
+  duplicate_resource = 92,
+  unknown_topic_id = 100,
+  inconsistent_topic_id = 103,
+  unsupported_endpoint_type = 115,
+};
+
+constexpr std::int16_t to_wire(ErrorCode code) { return static_cast<std::int16_t>(code); }
+
+// What a client is told. Everything that may pass by itself gets a code that clients retry.
+constexpr ErrorCode to_error_code(Errc code) {
+  switch (code) {
+    case Errc::truncated: return ErrorCode::corrupt_message;
+    case Errc::malformed: return ErrorCode::invalid_record;
+    case Errc::unsupported: return ErrorCode::unsupported_for_message_format;
+    case Errc::too_large: return ErrorCode::message_too_large;
+    case Errc::corrupt: return ErrorCode::corrupt_message;
+    case Errc::full: return ErrorCode::kafka_storage_error;
+    case Errc::not_found: return ErrorCode::unknown_topic_or_partition;
+    case Errc::already_exists: return ErrorCode::topic_already_exists;
+    case Errc::out_of_range: return ErrorCode::offset_out_of_range;
+    case Errc::not_leader: return ErrorCode::not_leader_or_follower;
+    case Errc::fenced: return ErrorCode::kafka_storage_error;
+    case Errc::io: return ErrorCode::kafka_storage_error;
+    case Errc::invalid_argument: return ErrorCode::invalid_request;
+    case Errc::out_of_order: return ErrorCode::out_of_order_sequence_number;
+    case Errc::duplicate: return ErrorCode::none;
+    case Errc::invalid_timestamp: return ErrorCode::invalid_timestamp;
+    case Errc::stale_epoch: return ErrorCode::invalid_producer_epoch;
+    case Errc::closed: return ErrorCode::not_leader_or_follower;
+    case Errc::timed_out: return ErrorCode::request_timed_out;
+  }
+  return ErrorCode::unknown_server_error;
+}
+
+}  // namespace tailrace::kafka
