@@ -26,6 +26,8 @@ enum class Errc : std::uint16_t {
   stale_epoch,         // the producer epoch is older than the newest seen
   closed,
   timed_out,
+  no_space,            // the disk is full, or nearly so
+  unsupported_codec,   // a compression we do not know
 };
 
 // The name of the enumerator, for logs and traces.
@@ -50,6 +52,8 @@ constexpr const char* to_string(Errc code) {
     case Errc::stale_epoch: return "stale_epoch";
     case Errc::closed: return "closed";
     case Errc::timed_out: return "timed_out";
+    case Errc::no_space: return "no_space";
+    case Errc::unsupported_codec: return "unsupported_codec";
   }
   return "unknown";
 }

@@ -75,6 +75,8 @@ constexpr ErrorCode to_error_code(Errc code) {
     case Errc::stale_epoch: return ErrorCode::invalid_producer_epoch;
     case Errc::closed: return ErrorCode::not_leader_or_follower;
     case Errc::timed_out: return ErrorCode::request_timed_out;
+    case Errc::no_space: return ErrorCode::kafka_storage_error;
+    case Errc::unsupported_codec: return ErrorCode::unsupported_compression_type;
   }
   return ErrorCode::unknown_server_error;
 }

@@ -1,0 +1,52 @@
+// Checkpoint: what a core's log looks like once everything before a WAL mark is in segments. Two
+// files are written in turn, so that a torn one leaves the other; the newest that is whole counts.
+// A checkpoint holds no record bytes.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "base/aligned.h"
+#include "log/commit_log.h"
+#include "log/epoch_table.h"
+#include "log/producer_table.h"
+#include "log/segment.h"
+
+namespace tailrace::log {
+
+struct PartitionCheckpoint {
+  PartitionKey key;
+  std::int64_t log_start = 0;
+  std::int64_t end_offset = 0;
+  std::vector<SegmentInfo> segments;  // by base offset; the last is the one appended to
+  std::vector<EpochStart> epochs;
+  std::vector<ProducerState> producers;
+};
+
+struct Checkpoint {
+  Uuid wal;
+  std::uint64_t number = 0;  // grows by one per checkpoint
+  WalMark replay_from;
+  std::vector<PartitionCheckpoint> partitions;
+};
+
+// Checkpoint <-> bytes: a header with version, lengths and CRC-32C, then the content; padded to
+// 4 KiB. Errors of decode: malformed, unsupported (newer), corrupt, truncated.
+void encode_checkpoint(const Checkpoint& checkpoint, std::vector<std::byte>& bytes);
+Result<Checkpoint> decode_checkpoint(Bytes bytes);
+
+// Writes one checkpoint: open (or create), write, sync, close. `path` is one of the two files of
+// the WAL; their directory entries are synced by Boot when they are first made.
+class CheckpointWriter {
+ public:
+  explicit CheckpointWriter(OpQueue& queue);
+  // Not while one is under way. Encodes at once; `checkpoint` may die at return.
+  void start(std::string_view path, const Checkpoint& checkpoint);
+  void on_disk_done(const DiskDone& done);  // Asker::checkpoint
+  bool busy() const;
+  // Of the last one, once not busy. A failure leaves the older checkpoint in force.
+  bool succeeded() const;
+};
+
+}  // namespace tailrace::log

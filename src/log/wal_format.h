@@ -1,0 +1,38 @@
+// WalFormat: makes a core's WAL file: the format block, then zeros to its full size, so that every
+// later write hits written extents (2 to 3 times faster, no journal traffic). The format block is
+// written and synced last: a file without a valid one is an unfinished format.
+#pragma once
+
+#include <string_view>
+
+#include "base/aligned.h"
+#include "base/result.h"
+#include "base/uuid.h"
+#include "log/limits.h"
+#include "log/op_queue.h"
+
+namespace tailrace::log {
+
+// The first 4 KiB of a WAL file.
+struct WalFormatBlock {
+  static constexpr std::uint32_t version_now = 1;
+  Uuid wal;
+  std::uint64_t ring_bytes = 0;
+};
+void store_wal_format(MutableBytes block, const WalFormatBlock& format);
+// Errors: malformed (no WAL), unsupported (newer), corrupt.
+Result<WalFormatBlock> parse_wal_format(Bytes block);
+
+class WalFormat {
+ public:
+  // `path` below the disk's root; its directory exists (the caller syncs it afterwards).
+  WalFormat(const Limits& limits, std::string_view path, const Uuid& wal, OpQueue& queue);
+  void step();
+  void on_disk_done(const DiskDone& done);  // Asker::wal_format
+  bool done() const;                        // the file is closed again
+  bool failed() const;
+  std::int32_t error_number() const;        // errno of the failure
+  std::uint64_t done_bytes() const;         // of ring_bytes, for progress
+};
+
+}  // namespace tailrace::log
