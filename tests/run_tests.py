@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+"""Runs every kind of test and adds up what came out. `tools/dev test` is the way to call it.
+
+Stages, in this order: build, tidy, unit (unit tests and traces), fuzz (smoke), sim, e2e. A stage
+is a program of its own; this file only starts it, watches the clock and counts. A stage that
+reports its own counts ends with the line "N passed, N failed, N skipped" and says each skip as
+"SKIP what: why". A stage whose program does not exist is a skip, never a pass.
+"""
+import argparse
+import glob
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+BUILD = "build/release"
+FUZZ_BUILD = "build/fuzz"
+STAGES = ["tidy", "unit", "fuzz", "sim", "e2e"]
+# Seconds a stage may use for its rounds; a build comes on top. About 20 minutes together.
+BUDGET_SECONDS = {"unit": 180, "fuzz": 60, "sim": 240, "e2e": 420}
+LONG_FACTOR = 10
+GRACE_SECONDS = 120
+SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
+GTEST_CASE = re.compile(r"^\[ +(OK|FAILED|SKIPPED) +\] \S+ \(\d+ ms\)$", re.M)
+
+
+def say(text):
+    print(f"test: {text}", flush=True)
+
+
+class Tally:
+    def __init__(self):
+        self.passed = 0
+        self.failures = []
+        self.skips = []
+
+    def add(self, good, what):
+        if good:
+            self.passed += 1
+        else:
+            self.failures.append(what)
+            say(f"FAILED {what}")
+
+    def skip(self, what, why):
+        self.skips.append(f"{what}: {why}")
+        say(f"SKIP {what}: {why}")
+
+
+def budget(stage, long_run):
+    seconds = os.environ.get(f"TAILRACE_{stage.upper()}_SECONDS")
+    if seconds is not None:
+        return int(seconds)
+    return BUDGET_SECONDS[stage] * (LONG_FACTOR if long_run else 1)
+
+
+def run_program(command, seconds_max, quiet=False):
+    """Runs `command`, its output to ours but for summary lines. Returns exit code (None: killed
+    at the time limit) and output. Reading ends with the process, not with what it left behind."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               text=True, errors="replace", start_new_session=True)
+    timed_out = False
+
+    def too_long(*_):
+        nonlocal timed_out
+        timed_out = True
+        os.killpg(process.pid, signal.SIGKILL)
+
+    signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(seconds_max)
+    lines = []
+    try:
+        for line in process.stdout:
+            lines.append(line)
+            if not quiet and not SUMMARY.match(line.strip()):
+                print(f"  {line}", end="", flush=True)
+        process.wait()
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    finally:
+        signal.alarm(0)
+    return (None if timed_out else process.returncode), "".join(lines)
+
+
+def run_counting(tally, stage, command, seconds_max):
+    """A stage that may report its own counts."""
+    code, output = run_program(command, seconds_max)
+    tail = output.strip().splitlines()[-1:] or [""]
+    summary = SUMMARY.match(tail[0])
+    if summary is None:
+        how = f"killed after {seconds_max} s" if code is None else f"exit code {code}"
+        tally.add(code == 0, f"{stage} ({how})")
+        return
+    passed, failed, skipped = (int(n) for n in summary.groups())
+    tally.passed += passed
+    tally.failures += [f"{stage}: see its output"] * failed
+    if code != 0 and failed == 0:
+        tally.failures.append(f"{stage} (exit code {code} with no failure told)")
+    told = [line.strip()[5:] for line in output.splitlines() if line.strip().startswith("SKIP ")]
+    tally.skips += (told + [f"{stage}: no reason told"] * skipped)[:skipped]
+
+
+def build(tally):
+    code, _ = run_program(["tools/dev", "build", "release"], 3600)
+    tally.add(code == 0, "build of build/release")
+    return code == 0
+
+
+def stage_tidy(tally, _):
+    for check in sorted(glob.glob("tests/tidy/[a-z]*.py")):
+        for arguments in ([], ["--self-test"]):
+            code, output = run_program([sys.executable, check, *arguments], 300, quiet=True)
+            if code != 0:
+                print(output, end="")
+            tally.add(code == 0, " ".join([check, *arguments]))
+
+
+def count_meson_test(tally, result):
+    """One meson test: its gtest cases when it has some, itself otherwise."""
+    name, good = result["name"], result["result"] in ("OK", "EXPECTEDFAIL")
+    if result["result"] == "SKIP":
+        tally.skip(name, "the test skipped itself")
+        return
+    cases = GTEST_CASE.findall(result.get("stdout") or "")
+    failed = cases.count("FAILED")
+    tally.passed += cases.count("OK")
+    for _ in range(failed):
+        tally.add(False, f"a case of {name}")
+    for _ in range(cases.count("SKIPPED")):
+        tally.skip(f"a case of {name}", "it says so in build/release/meson-logs/testlog.txt")
+    if not good and failed == 0:
+        tally.add(False, f"{name} ({result['result']})")
+    if good and not cases:
+        tally.add(True, name)
+
+
+def stage_unit(tally, options):
+    log = f"{BUILD}/meson-logs/testlog.json"
+    if os.path.exists(log):
+        os.remove(log)
+    skipped_suites = [] if options.long else ["--no-suite", "long"]
+    code, _ = run_program(["meson", "test", "-C", BUILD, "--no-rebuild", "--print-errorlogs",
+                           "--timeout-multiplier", "3", "--no-suite", "stage", *skipped_suites],
+                          budget("unit", options.long) + GRACE_SECONDS)
+    results = []
+    if os.path.exists(log):
+        with open(log, encoding="utf-8") as file:
+            results = [json.loads(line) for line in file if line.strip()]
+    for result in results:
+        count_meson_test(tally, result)
+    if not results or code is None:
+        tally.add(False, "unit: meson test did not finish")
+
+
+def stage_fuzz(tally, options):
+    if not os.path.exists("tests/fuzz/smoke.py"):
+        tally.skip("fuzz", "tests/fuzz/smoke.py is not there")
+        return
+    seconds = budget("fuzz", options.long)
+    run_counting(tally, "fuzz", [sys.executable, "tests/fuzz/smoke.py", "--seconds", str(seconds)],
+                 seconds + 1200)
+
+
+def stage_sim(tally, options):
+    program = f"{BUILD}/tests/sim/tailrace_sim"
+    if not os.path.exists(program):
+        tally.skip("sim", f"{program} is not built")
+        return
+    seconds = budget("sim", options.long)
+    run_counting(tally, "sim", [program, "--seconds", str(seconds)], seconds + GRACE_SECONDS)
+
+
+def stage_e2e(tally, options):
+    if not os.path.exists("tests/e2e/run.py"):
+        tally.skip("e2e", "tests/e2e/run.py is not there")
+        return
+    seconds = budget("e2e", options.long)
+    run_counting(tally, "e2e", [sys.executable, "tests/e2e/run.py", "--seconds", str(seconds),
+                                *(["--long"] if options.long else [])], 2 * seconds + 600)
+
+
+def finish(tally):
+    for text in tally.failures:
+        say(f"failed: {text}")
+    for text in tally.skips:
+        say(f"skipped: {text}")
+    print(f"{tally.passed} passed, {len(tally.failures)} failed, {len(tally.skips)} skipped",
+          flush=True)
+    return 1 if tally.failures else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tools/dev test")
+    parser.add_argument("--long", action="store_true", help="full counts: hours")
+    parser.add_argument("stages", nargs="*", metavar="STAGE", help=f"of {' '.join(STAGES)}")
+    options = parser.parse_args()
+    for stage in options.stages:
+        if stage not in STAGES:
+            parser.error(f"no stage {stage}; there are: {' '.join(STAGES)}")
+    os.chdir(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    tally = Tally()
+    begun = time.monotonic()
+    if build(tally):
+        for stage in options.stages or STAGES:
+            say(f"--- {stage} ({time.monotonic() - begun:.0f} s so far)")
+            before = tally.passed, len(tally.failures), len(tally.skips)
+            globals()[f"stage_{stage}"](tally, options)
+            after = tally.passed, len(tally.failures), len(tally.skips)
+            counts = [b - a for a, b in zip(before, after)]
+            say(f"{stage}: {counts[0]} good, {counts[1]} bad, {counts[2]} left out")
+    say(f"took {time.monotonic() - begun:.0f} s")
+    return finish(tally)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

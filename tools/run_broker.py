@@ -1,0 +1,228 @@
+#!/usr/bin/env python3
+"""Starts a broker, shows with kcat that what is written comes back, and stays until Ctrl-C.
+
+Called by `tools/dev run`, which has built the program. The demonstration writes text files that
+every Debian has, line by line, once per codec, reads them back and compares SHA-256 sums. A
+second start finds the records and only reads them.
+"""
+import argparse
+import glob
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
+TEXT_PATTERNS = [
+    "/usr/share/common-licenses/*",
+    "/etc/services",
+    "/usr/lib/*/perl-base/**/*.pm",
+    "/usr/share/perl5/**/*.pm",
+    "/usr/lib/python3*/*.py",
+]
+TEXT_BYTES_MAX = 4 << 20
+READY_SECONDS_MAX = 600
+STOP_SECONDS_MAX = 60
+
+HOW_TO = """
+Talk to it, until Ctrl-C here (address {address}):
+  kcat    kcat -b {address} -L
+          echo hello | kcat -b {address} -P -t mine
+          kcat -b {address} -C -t mine -o beginning
+  Python  pip install kafka-python        KafkaProducer(bootstrap_servers="{address}")
+  Go      github.com/twmb/franz-go        kgo.NewClient(kgo.SeedBrokers("{address}"))
+  Java    org.apache.kafka:kafka-clients  props.put("bootstrap.servers", "{address}")
+  Look    {program} status --admin {admin}
+          curl http://{admin}/metrics
+"""
+
+
+def say(text):
+    print(f"run: {text}", flush=True)
+
+
+class Stopped(Exception):
+    pass
+
+
+class Broker:
+    """The process; its standard error goes on to ours, line by line."""
+
+    def __init__(self, arguments):
+        # A session of its own: Ctrl-C reaches only us, and we stop the broker in order.
+        self.process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True,
+                                        errors="replace", start_new_session=True)
+        self.ready = threading.Event()
+        self.reader = threading.Thread(target=self._forward, daemon=True)
+        self.reader.start()
+
+    def _forward(self):
+        for line in self.process.stderr:
+            sys.stderr.write(line)
+            if line.strip() == "tailrace: ready":
+                self.ready.set()
+
+    def wait_ready(self):
+        deadline = time.monotonic() + READY_SECONDS_MAX
+        while not self.ready.wait(0.05):
+            if self.process.poll() is not None:
+                self.reader.join(2)
+                raise Stopped(f"the broker ended with code {self.process.returncode}")
+            if time.monotonic() > deadline:
+                raise Stopped(f"the broker is not ready after {READY_SECONDS_MAX} s")
+
+    def stop(self):
+        """Clean stop; returns the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(STOP_SECONDS_MAX)
+            except subprocess.TimeoutExpired:
+                say(f"the broker did not stop within {STOP_SECONDS_MAX} s")
+                self.process.kill()
+        self.reader.join(2)
+        return self.process.wait()
+
+
+def make_text(path):
+    """Fills `path` with the lines of the system's text files, without empty ones (kcat skips
+    those); returns line count and SHA-256."""
+    lines = []
+    size = 0
+    files = 0
+    for name in [n for p in TEXT_PATTERNS for n in sorted(glob.glob(p, recursive=True))]:
+        if size > TEXT_BYTES_MAX or not os.path.isfile(name) or os.path.islink(name):
+            continue
+        with open(name, "rb") as file:
+            content = [line for line in file.read().split(b"\n") if line.strip(b"\r\0 \t")]
+        lines += content
+        size += sum(len(line) + 1 for line in content)
+        files += 1
+    data = b"\n".join(lines) + b"\n"
+    with open(path, "wb") as file:
+        file.write(data)
+    say(f"text: {len(lines)} lines, {len(data) / 1e6:.1f} MB from {files} files of this system")
+    return len(lines), len(data), hashlib.sha256(data).hexdigest()
+
+
+def kcat(address, *arguments, timeout=120, **options):
+    return subprocess.run(["kcat", "-q", "-b", address, *arguments], timeout=timeout, check=True,
+                          **options)
+
+
+def end_offset(address, topic):
+    """0 for a topic that is not there."""
+    listed = subprocess.run(["kcat", "-q", "-b", address, "-Q", "-t", f"{topic}:0:-1"],
+                            timeout=60, capture_output=True, text=True)
+    for line in listed.stdout.splitlines():
+        if "offset" in line:
+            return max(0, int(line.rsplit(" ", 1)[-1]))
+    return 0
+
+
+def read_sum(address, topic, offset, count):
+    digest = hashlib.sha256()
+    got = kcat(address, "-C", "-t", topic, "-p", "0", "-o", str(offset), "-c", str(count), "-e",
+               "-f", "%s\n", stdout=subprocess.PIPE)
+    digest.update(got.stdout)
+    return digest.hexdigest()
+
+
+def demonstrate(address, text_path):
+    """True when every topic gave back what was written."""
+    count, size, wanted = make_text(text_path)
+    good = True
+    for codec in CODECS:
+        topic = f"demo-{codec}"
+        found = end_offset(address, topic)
+        start = 0
+        begun = time.monotonic()
+        if found >= count:
+            done = f"found {found} records of an earlier start"
+        else:
+            start = found
+            kcat(address, "-P", "-t", topic, "-p", "0", "-z", codec, "-X", "acks=all", "-l",
+                 text_path)
+            seconds = time.monotonic() - begun
+            done = f"wrote {count} records, {size / seconds / 1e6:.0f} MB/s, acks=all"
+        same = read_sum(address, topic, start, count) == wanted
+        good &= same
+        say(f"{topic}: {done}; read back: SHA-256 {wanted[:16]}… "
+            f"{'is the same' if same else 'DIFFERS'}")
+    return good
+
+
+def has_ipv6_loopback():
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(prog="tools/dev run")
+    parser.add_argument("--program", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--data", default="data")
+    parser.add_argument("--listen", action="append", default=[])
+    parser.add_argument("--profile", default="hw-profiles/laptop.toml")
+    parser.add_argument("--admin", default="127.0.0.1:9644")
+    parser.add_argument("--once", action="store_true")
+    arguments = parser.parse_args()
+    if not arguments.listen:
+        arguments.listen = ["127.0.0.1:9092"]
+        if has_ipv6_loopback():
+            arguments.listen.append("[::1]:9092")
+        else:
+            say("no IPv6 loopback here: listening on 127.0.0.1 alone")
+    return arguments
+
+
+def serve_and_show(arguments, text_path):
+    command = [arguments.program, "serve", "--profile", arguments.profile,
+               "--data", arguments.data, "--admin", arguments.admin]
+    for address in arguments.listen:
+        command += ["--listen", address]
+    say("starting: " + " ".join(command))
+    broker = Broker(command)
+    good = False
+    try:
+        broker.wait_ready()
+        good = demonstrate(arguments.listen[0], text_path)
+        if good and not arguments.once:
+            print(HOW_TO.format(address=arguments.listen[0], admin=arguments.admin,
+                                program=arguments.program), flush=True)
+            broker.process.wait()
+            good = False
+            say(f"the broker ended by itself, code {broker.process.returncode}")
+    except KeyboardInterrupt:
+        print()
+        say("stopping")
+    except (Stopped, subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        say(f"failed: {error}")
+    code = broker.stop()
+    say(f"the broker stopped with code {code}; its records stay in {arguments.data}")
+    return good and code == 0
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    # A shell starts background jobs with SIGINT ignored; we want it all the same.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    arguments = parse_arguments()
+    if shutil.which("kcat") is None:
+        say("kcat is missing; tools/dev setup installs it")
+        return 1
+    with tempfile.TemporaryDirectory(prefix="tailrace-run-") as folder:
+        return 0 if serve_and_show(arguments, os.path.join(folder, "text")) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
