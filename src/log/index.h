@@ -23,7 +23,7 @@ class Index {
  public:
   explicit Index(std::uint32_t interval_bytes);
   // A batch was appended at the end of the segment. Adds an entry once interval_bytes have come
-  // since the last one.
+  // since the last one. A batch that is told again (replay) changes nothing.
   void on_batch(std::int64_t base_offset, std::uint64_t segment_pos, std::int64_t max_timestamp);
   // The last entry at or before the target; a default entry (the segment's front, with
   // base_offset = -1) when there is none.
@@ -31,15 +31,22 @@ class Index {
   // The last entry before which no batch has a timestamp >= `timestamp`.
   IndexEntry before_timestamp(std::int64_t timestamp) const;
 
-  const std::vector<IndexEntry>& entries() const;
-  std::size_t memory_bytes() const;
+  const std::vector<IndexEntry>& entries() const { return entries_; }
+  std::size_t memory_bytes() const {
+    return sizeof(Index) + entries_.capacity() * sizeof(IndexEntry);
+  }
 
   // File form: header with count, the segment bytes it covers and CRC, then entries; padded to
-  // 4 KiB. Errors of decode: malformed, unsupported, corrupt. `covered_bytes`: how much of the
-  // segment the entries describe; what follows has no entries yet.
+  // 4 KiB. `covered_bytes`: how much of the segment the entries describe; what follows has no
+  // entries yet. Errors of decode: malformed, truncated, unsupported (newer), corrupt.
   void encode(std::uint64_t covered_bytes, std::vector<std::byte>& bytes) const;
   struct Decoded;
   static Result<Decoded> decode(Bytes bytes, std::uint32_t interval_bytes);
+
+ private:
+  std::vector<IndexEntry> entries_;  // offsets and positions grow, timestamps never fall
+  std::uint32_t interval_bytes_;
+  std::int64_t max_timestamp_ = -1;  // of every batch so far
 };
 
 struct Index::Decoded {

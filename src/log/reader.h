@@ -2,12 +2,22 @@
 // from there into a registered buffer, O_DIRECT. Index files are loaded when first needed and kept
 // while there is room.
 //
-//   waiting for a buffer -> opening -> loading the index -> reading -> done
-//                                                  ^___________| (the target lies further on)
+//   queued -> finding the index -> opening the index -> loading the index -.
+//   (FIFO, for a buffer)  |  (kept, or not needed)                          |
+//                         '--> opening <------------------------------------'
+//                                 |
+//                              reading <-. the target lies further on, or the index was wrong
+//                                 |______|
+//                                 v
+//                               done --release--> unused
+//
+// Whatever is released while the kernel may still write into its buffer stays as it is, marked
+// cancelled, until the completion.
 #pragma once
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -15,6 +25,7 @@
 #include "log/index.h"
 #include "log/limits.h"
 #include "log/segment.h"
+#include "record/batch_view.h"
 
 namespace tailrace::log {
 
@@ -27,8 +38,8 @@ class Reader {
     PartitionKey key;
     SegmentInfo segment;           // its size_bytes bounds the read: bytes behind are not records
     const Index* index = nullptr;  // of the active segment, in memory, else null. Used at start()
-    // By offset: batches from the one that holds it. By timestamp (offset < 0): the first batch
-    // with max_timestamp >= timestamp.
+    // By offset: batches from the one that holds it (empty: that one ends behind offset_end).
+    // By timestamp (offset < 0): the same from the first batch with max_timestamp >= timestamp.
     std::int64_t offset = -1;
     std::int64_t timestamp = -1;
     // At least one whole batch is returned, then no more than bytes_max.
@@ -43,7 +54,7 @@ class Reader {
     std::uint32_t job = 0;
     std::uint64_t word = 0;
     // Errors: io, corrupt (the bytes at a place the checkpoint vouches for are no valid batch),
-    // not_found (no batch has such a timestamp).
+    // not_found (no batch has such a timestamp, or the segment ends before such an offset).
     Result<Bytes> batches = Bytes{};  // whole batches; valid until release(job)
   };
   std::size_t take_done(std::span<Done> done);
@@ -52,7 +63,7 @@ class Reader {
 
   void step();
   void on_disk_done(const DiskDone& done);  // Asker::reader
-  bool idle() const;
+  bool idle() const;  // no job, held ones included
   // Indexes of segments of `key` are forgotten (truncated or deleted).
   void forget(const PartitionKey& key);
 
@@ -61,7 +72,74 @@ class Reader {
     std::uint64_t bytes = 0;
     std::uint64_t index_loads = 0;
   };
-  const Counters& counters() const;
+  const Counters& counters() const { return counters_; }
+
+  // Bounds of the indexes kept.
+  static constexpr std::size_t indexes_max = 64;
+  static constexpr std::size_t index_bytes_max = std::size_t{16} << 20;
+
+ private:
+  static constexpr std::uint32_t no_index = UINT32_MAX;
+  enum class Phase : std::uint8_t {
+    unused, queued, finding_index, opening_index, loading_index, needs_file, opening, reading, done,
+  };
+  struct Job {
+    Request request;
+    Phase phase = Phase::unused;
+    bool cancelled = false;
+    bool forgotten = false;      // its index must not be kept
+    bool taken = false;          // its Done was handed out
+    std::uint32_t buffer = no_index;
+    FileTable::Lease lease;
+    std::uint64_t batch_pos = 0;         // of the next batch to look at
+    std::int64_t expected_base = -1;     // its base offset if known (right at batch_pos), else -1
+    std::int64_t offset_min = 0;         // else no less than this
+    std::uint64_t read_pos = 0;          // of the buffer's front in the file
+    std::uint32_t read_bytes = 0;
+    Result<Bytes> result = Bytes{};
+  };
+  struct KeptIndex {
+    PartitionKey key;
+    std::int64_t segment_base = 0;
+    Index index;
+    std::uint64_t covered_bytes = 0;
+    std::uint64_t used = 0;      // grows; the smallest goes first
+  };
+  struct Found;
+
+  void advance(std::uint32_t id);
+  void find_index(std::uint32_t id);
+  void open_index(std::uint32_t id);
+  void open_segment(std::uint32_t id);
+  void on_index_loaded(std::uint32_t id, std::int64_t result);
+  void use_index(Job& job, const Index& index);
+  void start_at_front(Job& job);
+  void begin_read(std::uint32_t id, bool whole_buffer);
+  void on_read(std::uint32_t id, std::int64_t result);
+  void walk(std::uint32_t id);
+  Found find_batch(Job& job, Bytes bytes);
+  void note_batch(const Job& job, const record::BatchHeader& header);
+  void collect(std::uint32_t id, Bytes bytes);
+  void finish(std::uint32_t id, Result<Bytes> result);
+  void free_job(std::uint32_t id);
+  MutableBytes buffer(std::uint32_t index) const;
+  KeptIndex* kept_index(const PartitionKey& key, std::int64_t segment_base);
+  KeptIndex* keep_index(const Job& job, Index index, std::uint64_t covered_bytes);
+  void drop_index(const PartitionKey& key, std::int64_t segment_base);
+
+  Limits limits_;
+  MutableBytes memory_;
+  std::size_t buffer_bytes_;
+  FileTable& files_;
+  OpQueue& queue_;
+  std::vector<Job> jobs_;
+  std::vector<std::uint32_t> unused_jobs_;
+  std::vector<std::uint32_t> queued_;      // oldest first
+  std::vector<std::uint32_t> done_;        // oldest first
+  std::vector<std::uint32_t> buffer_job_;  // who holds a buffer; no_index: nobody
+  std::vector<KeptIndex> indexes_;
+  std::uint64_t index_use_ = 0;
+  Counters counters_;
 };
 
 }  // namespace tailrace::log
