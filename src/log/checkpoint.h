@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/aligned.h"
+#include "base/result.h"
 #include "log/commit_log.h"
 #include "log/epoch_table.h"
 #include "log/producer_table.h"
@@ -47,6 +48,27 @@ class CheckpointWriter {
   bool busy() const;
   // Of the last one, once not busy. A failure leaves the older checkpoint in force.
   bool succeeded() const;
+
+ private:
+  //   idle -> opening -> writing (block by block) -> syncing -> closing -> idle
+  //              |            |____________error_________|______> closing
+  //              |__error__> idle
+  enum class Phase : std::uint8_t { idle, opening, writing, syncing, closing };
+  void push(DiskOpKind kind);
+  void push_write();
+  void fail(std::int64_t result);
+  void close_file();
+
+  OpQueue& queue_;
+  Phase phase_ = Phase::idle;
+  FileName path_;
+  FileId file_ = no_file;
+  std::vector<std::byte> encoded_;
+  AlignedBuffer buffer_;
+  std::size_t size_bytes_ = 0;
+  std::size_t written_bytes_ = 0;
+  std::size_t write_bytes_ = 0;  // of the write under way
+  bool succeeded_ = false;
 };
 
 }  // namespace tailrace::log

@@ -43,6 +43,22 @@ class ChunkCache {
   std::size_t chunk_bytes() const;
   std::size_t chunk_count() const;
   std::uint64_t dirty_bytes() const;  // over all chunks
+
+ private:
+  enum class State : std::uint8_t { free, open, kept };
+  struct Chunk {
+    State state = State::free;
+    std::uint64_t use = 0;
+    std::uint64_t dirty_bytes = 0;
+    std::uint32_t pin_count = 0;
+  };
+  Chunk& held(ChunkId chunk);
+
+  MutableBytes memory_;
+  std::size_t chunk_bytes_;
+  std::vector<Chunk> chunks_;
+  std::uint64_t newest_use_ = 0;
+  std::uint64_t dirty_bytes_ = 0;
 };
 
 }  // namespace tailrace::log

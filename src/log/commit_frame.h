@@ -1,6 +1,6 @@
 // The format of a WAL frame: one group commit, a multiple of 4 KiB, never rewritten within a lap.
 //
-//   0 header (64 B) | payloads, dense | entry table (64 B each) | zeros to 4 KiB
+//   0 header (64 B) | payloads, dense | entry table (72 B each) | zeros to 4 KiB
 //
 // Payloads lie dense, so that neighbouring batches of one partition are one span to a reader. The
 // table stands behind them because its size is known only when the frame is sealed. All numbers
@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -50,6 +51,9 @@ struct FrameHeader {
   std::uint32_t payload_bytes = 0;
   std::uint32_t entry_count = 0;
   std::uint32_t previous_crc = 0;  // header_crc of frame seq - 1; 0 for the first
+  // Every frame up to this one was durable when this one was sealed: what recovery tells a damaged
+  // frame from a torn one by, whatever frames_in_flight_max was at the time.
+  std::uint64_t durable_seq = 0;
   std::uint32_t header_crc = 0;    // covers the header and, through a CRC in it, the table
 };
 

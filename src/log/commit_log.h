@@ -12,6 +12,7 @@
 
 #include <cstdint>
 
+#include "base/bounded_vector.h"
 #include "base/ring.h"
 #include "base/time.h"
 #include "log/chunk_cache.h"
@@ -80,7 +81,63 @@ class CommitLog {
     std::uint64_t payload_bytes = 0;
     std::uint64_t syncs = 0;
   };
-  const Counters& counters() const;
+  const Counters& counters() const { return counters_; }
+
+ private:
+  //   writing --write done--> written --sync started--> syncing --sync done--> safe
+  //      |________________ durable_writes: write done ______________________|
+  enum class FrameState : std::uint8_t { writing, written, syncing, safe };
+  struct Frame {
+    std::uint64_t seq = 0;
+    FrameState state = FrameState::writing;
+    ChunkId chunk;
+    std::uint32_t frame_bytes = 0;
+    std::uint32_t header_crc = 0;
+    std::uint64_t end_pos = 0;  // log position right behind it
+  };
+
+  // Log positions count ring bytes since start and never go back; modulo the ring's size they are
+  // places in it. They make "behind" and "before" plain comparisons.
+  std::uint64_t file_pos_of(std::uint64_t log_pos) const;
+  std::uint64_t log_pos_of(const WalMark& mark) const;
+  std::uint64_t placed(std::uint64_t frame_bytes) const;  // log position a frame would start at
+  bool ring_has_room(std::uint64_t frame_bytes) const;
+  bool frame_has_room(std::size_t payload_bytes) const;
+  bool chunk_has_room(std::uint64_t frame_bytes) const;
+  std::uint64_t open_frame_bytes() const;  // 0 when it has no entry
+  bool open_chunk();
+  void seal();
+  void push_write(const Frame& frame, MutableBytes block, std::uint64_t file_pos);
+  void on_write_done(std::uint64_t seq, std::int64_t result);
+  void on_sync_done(std::int64_t result);
+  void start_sync();
+  void advance_durable();
+  void fail(const char* what, std::int64_t result, std::uint64_t seq);
+
+  const Limits limits_;
+  ChunkCache& cache_;
+  OpQueue& queue_;
+  FileId file_ = no_file;
+  Uuid wal_;
+
+  // The frame under construction lies at chunk_pos_ of chunk_. It is open once it has an entry.
+  ChunkId chunk_;
+  std::uint32_t chunk_pos_ = 0;
+  std::uint32_t payload_bytes_ = 0;
+  BoundedVector<Entry> entries_;
+  bool drafting_ = false;
+  std::uint32_t draft_bytes_ = 0;
+
+  Ring<Frame> in_flight_;  // sealed and not durable, by seq
+  bool sync_in_flight_ = false;
+  bool failed_ = false;
+  std::uint64_t next_seq_ = 1;         // of the frame under construction
+  std::uint32_t previous_crc_ = 0;     // of frame next_seq_ - 1
+  std::uint64_t write_pos_ = 0;        // log position behind frame next_seq_ - 1
+  WalMark durable_;
+  std::uint64_t kept_seq_ = 1;
+  std::uint64_t kept_pos_ = 0;         // log position of the trim mark
+  Counters counters_;
 };
 
 }  // namespace tailrace::log

@@ -33,6 +33,31 @@ class WalFormat {
   bool failed() const;
   std::int32_t error_number() const;        // errno of the failure
   std::uint64_t done_bytes() const;         // of ring_bytes, for progress
+
+ private:
+  //   opening -> zeroing -> syncing_zeros -> writing_block -> syncing_block -> closing -> done
+  //      |          |______________|_______________|______________|__error__> closing -> failed
+  //      |__error__> failed
+  enum class Phase : std::uint8_t {
+    opening, zeroing, syncing_zeros, writing_block, syncing_block, closing, done, failed,
+  };
+  void push(DiskOpKind kind, std::uint64_t file_pos, MutableBytes block);
+  void push_zeros();
+  void fail(std::int64_t result);
+  void close_file();
+
+  OpQueue& queue_;
+  FileName path_;
+  std::uint64_t ring_bytes_;
+  AlignedBuffer zeros_;  // several writes in flight share it; none changes it
+  AlignedBuffer block_;
+  Phase phase_ = Phase::opening;
+  FileId file_ = no_file;
+  bool started_ = false;
+  std::uint32_t in_flight_count_ = 0;
+  std::uint64_t next_pos_ = 0;
+  std::uint64_t written_bytes_ = 0;
+  std::int32_t error_number_ = 0;
 };
 
 }  // namespace tailrace::log
