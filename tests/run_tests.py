@@ -143,7 +143,7 @@ def stage_unit(tally, options):
         os.remove(log)
     skipped_suites = [] if options.long else ["--no-suite", "long"]
     code, _ = run_program(["meson", "test", "-C", BUILD, "--no-rebuild", "--print-errorlogs",
-                           "--timeout-multiplier", "3", "--no-suite", "stage", *skipped_suites],
+                           "--timeout-multiplier", "3", "--no-suite", "tidy", *skipped_suites],
                           budget("unit", options.long) + GRACE_SECONDS)
     results = []
     if os.path.exists(log):

@@ -289,10 +289,12 @@ def main():
             '  if (in.failed()) return fail(in.error());', '  return message;', '}', '']
     note = f'// Made by tools/gen_kafka.py from the schema of {name}; not to be edited.\n'
     with open(header, 'w', encoding='utf-8') as file:
-        file.write(note + '#pragma once\n\n#include "kafka/wire.h"\n\nnamespace tailrace::kafka {\n\n'
+        file.write(note + '#pragma once\n\n#include "kafka/wire.h"\n\n'
+                   + 'namespace tailrace::kafka {\n\n'
                    + '\n'.join(declarations) + '\n}  // namespace tailrace::kafka\n')
     with open(source, 'w', encoding='utf-8') as file:
-        file.write(note + f'#include "kafka/gen/{snake(name)}.h"\n\nnamespace tailrace::kafka {{\n\n'
+        file.write(note + f'#include "kafka/gen/{snake(name)}.h"\n\n'
+                   + 'namespace tailrace::kafka {\n\n'
                    + '\n'.join(definitions) + '\n}  // namespace tailrace::kafka\n')
 
 

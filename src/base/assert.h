@@ -10,4 +10,6 @@ namespace tailrace {
 }  // namespace tailrace
 
 #define TR_ASSERT(condition) \
-  (static_cast<bool>(condition) ? void(0) : ::tailrace::assert_failed(#condition, __FILE__, __LINE__))
+  (static_cast<bool>(condition)        \
+       ? void(0)                       \
+       : ::tailrace::assert_failed(#condition, __FILE__, __LINE__))

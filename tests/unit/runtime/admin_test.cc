@@ -9,7 +9,8 @@ TEST(Admin, ServesItsPages) {
   std::string why;
   const auto admin = Admin::listen(
       "127.0.0.1:0",
-      {.metrics = [] { return std::string("m 1\n"); }, .status = [] { return std::string("ok\n"); }},
+      {.metrics = [] { return std::string("m 1\n"); },
+       .status = [] { return std::string("ok\n"); }},
       why);
   ASSERT_NE(admin, nullptr) << why;
   const std::string address = "127.0.0.1:" + std::to_string(admin->port());
