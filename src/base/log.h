@@ -28,10 +28,11 @@ constexpr std::string_view to_string(LogLevel level) {
   return "?";
 }
 
-// Formats into a fixed buffer (no allocation); what does not fit is cut.
+// Formats into a fixed buffer (no allocation); what does not fit is cut. (Not `log`: that is the
+// namespace of the folder.)
 template <class... Args>
-void log(LogLevel level, std::string_view area, fmt::format_string<Args...> format,
-         Args&&... args) {
+void log_event(LogLevel level, std::string_view area, fmt::format_string<Args...> format,
+               Args&&... args) {
   if (!log_enabled(level)) return;
   char line[512];
   const auto end = fmt::format_to_n(line, sizeof line, format, std::forward<Args>(args)...);
