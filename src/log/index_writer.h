@@ -30,8 +30,6 @@ class IndexWriter {
  private:
   enum class State : std::uint8_t { idle, opening, writing, closing };
 
-  void begin_close();
-
   OpQueue& queue_;
   State state_ = State::idle;
   FileName path_;
