@@ -107,12 +107,12 @@ class CommitLog {
   std::uint64_t open_frame_bytes() const;  // 0 when it has no entry
   bool open_chunk();
   void seal();
-  void push_write(const Frame& frame, MutableBytes block, std::uint64_t file_pos);
   void on_write_done(std::uint64_t seq, std::int64_t result);
   void on_sync_done(std::int64_t result);
   void start_sync();
   void advance_durable();
-  void fail(const char* what, std::int64_t result, std::uint64_t seq);
+  void drop_finished();
+  void on_failure(const char* what, std::int64_t result, std::uint64_t seq);
 
   const Limits limits_;
   ChunkCache& cache_;
