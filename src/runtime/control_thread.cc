@@ -1,11 +1,19 @@
 #include "runtime/control_thread.h"
 
+#include <algorithm>
+
 namespace tailrace::runtime {
 
 std::size_t ControlThread::run_once(Now now) {
+  turn_began_ = now.instant;
   const std::size_t taken = take_in(now);
   plane_.step(now);
   return taken + give_out();
+}
+
+Instant ControlThread::next_deadline() const {
+  const Instant deadline = plane_.next_deadline();
+  return mailbox_full_ ? std::min(deadline, turn_began_ + mailbox_retry) : deadline;
 }
 
 std::size_t ControlThread::take_in(Now now) {
@@ -20,9 +28,11 @@ std::size_t ControlThread::give_out() {
   const std::size_t submitted = disk_.submit(plane_.ops());
   plane_.ops_taken(submitted);
   std::size_t sent = 0;
+  mailbox_full_ = false;
   for (const bus::Outgoing& outgoing : plane_.messages()) {
     // Stops at the first that does not fit, so that the order to each receiver holds.
-    if (!exchange_.send(bus::control_core, outgoing)) break;
+    mailbox_full_ = !exchange_.send(bus::control_core, outgoing);
+    if (mailbox_full_) break;
     ++sent;
   }
   plane_.messages_taken(sent);

@@ -36,6 +36,11 @@ class Exchange {
     return true;
   }
 
+  // How large an array for receive() must be: about `wanted`, but some for every sender.
+  std::size_t batch_messages(std::size_t wanted) const {
+    return wanted < 4 * thread_count_ ? 4 * thread_count_ : wanted;
+  }
+
   // Takes up to `messages.size()` messages for `to`, at most an even share from each sender, the
   // control thread's first; returns how many.
   std::size_t receive(bus::CoreId to, std::span<bus::Message> messages) {

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <map>
+
 namespace tailrace::runtime {
 namespace {
 
@@ -36,6 +39,21 @@ TEST(Profile, EveryFileThatShipsIsGood) {
     Profile profile;
     std::vector<std::string> errors;
     EXPECT_TRUE(read_profile(file, profile, errors)) << errors[0];
+  }
+}
+
+TEST(Profile, EveryFileThatShipsExplainsEveryKey) {
+  for (const char* file : {"hw-profiles/laptop.toml", "hw-profiles/ci-2core.toml",
+                           "hw-profiles/server-4core.toml"}) {
+    std::ifstream stream(file);
+    std::map<std::string, bool> explained;  // by key: has a comment on its line
+    for (std::string line; std::getline(stream, line);) {
+      const std::string name = line.substr(0, line.find(' '));
+      explained[name] |= line.find(" = ") != std::string::npos && line.find('#') < line.size();
+    }
+    for (const ProfileKey& key : profile_keys()) {
+      EXPECT_TRUE(explained[std::string(key.name)]) << file << ": " << key.name;
+    }
   }
 }
 

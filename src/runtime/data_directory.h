@@ -1,0 +1,60 @@
+// DataDirectory: who may use a data directory. A meta file ("tailrace") says whose it is and which
+// format it has; a lock keeps a second process out. Both are looked at before anything else in it
+// is touched, so that a foreign, newer or busy directory stays as it was.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/prng.h"
+#include "base/result.h"
+#include "base/uuid.h"
+
+namespace tailrace::runtime {
+
+struct DirectoryMeta {
+  static constexpr std::uint32_t version_now = 1;
+  Uuid directory_id;
+  Uuid cluster_id;
+  std::int32_t node_id = 0;
+  friend bool operator==(const DirectoryMeta&, const DirectoryMeta&) = default;
+};
+
+// Meta <-> bytes: magic, version, fields, CRC-32C. Errors of parsing: malformed (not ours),
+// unsupported (newer; detail is its version), truncated, corrupt.
+std::vector<std::byte> encode_directory_meta(const DirectoryMeta& meta);
+Result<DirectoryMeta> parse_directory_meta(Bytes bytes);
+
+inline constexpr const char* directory_meta_file = "tailrace";
+inline constexpr const char* directory_lock_file = "lock";
+
+class DataDirectory {
+ public:
+  // Creates the directory if it is missing and writes the meta file if it is empty; takes the
+  // lock. Null when it may not be used; `why` then says what was found and what to do. `prng`:
+  // new identities.
+  static std::unique_ptr<DataDirectory> open(const std::string& path, Prng& prng,
+                                             std::string& why);
+  ~DataDirectory();  // Gives the lock back.
+  DataDirectory(const DataDirectory&) = delete;
+  DataDirectory& operator=(const DataDirectory&) = delete;
+
+  const std::string& path() const { return path_; }  // absolute
+  const DirectoryMeta& meta() const { return meta_; }
+  bool was_empty() const { return was_empty_; }
+
+ private:
+  DataDirectory() = default;
+  bool lock(std::string& why);
+  bool read_meta(std::string& why);
+  bool format(Prng& prng, std::string& why);
+
+  std::string path_;
+  DirectoryMeta meta_;
+  bool was_empty_ = false;
+  int lock_fd_ = -1;
+};
+
+}  // namespace tailrace::runtime

@@ -1,0 +1,108 @@
+#include "runtime/limits.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace tailrace::runtime {
+namespace {
+
+// The profile's ranges keep every number within these types.
+std::uint32_t u32(std::int64_t value) { return static_cast<std::uint32_t>(value); }
+std::uint64_t u64(std::int64_t value) { return static_cast<std::uint64_t>(value); }
+
+}  // namespace
+
+log::Limits log_limits(const Profile& profile) {
+  log::Limits limits;
+  limits.wal_bytes = u64(profile.wal_bytes);
+  limits.frame_bytes_max = u32(profile.frame_bytes_max);
+  limits.durable_writes = profile.sync == "dsync";
+  limits.cache_bytes = u64(profile.cache_bytes);
+  limits.dirty_bytes_max = u64(profile.dirty_bytes_max);
+  // About one batch per KiB of cache: smaller ones fill this table before they fill the cache.
+  limits.cached_batches_max =
+      u32(std::clamp<std::int64_t>(profile.cache_bytes / 1024, 1 << 12, 1 << 22));
+  limits.segment_write_bytes = u32(profile.segment_write_bytes);
+  limits.read_buffer_bytes = u32(profile.read_buffer_bytes);
+  limits.read_buffer_count = u32(profile.read_buffer_count);
+  limits.partitions_max = u32(profile.partitions_max);
+  limits.producers_max = u32(profile.producers_max);
+  limits.open_files_max = u32(profile.open_files_max);
+  limits.checkpoint_interval = seconds(profile.checkpoint_interval_s);
+  limits.retention_check = seconds(profile.retention_check_s);
+  limits.free_bytes_min = u64(profile.free_bytes_min);
+  return limits;
+}
+
+broker::Limits broker_limits(const Profile& profile) {
+  broker::Limits limits;
+  limits.core_count = static_cast<std::uint16_t>(profile.cores);
+  limits.connections_max = u32(profile.connections_max);
+  limits.requests_in_flight_max = u32(profile.requests_in_flight_max);
+  limits.connection_idle_max = seconds(profile.connection_idle_s_max);
+  limits.request_bytes_max = u32(profile.request_bytes_max);
+  limits.request_memory_bytes = u64(profile.request_memory_bytes);
+  // A quarter of the transport's buffers at most are held back, so that reading goes on.
+  limits.events_held_max = std::min(limits.events_held_max, u32(profile.receive_buffer_count / 4));
+  // Half of the cache that is never dirty: one slow consumer cannot stop producers.
+  const std::int64_t clean = profile.cache_bytes - profile.dirty_bytes_max;
+  limits.pinned_bytes_max = u32(std::clamp<std::int64_t>(
+      clean / 2, 2 * profile.frame_bytes_max, std::int64_t{1} << 30));
+  return limits;
+}
+
+control::Limits control_limits(const Profile& profile) {
+  control::Limits limits;
+  limits.partitions_max = u32(profile.partitions_max);
+  limits.batch_bytes_max = log_limits(profile).batch_bytes_max();
+  return limits;
+}
+
+std::uint64_t open_files_needed(const Profile& profile, std::size_t listener_count) {
+  // Per core: log files, connections, its ring, event descriptor, WAL and checkpoint. The rest:
+  // standard streams, the metadata log, the admin server, libraries.
+  constexpr std::int64_t per_core_fixed = 16;
+  constexpr std::int64_t process_fixed = 128;
+  const std::int64_t per_core = profile.open_files_max + profile.connections_max +
+                                static_cast<std::int64_t>(listener_count) + per_core_fixed;
+  return u64(profile.cores * per_core + process_fixed);
+}
+
+std::string size_text(std::uint64_t bytes) {
+  constexpr std::array units = {"B", "KiB", "MiB", "GiB", "TiB"};
+  std::size_t unit = 0;
+  while (unit + 1 < units.size() && bytes >= 1024 && bytes % 1024 == 0) {
+    bytes /= 1024;
+    ++unit;
+  }
+  return fmt::format("{} {}", bytes, units[unit]);
+}
+
+std::string limit_lines(const Profile& profile) {
+  const log::Limits log = log_limits(profile);
+  const broker::Limits broker = broker_limits(profile);
+  std::string text;
+  const auto line = [&](std::string_view what, const std::string& values) {
+    text += fmt::format("  {:<12} {}\n", what, values);
+  };
+  line("cores", fmt::format("{} (idle: {}, {} partitions, {} producers per core)", profile.cores,
+                            profile.idle, log.partitions_max, log.producers_max));
+  line("connections", fmt::format("{} per core, {} requests in flight each, idle at most {} s",
+                                  broker.connections_max, broker.requests_in_flight_max,
+                                  profile.connection_idle_s_max));
+  line("request", fmt::format("at most {}, batch at most {}; {} per core for all requests",
+                              size_text(broker.request_bytes_max),
+                              size_text(log.batch_bytes_max()),
+                              size_text(broker.request_memory_bytes)));
+  line("log", fmt::format("WAL {} per core, frame {}, sync by {}", size_text(log.wal_bytes),
+                          size_text(log.frame_bytes_max), profile.sync));
+  line("cache", fmt::format("{} per core, of it at most {} dirty", size_text(log.cache_bytes),
+                            size_text(log.dirty_bytes_max)));
+  line("disk", fmt::format("{} open files per core; produce refused below {} free",
+                           log.open_files_max, size_text(log.free_bytes_min)));
+  return text;
+}
+
+}  // namespace tailrace::runtime

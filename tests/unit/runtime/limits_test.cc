@@ -1,0 +1,62 @@
+#include "runtime/limits.h"
+
+#include <gtest/gtest.h>
+
+namespace tailrace::runtime {
+namespace {
+
+TEST(Limits, TheDefaultProfileGivesTheDefaultLimits) {
+  const log::Limits limits = log_limits(Profile{});
+  const log::Limits defaults;
+  EXPECT_EQ(limits.wal_bytes, defaults.wal_bytes);
+  EXPECT_EQ(limits.frame_bytes_max, defaults.frame_bytes_max);
+  EXPECT_EQ(limits.cache_bytes, defaults.cache_bytes);
+  EXPECT_EQ(limits.dirty_bytes_max, defaults.dirty_bytes_max);
+  EXPECT_EQ(limits.cached_batches_max, defaults.cached_batches_max);
+  EXPECT_EQ(limits.partitions_max, defaults.partitions_max);
+  EXPECT_FALSE(limits.durable_writes);
+  EXPECT_EQ(broker_limits(Profile{}).request_memory_bytes, broker::Limits{}.request_memory_bytes);
+}
+
+TEST(Limits, FollowTheProfile) {
+  Profile profile;
+  profile.cores = 3;
+  profile.sync = "dsync";
+  profile.receive_buffer_count = 8;
+  profile.partitions_max = 12;
+  EXPECT_TRUE(log_limits(profile).durable_writes);
+  EXPECT_EQ(broker_limits(profile).core_count, 3);
+  EXPECT_EQ(broker_limits(profile).events_held_max, 2u);
+  EXPECT_EQ(control_limits(profile).partitions_max, 12u);
+  EXPECT_EQ(control_limits(profile).batch_bytes_max, log_limits(profile).batch_bytes_max());
+}
+
+TEST(Limits, OneConnectionCannotPinTheWholeCache) {
+  const Profile profile;
+  EXPECT_LT(broker_limits(profile).pinned_bytes_max,
+            static_cast<std::uint64_t>(profile.cache_bytes - profile.dirty_bytes_max));
+}
+
+TEST(Limits, OpenFilesGrowWithCores) {
+  Profile profile;
+  const std::uint64_t one = open_files_needed(profile, 2);
+  EXPECT_GE(one, static_cast<std::uint64_t>(profile.open_files_max + profile.connections_max));
+  profile.cores = 4;
+  EXPECT_GT(open_files_needed(profile, 2), 3 * one);
+}
+
+TEST(Limits, SizesAreToldExactly) {
+  EXPECT_EQ(size_text(64 << 20), "64 MiB");
+  EXPECT_EQ(size_text(1536), "1536 B");
+  EXPECT_EQ(size_text(100 << 10), "100 KiB");
+  EXPECT_EQ(size_text(0), "0 B");
+}
+
+TEST(Limits, AreToldAtStart) {
+  const std::string text = limit_lines(Profile{});
+  EXPECT_NE(text.find("WAL 256 MiB per core"), std::string::npos) << text;
+  EXPECT_NE(text.find("at most 100 MiB"), std::string::npos) << text;
+}
+
+}  // namespace
+}  // namespace tailrace::runtime
