@@ -59,18 +59,20 @@ class WalScanner {
   enum class Found : std::uint8_t { frame, wait, none };
 
   void advance();
-  void search();
   Found look_at(std::uint64_t file_pos);
   bool is_expected(const FrameHeader& header) const;
   bool front_holds_expected() const;
-  void take(std::uint64_t file_pos);
-  Bytes bytes_at(std::uint64_t file_pos) const;
-  bool use_next_window(std::uint64_t file_pos);
-  void restart_at(std::uint64_t file_pos);
-  void push_read(Window& window, std::uint64_t file_pos);
-  void read_ahead();
+  void take();
   void begin_search();
-  void fail(std::int32_t error_number);
+  void search();
+  std::uint64_t wrapped(std::uint64_t file_pos) const;
+  Bytes bytes_at(std::uint64_t file_pos) const;
+  bool reach(std::uint64_t file_pos);
+  bool extend(std::uint64_t file_pos, std::uint32_t size);
+  void use_other_window();
+  bool begin_reading();
+  void push_read(std::size_t index);
+  void on_failure(std::int32_t error_number);
   std::uint64_t ring_end() const { return disk_block_bytes + ring_bytes_; }
 
   OpQueue& queue_;
@@ -82,7 +84,7 @@ class WalScanner {
   std::array<Window, 2> windows_;
   std::size_t current_ = 0;
   std::uint64_t next_read_pos_ = 0;
-  bool restarting_ = true;
+  bool restarting_ = true;           // both windows are read anew from next_read_pos_
 
   // The ring's first block, read at the start: tells at once whether the next frame, when it is
   // not at its place, was put to the front.
@@ -93,7 +95,7 @@ class WalScanner {
   State state_ = State::reading;
   bool searching_ = false;
   std::uint64_t search_pos_ = 0;
-  std::uint64_t searched_bytes_ = 0;
+  std::uint64_t search_left_bytes_ = 0;
   std::uint64_t frame_pos_ = 0;      // where the frame looked for or given out lies
   FrameHeader header_;
   WalMark mark_;
