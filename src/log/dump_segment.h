@@ -41,9 +41,9 @@ class SegmentDump {
   std::size_t feed_records(Bytes bytes);
   void on_header();
   void on_batch();
-  void get_lost(std::string_view why);
+  void get_lost();
   void problem(std::string_view text);
-  std::uint64_t batch_pos() const;
+  std::uint64_t batch_pos() const;  // right after a header was fed
 
   DumpSink sink_;
   State state_ = State::header;
@@ -53,6 +53,7 @@ class SegmentDump {
   std::array<std::byte, record::header_bytes> header_bytes_{};
   std::size_t header_fill_ = 0;
   record::BatchHeader header_;
+  std::uint64_t batch_pos_ = 0;      // where header_ was
   std::uint64_t records_left_ = 0;
   std::uint32_t crc_ = 0;
   std::uint64_t lost_pos_ = 0;

@@ -39,9 +39,11 @@ class Reader {
     SegmentInfo segment;           // its size_bytes bounds the read: bytes behind are not records
     const Index* index = nullptr;  // of the active segment, in memory, else null. Used at start()
     // By offset: batches from the one that holds it (empty: that one ends behind offset_end).
-    // By timestamp (offset < 0): the same from the first batch with max_timestamp >= timestamp.
+    // By timestamp (offset < 0): the same from the first batch with max_timestamp >= timestamp
+    // that does not end before offset_start.
     std::int64_t offset = -1;
     std::int64_t timestamp = -1;
+    std::int64_t offset_start = 0;
     // At least one whole batch is returned, then no more than bytes_max.
     std::uint32_t bytes_max = 0;
     std::int64_t offset_end = INT64_MAX;  // no batch that ends behind it
@@ -86,16 +88,19 @@ class Reader {
   struct Job {
     Request request;
     Phase phase = Phase::unused;
+    bool place_known = false;    // batch_pos is as good as an index can make it
     bool cancelled = false;
     bool forgotten = false;      // its index must not be kept
     bool taken = false;          // its Done was handed out
+    bool read_most = false;      // a read from read_pos cannot bring more
     std::uint32_t buffer = no_index;
     FileTable::Lease lease;
-    std::uint64_t batch_pos = 0;         // of the next batch to look at
-    std::int64_t expected_base = -1;     // its base offset if known (right at batch_pos), else -1
-    std::int64_t offset_min = 0;         // else no less than this
-    std::uint64_t read_pos = 0;          // of the buffer's front in the file
+    std::uint64_t batch_pos = 0;      // of the next batch to look at
+    std::int64_t expected_base = -1;  // its base offset, while only the index or the name tells it
+    std::int64_t offset_min = 0;      // its base offset is no less than this
+    std::uint64_t read_pos = 0;       // of the buffer's front in the file
     std::uint32_t read_bytes = 0;
+    std::uint64_t valid_end = 0;      // of what was read, in the file
     Result<Bytes> result = Bytes{};
   };
   struct KeptIndex {
@@ -105,27 +110,37 @@ class Reader {
     std::uint64_t covered_bytes = 0;
     std::uint64_t used = 0;      // grows; the smallest goes first
   };
-  struct Found;
+  // A look at the batch at batch_pos. cut: what was read ends too early to tell.
+  struct Look {
+    enum class Kind : std::uint8_t { batch, cut, bad } kind = Kind::cut;
+    record::BatchHeader header;
+    Bytes bytes;                 // shorter than header.size_bytes() if cut behind the header
+  };
 
   void advance(std::uint32_t id);
+  void start_at_front(Job& job);
+  void use_index(Job& job, const Index& index);
   void find_index(std::uint32_t id);
   void open_index(std::uint32_t id);
-  void open_segment(std::uint32_t id);
   void on_index_loaded(std::uint32_t id, std::int64_t result);
-  void use_index(Job& job, const Index& index);
-  void start_at_front(Job& job);
+  void open_segment(std::uint32_t id);
   void begin_read(std::uint32_t id, bool whole_buffer);
   void on_read(std::uint32_t id, std::int64_t result);
   void walk(std::uint32_t id);
-  Found find_batch(Job& job, Bytes bytes);
-  void note_batch(const Job& job, const record::BatchHeader& header);
-  void collect(std::uint32_t id, Bytes bytes);
+  Look look_at(const Job& job) const;
+  void pass(Job& job, const record::BatchHeader& header, KeptIndex* kept);
+  void collect(std::uint32_t id);
+  void on_bad_batch(std::uint32_t id);
+  Error corrupt(const Job& job) const;
+  Error error_at_end(const Job& job) const;
   void finish(std::uint32_t id, Result<Bytes> result);
   void free_job(std::uint32_t id);
+  void free_buffer(Job& job);
+  void drop_lease(Job& job);
   MutableBytes buffer(std::uint32_t index) const;
   KeptIndex* kept_index(const PartitionKey& key, std::int64_t segment_base);
-  KeptIndex* keep_index(const Job& job, Index index, std::uint64_t covered_bytes);
-  void drop_index(const PartitionKey& key, std::int64_t segment_base);
+  void keep_index(const Job& job, Index index, std::uint64_t covered_bytes);
+  void drop_index(const Job& job);
 
   Limits limits_;
   MutableBytes memory_;
