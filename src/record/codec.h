@@ -23,7 +23,7 @@ class Decoder {
   ~Decoder();
 
   // Starts on a batch's records, which stay the caller's and must outlive the reading.
-  // `codec` is none as little as it is unknown: unsupported_codec.
+  // Errors: unsupported_codec (none is not one of them either); corrupt (a bad first header).
   Result<void> start(std::uint8_t codec_bits, Bytes compressed);
 
   // Puts the next bytes into `room` and returns how many; zero is the end, all input was used.
@@ -33,6 +33,8 @@ class Decoder {
 
   // Room that suits next() for walking: large enough for any block this decoder lets pass.
   MutableBytes window();
+  // All of this object's memory: room for a whole batch's records, where window() is the front.
+  MutableBytes memory();
 
  private:
   struct State;
