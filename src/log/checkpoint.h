@@ -54,14 +54,12 @@ class CheckpointWriter {
   //              |            |____________error_________|______> closing
   //              |__error__> idle
   enum class Phase : std::uint8_t { idle, opening, writing, syncing, closing };
-  void push(DiskOpKind kind);
   void push_write();
-  void fail(std::int64_t result);
   void close_file();
+  void push(DiskOp op);
 
   OpQueue& queue_;
   Phase phase_ = Phase::idle;
-  FileName path_;
   FileId file_ = no_file;
   std::vector<std::byte> encoded_;
   AlignedBuffer buffer_;

@@ -30,8 +30,8 @@ class WalFormat {
   void step();
   void on_disk_done(const DiskDone& done);  // Asker::wal_format
   bool done() const;                        // the file is closed again
-  bool failed() const;
-  std::int32_t error_number() const;        // errno of the failure
+  bool failed() const;                      // the same, after an error
+  std::int32_t error_number() const;        // errno of the failure; ENOSPC: a write fell short
   std::uint64_t done_bytes() const;         // of ring_bytes, for progress
 
  private:
@@ -41,10 +41,12 @@ class WalFormat {
   enum class Phase : std::uint8_t {
     opening, zeroing, syncing_zeros, writing_block, syncing_block, closing, done, failed,
   };
-  void push(DiskOpKind kind, std::uint64_t file_pos, MutableBytes block);
+  void on_success(const DiskDone& done);
+  std::int32_t error_of(const DiskDone& done) const;
   void push_zeros();
-  void fail(std::int64_t result);
   void close_file();
+  void push(DiskOp op);
+  std::uint64_t file_bytes() const;
 
   OpQueue& queue_;
   FileName path_;
