@@ -1,0 +1,253 @@
+#include "log/producer_table.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <map>
+
+#include "base/prng.h"
+
+namespace tailrace::log {
+namespace {
+
+record::BatchHeader batch(std::int64_t producer, std::int16_t epoch, std::int32_t sequence,
+                          std::int32_t count) {
+  record::BatchHeader header;
+  header.producer_id = producer;
+  header.producer_epoch = epoch;
+  header.base_sequence = sequence;
+  header.last_offset_delta = count - 1;
+  header.record_count = count;
+  header.max_timestamp = 500 + sequence;
+  return header;
+}
+
+class ProducerTableTest : public testing::Test {
+ protected:
+  // Checks and, when it is new, appends.
+  std::string send(const record::BatchHeader& header) {
+    const auto verdict = table_.check(header);
+    if (!verdict) return to_string(verdict.error().code);
+    if (verdict->duplicate) return "duplicate of " + std::to_string(verdict->original.base_offset);
+    table_.on_batch(header, offset_, wall_ms_);
+    const std::string text = "at " + std::to_string(offset_);
+    offset_ += header.record_count;
+    return text;
+  }
+  ProducerTable table_;
+  std::int64_t offset_ = 0;
+  std::int64_t wall_ms_ = 1000;
+};
+
+TEST_F(ProducerTableTest, batches_in_sequence_are_new) {
+  EXPECT_EQ(send(batch(7, 0, 0, 10)), "at 0");
+  EXPECT_EQ(send(batch(7, 0, 10, 1)), "at 10");
+  EXPECT_EQ(send(batch(7, 0, 11, 5)), "at 11");
+}
+
+TEST_F(ProducerTableTest, the_last_five_are_recognised_and_no_more) {
+  for (int i = 0; i < 6; ++i) send(batch(7, 0, i * 10, 10));
+  EXPECT_EQ(send(batch(7, 0, 0, 10)), "out_of_order");
+  EXPECT_EQ(send(batch(7, 0, 10, 10)), "duplicate of 10");
+  EXPECT_EQ(send(batch(7, 0, 50, 10)), "duplicate of 50");
+  EXPECT_EQ(send(batch(7, 0, 60, 10)), "at 60");
+}
+
+TEST_F(ProducerTableTest, the_original_comes_with_the_verdict) {
+  send(batch(7, 0, 0, 3));
+  send(batch(7, 0, 3, 4));
+  const auto verdict = table_.check(batch(7, 0, 3, 4));
+  ASSERT_TRUE(verdict && verdict->duplicate);
+  EXPECT_EQ(verdict->original.first_sequence, 3);
+  EXPECT_EQ(verdict->original.last_sequence, 6);
+  EXPECT_EQ(verdict->original.base_offset, 3);
+  EXPECT_EQ(verdict->original.last_offset, 6);
+  EXPECT_EQ(verdict->original.timestamp_ms, 503);
+}
+
+TEST_F(ProducerTableTest, gaps_and_overlaps_are_refused) {
+  send(batch(7, 0, 0, 10));
+  EXPECT_EQ(send(batch(7, 0, 11, 1)), "out_of_order");
+  EXPECT_EQ(send(batch(7, 0, 0, 9)), "out_of_order");
+  EXPECT_EQ(send(batch(7, 0, 5, 10)), "out_of_order");
+  EXPECT_EQ(send(batch(7, 0, 10, 10)), "at 10");
+}
+
+TEST_F(ProducerTableTest, a_new_epoch_begins_at_zero_and_fences_the_old_one) {
+  send(batch(7, 3, 0, 10));
+  EXPECT_EQ(send(batch(7, 4, 10, 1)), "out_of_order");
+  EXPECT_EQ(send(batch(7, 4, 0, 1)), "at 10");
+  EXPECT_EQ(send(batch(7, 3, 10, 1)), "stale_epoch");
+  EXPECT_EQ(send(batch(7, 3, 0, 10)), "stale_epoch");
+  EXPECT_EQ(send(batch(7, 4, 0, 1)), "duplicate of 10");
+}
+
+TEST_F(ProducerTableTest, an_unknown_producer_begins_anywhere) {
+  EXPECT_EQ(send(batch(7, 2, 77, 10)), "at 0");
+  EXPECT_EQ(send(batch(7, 2, 87, 1)), "at 10");
+}
+
+TEST_F(ProducerTableTest, after_the_largest_sequence_comes_zero) {
+  send(batch(7, 0, INT32_MAX - 4, 5));
+  EXPECT_EQ(send(batch(7, 0, 0, 5)), "at 5");
+  EXPECT_EQ(send(batch(7, 0, INT32_MAX - 4, 5)), "duplicate of 0");
+}
+
+TEST_F(ProducerTableTest, a_batch_may_wrap_inside) {
+  send(batch(7, 0, INT32_MAX - 1, 5));  // MAX - 1, MAX, 0, 1, 2
+  EXPECT_EQ(send(batch(7, 0, INT32_MAX - 1, 5)), "duplicate of 0");
+  EXPECT_EQ(send(batch(7, 0, 3, 1)), "at 5");
+}
+
+TEST_F(ProducerTableTest, replay_counts_what_a_check_would_refuse) {
+  table_.on_batch(batch(7, 5, 40, 2), 100, 1);
+  table_.on_batch(batch(7, 5, 90, 2), 102, 1);
+  EXPECT_EQ(send(batch(7, 5, 90, 2)), "duplicate of 102");
+  table_.on_batch(batch(7, 4, 10, 2), 104, 1);  // As the leader had it.
+  EXPECT_EQ(send(batch(7, 4, 10, 2)), "duplicate of 104");
+}
+
+TEST_F(ProducerTableTest, the_silent_are_forgotten) {
+  wall_ms_ = 100;
+  send(batch(1, 0, 0, 1));
+  wall_ms_ = 200;
+  send(batch(2, 0, 0, 1));
+  EXPECT_EQ(table_.expire(100), 0U);
+  EXPECT_EQ(table_.expire(101), 1U);
+  EXPECT_EQ(table_.size(), 1U);
+  EXPECT_EQ(send(batch(1, 0, 55, 1)), "at 2");
+  wall_ms_ = 300;
+  send(batch(2, 0, 1, 1));
+  table_.drop_oldest();
+  ASSERT_EQ(table_.size(), 1U);
+  EXPECT_EQ(table_.snapshot()[0].producer_id, 2);
+  table_.drop_oldest();
+  table_.drop_oldest();
+  EXPECT_EQ(table_.size(), 0U);
+}
+
+TEST_F(ProducerTableTest, truncated_batches_did_not_happen) {
+  send(batch(7, 0, 0, 10));
+  send(batch(7, 0, 10, 10));
+  send(batch(8, 0, 0, 1));
+  table_.truncate(10);
+  EXPECT_EQ(table_.size(), 1U);
+  EXPECT_EQ(send(batch(7, 0, 20, 1)), "out_of_order");
+  EXPECT_EQ(send(batch(7, 0, 10, 10)), "at 21");
+}
+
+TEST_F(ProducerTableTest, a_snapshot_brings_everything_back) {
+  for (int i = 0; i < 7; ++i) send(batch(9, 1, i * 10, 10));
+  send(batch(2, 0, INT32_MAX, 3));
+  const std::vector<ProducerState> states = table_.snapshot();
+  ASSERT_EQ(states.size(), 2U);
+  EXPECT_EQ(states[0].producer_id, 2);
+  EXPECT_EQ(states[0].batches[0].last_sequence, 1);
+  EXPECT_EQ(states[1].batch_count, 5);
+
+  ProducerTable other;
+  other.restore(states);
+  table_ = other;
+  EXPECT_EQ(send(batch(9, 1, 30, 10)), "duplicate of 30");
+  EXPECT_EQ(send(batch(9, 1, 10, 10)), "out_of_order");
+  EXPECT_EQ(send(batch(2, 0, 2, 1)), "at 73");
+}
+
+TEST_F(ProducerTableTest, nonsense_in_a_snapshot_is_left_out) {
+  ProducerState state{.producer_id = 7, .epoch = 0, .batch_count = 200};
+  state.batches[0] = {0, 0, 10, 5, 0};
+  state.batches[1] = {-3, 0, 10, 12, 0};
+  state.batches[2] = {0, 1, INT64_MIN, INT64_MAX, 0};
+  state.batches[3] = {5, 7, 10, 12, 0};
+  table_.restore({state});
+  EXPECT_EQ(table_.snapshot()[0].batch_count, 1);
+  EXPECT_EQ(send(batch(7, 0, 8, 1)), "at 0");
+}
+
+// The rules once more, as plainly as possible: for each producer all batches of its epoch.
+struct Model {
+  struct Producer {
+    std::int16_t epoch;
+    std::deque<std::pair<record::BatchHeader, std::int64_t>> last_five;
+  };
+  std::string send(const record::BatchHeader& header, std::int64_t& offset) {
+    const auto found = producers.find(header.producer_id);
+    if (found != producers.end()) {
+      const Producer& known = found->second;
+      if (header.producer_epoch < known.epoch) return "stale_epoch";
+      if (header.producer_epoch > known.epoch && header.base_sequence != 0) return "out_of_order";
+      if (header.producer_epoch == known.epoch) {
+        for (const auto& [old, at] : known.last_five) {
+          if (old.base_sequence == header.base_sequence &&
+              old.record_count == header.record_count) {
+            return "duplicate of " + std::to_string(at);
+          }
+        }
+        std::uint32_t next = static_cast<std::uint32_t>(known.last_five.back().first.base_sequence);
+        next += static_cast<std::uint32_t>(known.last_five.back().first.record_count);
+        if (static_cast<std::uint32_t>(header.base_sequence) != (next & 0x7fff'ffffU)) {
+          return "out_of_order";
+        }
+      }
+    }
+    Producer& producer = producers[header.producer_id];
+    if (producer.last_five.empty() || producer.epoch != header.producer_epoch) {
+      producer = {header.producer_epoch, {}};
+    }
+    producer.last_five.emplace_back(header, offset);
+    if (producer.last_five.size() > 5) producer.last_five.pop_front();
+    offset += header.record_count;
+    return "at " + std::to_string(offset - header.record_count);
+  }
+  void truncate(std::int64_t end) {
+    for (auto& [id, producer] : producers) {
+      while (!producer.last_five.empty() && producer.last_five.back().second >= end) {
+        producer.last_five.pop_back();
+      }
+    }
+    std::erase_if(producers, [](const auto& entry) { return entry.second.last_five.empty(); });
+  }
+  std::map<std::int64_t, Producer> producers;
+};
+
+TEST_F(ProducerTableTest, random_clients_get_the_answers_of_the_plain_model) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Prng prng(seed, "producers");
+    Model model;
+    table_ = {};
+    offset_ = 0;
+    std::map<std::int64_t, std::uint32_t> next;  // what a well-behaved client would send
+    for (int i = 0; i < 3000; ++i) {
+      const auto id = static_cast<std::int64_t>(prng.below(4));
+      const auto count = static_cast<std::int32_t>(prng.between(1, 3));
+      if (prng.chance(1, 50)) next[id] = static_cast<std::uint32_t>(INT32_MAX) - 3;
+      auto sequence = static_cast<std::uint32_t>(next[id]);
+      if (prng.chance(1, 3)) sequence -= static_cast<std::uint32_t>(prng.below(16));
+      if (prng.chance(1, 20)) sequence = 0;
+      const auto epoch = static_cast<std::int16_t>(i / 500 + (prng.chance(1, 30) ? -1 : 0));
+      const auto header =
+          batch(id, epoch, static_cast<std::int32_t>(sequence & 0x7fff'ffffU), count);
+      std::int64_t model_offset = offset_;
+      const std::string wanted = model.send(header, model_offset);
+      ASSERT_EQ(send(header), wanted) << "step " << i;
+      ASSERT_EQ(offset_, model_offset);
+      if (wanted.starts_with("at")) {
+        next[id] = static_cast<std::uint32_t>(header.base_sequence) +
+                   static_cast<std::uint32_t>(count);
+      }
+      if (prng.chance(1, 100)) {
+        offset_ -= static_cast<std::int64_t>(prng.below(static_cast<std::uint64_t>(offset_) + 1) / 8);
+        model.truncate(offset_);
+        table_.truncate(offset_);
+      }
+      if (prng.chance(1, 100)) {
+        const auto states = table_.snapshot();
+        table_.restore(states);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tailrace::log
