@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/counter.h"
 #include "base/ops.h"
 #include "base/prng.h"
 #include "base/time.h"
@@ -31,6 +32,18 @@ struct NodeSetup {
   std::string rack;
   // Empty: made at random at format, whatever is found afterwards. Else it must be what is found.
   std::string cluster_id;
+};
+
+// Readable from any thread.
+struct Counters {
+  Counter requests;        // taken in
+  Counter refusals;        // of those: too many waited, or none of it was in time
+  Counter commits;         // log entries applied
+  Counter snapshots;       // the log was compacted
+  Counter images;          // published
+  Gauge topics;
+  Gauge partitions;
+  Gauge requests_waiting;
 };
 
 class ControlPlane {
@@ -62,6 +75,7 @@ class ControlPlane {
   // Once ready(): 22 characters; the newest image that was sent to the cores.
   std::string_view cluster_id() const;
   const bus::MetadataImage& image() const;
+  const Counters& counters() const;
 
  private:
   struct Parts;

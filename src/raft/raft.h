@@ -57,15 +57,13 @@ class Raft {
   bool valid() const { return valid_; }
 
   Update step(Event event, Instant now);
-  // When a tick is due although nothing happens.
-  Instant next_deadline() const { return wants_election() ? Instant{} : never(); }
-
   Role role() const { return role_; }
   Term term() const { return hard_state_.term; }
   NodeId leader() const { return role_ == Role::leader ? self_ : no_node; }
   const HardState& hard_state() const { return hard_state_; }
   Index committed() const { return committed_; }
   Index last() const { return entries_.last(); }
+  Index durable() const { return durable_; }
   // A leader may answer from its state once an entry of its own term is committed.
   bool has_committed_own_term() const;
   bool is_alone() const;

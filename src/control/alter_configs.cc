@@ -1,0 +1,232 @@
+// AlterConfigs (replaces all configs of a resource) and IncrementalAlterConfigs (changes some).
+// Both come down to: the map of set configs before, the map after, and a record of what differs.
+#include <fmt/format.h>
+
+#include <charconv>
+#include <map>
+#include <optional>
+#include <set>
+
+#include "control/config_rules.h"
+#include "control/request_context.h"
+#include "kafka/broker_config.h"
+#include "kafka/gen/alter_configs.h"
+#include "kafka/gen/incremental_alter_configs.h"
+#include "kafka/topic_config.h"
+
+namespace tailrace::control {
+namespace {
+
+using kafka::ErrorCode;
+
+constexpr std::int8_t topic_resource = 2;
+constexpr std::int8_t broker_resource = 4;
+
+enum class ConfigOp : std::int8_t { set = 0, remove = 1, append = 2, subtract = 3 };
+
+struct Change {
+  std::string_view name;
+  ConfigOp op = ConfigOp::set;
+  kafka::NullableString value;
+};
+
+struct Resource {
+  const Topic* topic = nullptr;  // null: a broker's, or all brokers'
+  bus::NodeId node = -1;
+  ConfigMap configs;             // as they are set now
+};
+
+Refusal find_resource(const RequestContext& context, std::int8_t type, std::string_view name,
+                      Resource& resource) {
+  if (type == topic_resource) {
+    resource.topic = context.state.find_topic(name);
+    if (resource.topic == nullptr) {
+      return {ErrorCode::unknown_topic_or_partition,
+              fmt::format("The topic '{}' does not exist.", name)};
+    }
+    resource.configs = resource.topic->configs;
+    return {};
+  }
+  if (type != broker_resource) {
+    return {ErrorCode::invalid_request, fmt::format("Unexpected resource type {}.", type)};
+  }
+  if (!name.empty()) {
+    std::int32_t id = -1;
+    const auto parsed = std::from_chars(name.data(), name.data() + name.size(), id);
+    const bool is_number = parsed.ec == std::errc{} && parsed.ptr == name.data() + name.size();
+    if (!is_number || !context.state.nodes().contains(id)) {
+      return {ErrorCode::invalid_request,
+              fmt::format("Unexpected broker id, expected {} or empty string, but received {}",
+                          context.node_id, name)};
+    }
+    resource.node = id;
+  }
+  resource.configs = context.state.broker_configs(resource.node);
+  return {};
+}
+
+Refusal check(const RequestContext& context, const Resource& resource, std::string_view name,
+              std::string_view value) {
+  return resource.topic != nullptr ? check_topic_config(context.limits, name, value)
+                                   : check_broker_config(context.limits, name, value);
+}
+
+const kafka::ConfigDef* find_def(const Resource& resource, std::string_view name) {
+  if (resource.topic != nullptr) return kafka::find_topic_config(name);
+  const kafka::BrokerConfigDef* config = kafka::find_broker_config(name);
+  return config == nullptr ? nullptr : &config->def;
+}
+
+// The value an append or a subtract starts from.
+std::string value_in_force(const RequestContext& context, const Resource& resource,
+                           const ConfigMap& after, const kafka::ConfigDef& def) {
+  if (const auto set = after.find(def.name); set != after.end()) return set->second;
+  const std::string_view name = resource.topic != nullptr ? def.broker_synonym : def.name;
+  const std::string* value =
+      name.empty() ? nullptr : context.state.broker_config(context.node_id, name);
+  return value != nullptr ? *value : std::string(def.default_value);
+}
+
+Refusal apply_change(const RequestContext& context, const Resource& resource, const Change& change,
+                     ConfigMap& after) {
+  const kafka::ConfigDef* def = find_def(resource, change.name);
+  if (def == nullptr) {
+    return {ErrorCode::invalid_config,
+            fmt::format("Unknown {} config name: {}", resource.topic != nullptr ? "topic"
+                                                                                : "broker",
+                        change.name)};
+  }
+  if (change.op == ConfigOp::remove) {
+    // The value is of no interest; that it may be changed at all is.
+    Refusal refusal = check(context, resource, change.name, def->default_value);
+    if (!refusal.refused()) after.erase(std::string(change.name));
+    return refusal;
+  }
+  if (change.value.is_null()) {
+    return {ErrorCode::invalid_request,
+            fmt::format("Null value not supported for : {}", change.name)};
+  }
+  std::string value(change.value.value);
+  if (change.op != ConfigOp::set) {
+    const bool appends = change.op == ConfigOp::append;
+    if (def->type != kafka::ConfigType::list) {
+      return {ErrorCode::invalid_config,
+              fmt::format("Can't {} to key {} because its type is not LIST.",
+                          appends ? "APPEND" : "SUBTRACT", change.name)};
+    }
+    const std::string before = value_in_force(context, resource, after, *def);
+    value = appends ? list_with(before, value) : list_without(before, value);
+  }
+  Refusal refusal = check(context, resource, change.name, value);
+  if (!refusal.refused()) after.insert_or_assign(std::string(change.name), std::move(value));
+  return refusal;
+}
+
+// What must be recorded to get from one map to the other.
+std::vector<ConfigRecord> difference(const ConfigMap& before, const ConfigMap& after) {
+  std::vector<ConfigRecord> configs;
+  for (const auto& [name, value] : before) {
+    if (!after.contains(name)) configs.push_back({name, std::nullopt});
+  }
+  for (const auto& [name, value] : after) {
+    const auto old = before.find(name);
+    if (old == before.end() || old->second != value) configs.push_back({name, value});
+  }
+  return configs;
+}
+
+Refusal commit_configs(RequestContext& context, const Resource& resource, const ConfigMap& after) {
+  if (Refusal large = check_config_bytes(context.limits, after); large.refused()) return large;
+  std::vector<ConfigRecord> configs = difference(resource.configs, after);
+  if (configs.empty()) return {};
+  bool grows = false;
+  for (const ConfigRecord& config : configs) grows |= config.value.has_value();
+  if (resource.topic != nullptr) {
+    return context.commit(TopicConfigRecord{resource.topic->id, std::move(configs)}, grows);
+  }
+  return context.commit(BrokerConfigRecord{resource.node, std::move(configs)}, grows);
+}
+
+Refusal check_duplicates(const std::vector<Change>& changes) {
+  std::set<std::string_view> names;
+  for (const Change& change : changes) {
+    if (!names.insert(change.name).second) {
+      return {ErrorCode::invalid_request,
+              fmt::format("Error due to duplicate config keys: {}", change.name)};
+    }
+  }
+  return {};
+}
+
+// Response and per-resource loop, the same for both APIs. `before`: what the changes start from.
+template <class Request, class Response, class ToChange>
+Outcome alter(RequestContext& context, const Request& request, bool replaces,
+              const ToChange& to_change) {
+  std::map<std::pair<std::int8_t, std::string_view>, int> counts;
+  for (const auto& item : request.resources) ++counts[{item.resource_type, item.resource_name}];
+  std::vector<typename Response::AlterConfigsResourceResponse> responses;
+  for (const auto& item : request.resources) {
+    Refusal refusal = context.refuse_all;
+    if (!refusal.refused() && counts[{item.resource_type, item.resource_name}] > 1) {
+      refusal = {ErrorCode::invalid_request, "Each resource must appear at most once."};
+    }
+    Resource resource;
+    if (!refusal.refused()) {
+      refusal = find_resource(context, item.resource_type, item.resource_name, resource);
+    }
+    std::vector<Change> changes;
+    for (const auto& config : item.configs) {
+      if (!refusal.refused()) refusal = to_change(config, changes.emplace_back());
+    }
+    if (!refusal.refused()) refusal = check_duplicates(changes);
+    ConfigMap after = replaces ? ConfigMap{} : resource.configs;
+    for (const Change& change : changes) {
+      if (!refusal.refused()) refusal = apply_change(context, resource, change, after);
+    }
+    if (!refusal.refused() && !request.validate_only) {
+      refusal = commit_configs(context, resource, after);
+    }
+    auto& result = responses.emplace_back();
+    result.error_code = refusal.wire_code();
+    result.error_message = context.text(std::move(refusal.message));
+    result.resource_type = item.resource_type;
+    result.resource_name = item.resource_name;
+  }
+  Response response;
+  response.responses = responses;
+  return context.answer(response);
+}
+
+}  // namespace
+
+Outcome alter_configs(RequestContext& context) {
+  using Request = kafka::AlterConfigsRequest;
+  const Result<Request> request = context.decode<Request>();
+  if (!request) return context.cannot_decode();
+  const auto to_change = [](const Request::AlterConfigsResource::AlterableConfig& config,
+                            Change& change) {
+    change = {config.name, ConfigOp::set, config.value};
+    return Refusal{};
+  };
+  return alter<Request, kafka::AlterConfigsResponse>(context, *request, true, to_change);
+}
+
+Outcome incremental_alter_configs(RequestContext& context) {
+  using Request = kafka::IncrementalAlterConfigsRequest;
+  const Result<Request> request = context.decode<Request>();
+  if (!request) return context.cannot_decode();
+  const auto to_change = [](const Request::AlterConfigsResource::AlterableConfig& config,
+                            Change& change) {
+    if (config.config_operation < 0 || config.config_operation > 3) {
+      return Refusal{ErrorCode::invalid_request,
+                     fmt::format("Unknown operation type {} for config {}.",
+                                 config.config_operation, config.name)};
+    }
+    change = {config.name, static_cast<ConfigOp>(config.config_operation), config.value};
+    return Refusal{};
+  };
+  return alter<Request, kafka::IncrementalAlterConfigsResponse>(context, *request, false,
+                                                                to_change);
+}
+
+}  // namespace tailrace::control

@@ -1,0 +1,145 @@
+#include "control/controller.h"
+
+#include <utility>
+
+#include "kafka/apis.h"
+#include "kafka/gen/alter_configs.h"
+#include "kafka/gen/create_partitions.h"
+#include "kafka/gen/create_topics.h"
+#include "kafka/gen/delete_topics.h"
+#include "kafka/gen/init_producer_id.h"
+
+namespace tailrace::control {
+namespace {
+
+using kafka::ApiKey;
+using kafka::ErrorCode;
+
+constexpr std::int64_t producer_block_ids = 1000;
+constexpr std::int16_t producer_epoch_max = INT16_MAX - 1;
+// For requests that name no time, and at most for those that do.
+constexpr Duration timeout_default = seconds(60);
+constexpr std::int64_t timeout_ms_max = 600'000;
+// "Do not wait" (librdkafka's default) means an answer once it is done, not a failure at once.
+constexpr Duration timeout_shortest = seconds(1);
+
+Duration to_timeout(std::int32_t timeout_ms) {
+  if (timeout_ms <= 0) return timeout_shortest;
+  return milliseconds(timeout_ms < timeout_ms_max ? timeout_ms : timeout_ms_max);
+}
+
+template <class Request>
+Duration timeout_of(const bus::ControlRequest& request, Arena& arena) {
+  arena.reset();
+  kafka::Reader in(request.body);
+  const Result<Request> decoded = Request::decode(in, request.api_version, arena);
+  return decoded ? to_timeout(decoded->timeout_ms) : timeout_default;
+}
+
+Duration no_timeout(const bus::ControlRequest&, Arena&) { return timeout_default; }
+
+struct Api {
+  ApiKey key;
+  Outcome (*run)(RequestContext& context);
+  Duration (*timeout)(const bus::ControlRequest& request, Arena& arena);
+};
+// InitProducerId is the controller's own.
+constexpr Api apis[] = {
+    {ApiKey::create_topics, create_topics, timeout_of<kafka::CreateTopicsRequest>},
+    {ApiKey::delete_topics, delete_topics, timeout_of<kafka::DeleteTopicsRequest>},
+    {ApiKey::create_partitions, create_partitions, timeout_of<kafka::CreatePartitionsRequest>},
+    {ApiKey::alter_configs, alter_configs, no_timeout},
+    {ApiKey::incremental_alter_configs, incremental_alter_configs, no_timeout},
+};
+
+const Api* find(std::int16_t key) {
+  for (const Api& api : apis) {
+    if (static_cast<std::int16_t>(api.key) == key) return &api;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+Controller::Controller(const Limits& limits, bus::NodeId node_id, const ClusterState& state,
+                       Prng prng)
+    : limits_(limits), node_id_(node_id), state_(state), prng_(prng),
+      arena_(limits.request_memory_bytes) {}
+
+Outcome Controller::execute(const bus::ControlRequest& request, std::uint64_t room_bytes) {
+  RequestContext context{limits_, node_id_, state_, prng_, arena_, request, room_bytes, {}, {}, {}};
+  return run(context);
+}
+
+Outcome Controller::refuse(const bus::ControlRequest& request, ErrorCode code,
+                           std::string_view message) {
+  RequestContext context{limits_, node_id_, state_, prng_, arena_, request, 0,
+                         {code, std::string(message)}, {}, {}};
+  Outcome outcome = run(context);
+  TR_ASSERT(outcome.entries.empty());
+  return outcome;
+}
+
+Outcome Controller::run(RequestContext& context) {
+  const bus::ControlRequest& request = context.request;
+  const kafka::ApiInfo* api = kafka::find_api(request.api_key);
+  const bool known = api != nullptr && request.api_version >= api->version_min &&
+                     request.api_version <= api->version_max;
+  if (!known) return context.cannot_decode();
+  if (api->key == ApiKey::init_producer_id) return init_producer_id(context);
+  const Api* handled = find(request.api_key);
+  return handled == nullptr ? context.cannot_decode() : handled->run(context);
+}
+
+Duration Controller::timeout(const bus::ControlRequest& request) {
+  const Api* api = find(request.api_key);
+  return api == nullptr ? timeout_default : api->timeout(request, arena_);
+}
+
+bool Controller::is_immediate(const bus::ControlRequest& request) const {
+  return request.api_key == static_cast<std::int16_t>(ApiKey::init_producer_id) &&
+         producer_id_ < producer_id_end_ && producer_id_end_ <= state_.producer_id_next();
+}
+
+Outcome Controller::init_producer_id(RequestContext& context) {
+  using Request = kafka::InitProducerIdRequest;
+  const Result<Request> request = context.decode<Request>();
+  if (!request) return context.cannot_decode();
+  kafka::InitProducerIdResponse response;
+  response.producer_epoch = -1;
+  const bool has_id = request->producer_id >= 0;
+  const bool has_epoch = request->producer_epoch >= 0;
+  if (context.refuse_all.refused()) {
+    response.error_code = context.refuse_all.wire_code();
+  } else if (!request->transactional_id.is_null()) {
+    // Transactions are not available yet. This code is fatal for a producer, so that it stops
+    // with a message instead of asking again for ever.
+    response.error_code = kafka::to_wire(ErrorCode::transactional_id_authorization_failed);
+  } else if (has_id != has_epoch) {
+    response.error_code = kafka::to_wire(ErrorCode::invalid_request);
+  } else if (has_id && request->producer_id < state_.producer_id_next() &&
+             request->producer_epoch < producer_epoch_max) {
+    // A producer that lost track of its sequences starts anew under the next epoch.
+    response.producer_id = request->producer_id;
+    response.producer_epoch = static_cast<std::int16_t>(request->producer_epoch + 1);
+  } else {
+    take_producer_id(context, response);
+  }
+  return context.answer(response);
+}
+
+// Ids are given out only from a block whose record is committed before the answer goes.
+void Controller::take_producer_id(RequestContext& context,
+                                  kafka::InitProducerIdResponse& response) {
+  if (producer_id_ == producer_id_end_) {
+    const std::int64_t next = state_.producer_id_next();
+    const Refusal refusal = context.commit(ProducerIdsRecord{next + producer_block_ids}, false);
+    TR_ASSERT(!refusal.refused());
+    producer_id_ = next;
+    producer_id_end_ = next + producer_block_ids;
+  }
+  response.producer_id = producer_id_++;
+  response.producer_epoch = 0;
+}
+
+}  // namespace tailrace::control

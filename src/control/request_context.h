@@ -1,0 +1,111 @@
+// What the API files of the control plane share: the request with all it is checked against, and
+// the ways to say no and to build a reply.
+#pragma once
+
+#include <deque>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/arena.h"
+#include "base/prng.h"
+#include "bus/message.h"
+#include "control/cluster_state.h"
+#include "control/limits.h"
+#include "kafka/errors.h"
+#include "kafka/wire.h"
+
+namespace tailrace::control {
+
+// What a request comes to.
+struct Outcome {
+  // One log entry each, in this order; empty when nothing is to be committed.
+  std::vector<std::vector<std::byte>> entries;
+  // The response after its header, valid once the entries are committed and shown.
+  std::vector<std::byte> reply;
+  // The request makes no sense: there is no reply.
+  bool close_connection = false;
+};
+
+// Why something is refused; empty (ErrorCode::none) when it is not.
+struct Refusal {
+  kafka::ErrorCode code = kafka::ErrorCode::none;
+  std::string message;
+
+  bool refused() const { return code != kafka::ErrorCode::none; }
+  std::int16_t wire_code() const { return kafka::to_wire(code); }
+};
+
+struct RequestContext {
+  const Limits& limits;
+  bus::NodeId node_id;
+  const ClusterState& state;
+  Prng& prng;
+  Arena& arena;
+  const bus::ControlRequest& request;
+  // By how much the metadata may still grow.
+  std::uint64_t room_bytes = 0;
+  // Set: answer everything in the request with this instead of working on it.
+  Refusal refuse_all;
+
+  Outcome outcome;
+  std::deque<std::string> texts;
+
+  // A message that lives until the reply is encoded; null when there is none. Cut, because old
+  // versions have 15-bit lengths and a value in it may be long.
+  kafka::NullableString text(std::string message) {
+    constexpr std::size_t text_bytes_max = 1000;
+    if (message.empty()) return nullptr;
+    if (message.size() > text_bytes_max) message.resize(text_bytes_max);
+    return std::string_view(texts.emplace_back(std::move(message)));
+  }
+
+  template <class Request>
+  Result<Request> decode() {
+    arena.reset();
+    kafka::Reader in(request.body);
+    return Request::decode(in, request.api_version, arena);
+  }
+
+  template <class Response>
+  Outcome answer(const Response& response) {
+    kafka::Writer counter = kafka::Writer::counter();
+    response.encode(counter, request.api_version);
+    outcome.reply.resize(counter.size());
+    kafka::Writer out(outcome.reply);
+    response.encode(out, request.api_version);
+    TR_ASSERT(!out.overflowed());
+    return std::move(outcome);
+  }
+  Outcome cannot_decode() {
+    outcome.close_connection = true;
+    return std::move(outcome);
+  }
+
+  // Adds a change to what is to be committed. A change that makes the metadata larger is refused
+  // when they may not grow.
+  Refusal commit(const Record& record, bool grows) {
+    std::vector<std::byte> entry;
+    encode_record(record, entry);
+    if (entry.size() > limits.entry_bytes_max) {
+      return {kafka::ErrorCode::policy_violation, "The change is too large for the metadata log."};
+    }
+    if (grows && entry.size() > room_bytes) {
+      return {kafka::ErrorCode::kafka_storage_error,
+              "The metadata log cannot grow: the disk is full. Topics can still be deleted."};
+    }
+    if (grows) room_bytes -= entry.size();
+    outcome.entries.push_back(std::move(entry));
+    return {};
+  }
+};
+
+// The APIs. Each decodes the request, fills context.outcome and gives it back.
+Outcome create_topics(RequestContext& context);
+Outcome delete_topics(RequestContext& context);
+Outcome create_partitions(RequestContext& context);
+Outcome alter_configs(RequestContext& context);
+Outcome incremental_alter_configs(RequestContext& context);
+
+}  // namespace tailrace::control
