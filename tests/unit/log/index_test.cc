@@ -117,7 +117,7 @@ TEST(Index, random_batches_searched_in_every_way) {
     std::int64_t offset = static_cast<std::int64_t>(prng.below(1000));
     std::uint64_t pos = 0;
     for (int i = 0; i < 300; ++i) {
-      batches.push_back({offset, pos, static_cast<std::int64_t>(prng.below(1000))});
+      batches.push_back({offset, pos, static_cast<std::int64_t>(prng.below(100)) + i * 3});
       index.on_batch(offset, pos, batches.back().timestamp);
       offset += static_cast<std::int64_t>(prng.between(1, 10));
       pos += prng.between(61, 200);
@@ -131,6 +131,11 @@ TEST(Index, random_batches_searched_in_every_way) {
       for (const Batch& batch : batches) {
         if (batch.pos >= by_time.segment_pos) break;
         ASSERT_LT(batch.timestamp, target.timestamp);
+      }
+      for (const IndexEntry& entry : index.entries()) {  // None further on would do.
+        if (entry.segment_pos > by_time.segment_pos) {
+          ASSERT_GE(entry.max_timestamp_before, target.timestamp);
+        }
       }
     }
   }
