@@ -298,4 +298,5 @@ def main():
                    + '\n'.join(definitions) + '\n}  // namespace tailrace::kafka\n')
 
 
-main()
+if __name__ == '__main__':
+    main()

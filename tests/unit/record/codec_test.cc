@@ -166,6 +166,20 @@ TEST(Decoder, Lz4WithSizesAndChecksumsIsRead) {
   }
 }
 
+// lz4's own reset keeps the size that a broken-off frame announced, and finds the next too short.
+TEST(Decoder, ABrokenLz4FrameSpoilsNothingForTheNext) {
+  const std::string text = some_text(9, 1000);
+  LZ4F_preferences_t preferences{};
+  preferences.frameInfo.blockMode = LZ4F_blockIndependent;
+  preferences.frameInfo.contentSize = text.size();
+  std::string packed(LZ4F_compressFrameBound(text.size(), &preferences), '\0');
+  packed.resize(
+      LZ4F_compressFrame(packed.data(), packed.size(), text.data(), text.size(), &preferences));
+  Decoder decoder(bytes_max);
+  EXPECT_EQ(decode(decoder, Codec::lz4, packed.substr(0, 30)).error, Errc::corrupt);
+  EXPECT_EQ(decode(decoder, Codec::lz4, made_by_lz4).text, told);
+}
+
 TEST(Decoder, ZstandardsLargestWindowIsRead) {
   ZSTD_CCtx* context = ZSTD_createCCtx();
   ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, 1);

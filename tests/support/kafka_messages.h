@@ -1,0 +1,99 @@
+// All messages of the protocol as types, for tests that go over every API and version.
+#pragma once
+
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "kafka/apis.h"
+#include "kafka/gen/alter_configs.h"
+#include "kafka/gen/api_versions.h"
+#include "kafka/gen/create_partitions.h"
+#include "kafka/gen/create_topics.h"
+#include "kafka/gen/delete_records.h"
+#include "kafka/gen/delete_topics.h"
+#include "kafka/gen/describe_cluster.h"
+#include "kafka/gen/describe_configs.h"
+#include "kafka/gen/describe_log_dirs.h"
+#include "kafka/gen/fetch.h"
+#include "kafka/gen/incremental_alter_configs.h"
+#include "kafka/gen/init_producer_id.h"
+#include "kafka/gen/list_offsets.h"
+#include "kafka/gen/metadata.h"
+#include "kafka/gen/offset_for_leader_epoch.h"
+#include "kafka/gen/produce.h"
+
+namespace tailrace::test {
+
+// Calls `visit` with a null pointer to the message type of the API, to be a tag of it.
+template <class Visit>
+void visit_message(kafka::ApiKey key, bool is_request, Visit visit) {
+  using namespace kafka;
+#define TR_MESSAGE(api, Name)                              \
+  case ApiKey::api:                                        \
+    if (is_request) visit(static_cast<Name##Request*>(nullptr)); \
+    else visit(static_cast<Name##Response*>(nullptr));     \
+    break;
+  switch (key) {
+    TR_MESSAGE(produce, Produce)
+    TR_MESSAGE(fetch, Fetch)
+    TR_MESSAGE(list_offsets, ListOffsets)
+    TR_MESSAGE(metadata, Metadata)
+    TR_MESSAGE(api_versions, ApiVersions)
+    TR_MESSAGE(create_topics, CreateTopics)
+    TR_MESSAGE(delete_topics, DeleteTopics)
+    TR_MESSAGE(delete_records, DeleteRecords)
+    TR_MESSAGE(init_producer_id, InitProducerId)
+    TR_MESSAGE(offset_for_leader_epoch, OffsetForLeaderEpoch)
+    TR_MESSAGE(describe_configs, DescribeConfigs)
+    TR_MESSAGE(alter_configs, AlterConfigs)
+    TR_MESSAGE(describe_log_dirs, DescribeLogDirs)
+    TR_MESSAGE(create_partitions, CreatePartitions)
+    TR_MESSAGE(incremental_alter_configs, IncrementalAlterConfigs)
+    TR_MESSAGE(describe_cluster, DescribeCluster)
+  }
+#undef TR_MESSAGE
+}
+
+template <class Message>
+std::string encoded(const Message& message, std::int16_t version) {
+  kafka::Writer counter = kafka::Writer::counter();
+  message.encode(counter, version);
+  std::string bytes(counter.size(), '\0');
+  kafka::Writer out({reinterpret_cast<std::byte*>(bytes.data()), bytes.size()});
+  message.encode(out, version);
+  TR_ASSERT(!out.overflowed());
+  TR_ASSERT(out.size() == bytes.size());  // The counter and the writer agree.
+  return bytes;
+}
+
+// A line of what tests/support/kafka_samples.py made.
+struct Sample {
+  kafka::ApiKey key;
+  bool is_request;
+  std::int16_t version;
+  std::string bytes;
+};
+
+inline std::vector<Sample> read_samples(const std::string& path) {
+  std::vector<Sample> samples;
+  std::ifstream file(path);
+  int key = 0;
+  int version = 0;
+  std::string direction;
+  while (file >> key >> direction >> version) {
+    file.get();  // One space; an empty message has nothing behind it.
+    std::string hex;
+    std::getline(file, hex);
+    std::string bytes;
+    for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
+      bytes += static_cast<char>(std::strtol(hex.substr(i, 2).c_str(), nullptr, 16));
+    }
+    samples.push_back({static_cast<kafka::ApiKey>(key), direction == "request",
+                       static_cast<std::int16_t>(version), bytes});
+  }
+  return samples;
+}
+
+}  // namespace tailrace::test
