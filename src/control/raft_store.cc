@@ -155,7 +155,8 @@ void RaftStore::on_disk_done(const DiskDone& done, Now now) {
     case Step::fill_sync: return on_fill_done(done, now);
     case Step::sync_directory:
       if (!take_result(done)) return;
-      return submit(Step::sync_root, {.kind = DiskOpKind::sync_directory, .name = std::string_view(".")});
+      return submit(Step::sync_root,
+                    {.kind = DiskOpKind::sync_directory, .name = std::string_view(".")});
     case Step::sync_root:
       if (take_result(done)) on_formatted();
       return;
@@ -275,8 +276,9 @@ void RaftStore::use_journal(std::size_t number, JournalScan& scan) {
   last_crc_ = scan.last_crc;
   end_pos_ = scan.end_pos;
   if (scan.torn_tail) {
-    log_event(LogLevel::warn, "control", "{}: a write that was cut off at byte {} is dropped; nobody "
-        "was told that it had happened", names[number], end_pos_);
+    log_event(LogLevel::warn, "control",
+              "{}: a write that was cut off at byte {} is dropped; nobody was told that it had "
+              "happened", names[number], end_pos_);
   }
   recovered_ = std::move(scan.recovered);
   // A file cut to less than the other (an old crash while growing) grows again by itself.
@@ -338,8 +340,9 @@ void RaftStore::on_fill_done(const DiskDone& done, Now now) {
 
 void RaftStore::refuse_growth(Now now) {
   if (grow_again_ == never()) {
-    log_event(LogLevel::warn, "control", "{}: no space to grow; topics can be deleted, and made while "
-        "{} bytes last", names[loading_], growing_room());
+    log_event(LogLevel::warn, "control",
+              "{}: no space to grow; topics can be deleted, and made while {} bytes last",
+              names[loading_], growing_room());
   }
   phase_ = Phase::idle;
   grow_again_ = now.instant + grow_pause;
