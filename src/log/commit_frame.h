@@ -36,7 +36,7 @@ struct Entry {
   std::int64_t base_offset = 0;       // tail: base offset of the segment
   std::int32_t leader_epoch = 0;
   std::int32_t last_offset_delta = 0;
-  std::uint64_t segment_base = 0;     // batch, tail: base offset of the segment it belongs to
+  std::int64_t segment_base = 0;      // batch, tail: base offset of the segment it belongs to
   std::uint32_t segment_pos = 0;      // batch, tail: where in that segment the payload starts
   std::uint32_t payload_pos = 0;      // bytes from the start of the frame
   std::uint32_t payload_bytes = 0;

@@ -258,6 +258,17 @@ std::uint64_t CommitLog::staged_seq() const {
 
 WalMark CommitLog::durable_mark() const { return durable_; }
 
+Result<WalMark> CommitLog::cut() {
+  TR_ASSERT(!drafting_);
+  if (failed_) return fail(Errc::fenced);
+  if (!entries_.empty()) {
+    if (in_flight_.full()) return fail(Errc::full);
+    seal();
+  }
+  return WalMark{
+      .seq = next_seq_, .file_pos = file_pos_of(write_pos_), .previous_crc = previous_crc_};
+}
+
 std::uint64_t CommitLog::bytes_since(const WalMark& mark) const {
   const std::uint64_t mark_pos = log_pos_of(mark);
   TR_ASSERT(mark_pos <= write_pos_);

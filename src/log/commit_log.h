@@ -63,6 +63,9 @@ class CommitLog {
   std::uint64_t durable_seq() const;  // every frame up to this one is durable
   std::uint64_t staged_seq() const;   // the newest frame with an entry; == durable_seq(): all is
   WalMark durable_mark() const;       // right behind frame durable_seq()
+  // Seals the open frame; the mark right behind everything staged. Errors: full (too many frames
+  // under way: try again later); fenced.
+  Result<WalMark> cut();
   std::uint64_t bytes_since(const WalMark& mark) const;  // ring bytes from mark to the write end
   std::uint64_t free_bytes() const;   // of the ring
 

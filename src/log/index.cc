@@ -41,7 +41,8 @@ bool follows(const IndexEntry& entry, const IndexEntry& previous) {
 
 }  // namespace
 
-Index::Index(std::uint32_t interval_bytes) : interval_bytes_(interval_bytes) {
+Index::Index(std::uint32_t interval_bytes, std::int64_t max_timestamp)
+    : interval_bytes_(interval_bytes), max_timestamp_(max_timestamp) {
   TR_ASSERT(interval_bytes > 0);
 }
 

@@ -21,7 +21,8 @@ struct IndexEntry {
 
 class Index {
  public:
-  explicit Index(std::uint32_t interval_bytes);
+  // `max_timestamp`: of the batches that the segment has already and that get no entries.
+  explicit Index(std::uint32_t interval_bytes, std::int64_t max_timestamp = -1);
   // A batch was appended at the end of the segment. Adds an entry once interval_bytes have come
   // since the last one. A batch that is told again (replay) changes nothing.
   void on_batch(std::int64_t base_offset, std::uint64_t segment_pos, std::int64_t max_timestamp);
@@ -46,7 +47,7 @@ class Index {
  private:
   std::vector<IndexEntry> entries_;  // offsets and positions grow, timestamps never fall
   std::uint32_t interval_bytes_;
-  std::int64_t max_timestamp_ = -1;  // of every batch so far
+  std::int64_t max_timestamp_;       // of every batch so far
 };
 
 struct Index::Decoded {

@@ -1,20 +1,22 @@
 // PartitionLog: one partition's records as a core sees them: segments behind, recent batches in
-// memory before them, and three ends.
+// memory before them, and four positions.
 //
-//   log_start ............ in segments ......|.. in memory only ..|.. staged ..|
-//                                      written_end           durable_end   staged_end
+//   log_start ......... in segment files .........|..... in memory only .....|
+//                                              written        durable_end   staged_end
 //
-// CoreLog is the only one that changes it.
+// CoreLog decides what happens to a partition; this class keeps its books.
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <memory>
 #include <vector>
 
+#include "base/growing_ring.h"
+#include "log/checkpoint.h"
 #include "log/chunk_cache.h"
-#include "log/commit_log.h"
 #include "log/epoch_table.h"
 #include "log/index.h"
+#include "log/limits.h"
 #include "log/producer_table.h"
 #include "log/retention.h"
 #include "log/segment.h"
@@ -30,3 +32,127 @@ struct PartitionConfig {
   std::int64_t batch_bytes_max = 1'048'588;
   record::BatchRules rules;
 };
+
+// A batch whose bytes may still be in a chunk.
+struct CachedBatch {
+  std::int64_t base_offset = 0;
+  std::int64_t end_offset = 0;     // exclusive
+  std::int64_t max_timestamp = -1;
+  std::int64_t segment_base = 0;
+  std::uint64_t seq = 0;           // of its WAL frame
+  ChunkId chunk;
+  std::uint32_t chunk_pos = 0;
+  std::uint32_t segment_pos = 0;
+  std::uint32_t bytes = 0;
+};
+
+// A place in a partition's segments: bytes before it.
+struct SegmentPlace {
+  std::int64_t base_offset = 0;
+  std::uint64_t bytes = 0;
+  friend auto operator<=>(const SegmentPlace&, const SegmentPlace&) = default;
+};
+
+class PartitionLog {
+ public:
+  // An empty log, or what a checkpoint says of one.
+  PartitionLog(const PartitionKey& key, const Limits& limits);
+  PartitionLog(const PartitionCheckpoint& checkpoint, const Limits& limits);
+
+  const PartitionKey& key() const { return key_; }
+  const PartitionConfig& config() const { return config_; }
+  std::int64_t log_start() const { return log_start_; }
+  std::int64_t durable_end() const { return durable_end_; }  // exclusive; survives a crash
+  std::int64_t staged_end() const { return staged_end_; }    // the next offset to be given
+  std::uint64_t size_bytes() const;                          // of all segments
+  const EpochTable& epochs() const { return epochs_; }
+  const ProducerTable& producers() const { return producers_; }
+  const std::vector<SegmentInfo>& segments() const { return segments_; }
+  // The largest timestamp at or behind log_start and the offset of a record that has it.
+  record::FoundRecord max_timestamp() const;
+
+  // The owner's own: which of its objects belongs to this log.
+  std::uint64_t user_word = 0;
+
+ private:
+  friend class CoreLog;
+  friend class CoreReads;
+  friend class Flusher;
+
+  struct Tail {
+    // The last bytes that the segment file has, back to the block's start; they are written again
+    // together with what follows. Valid when `place` is not on a block boundary.
+    SegmentPlace place;
+    std::unique_ptr<AlignedBuffer> block;  // made when first needed
+  };
+
+  SegmentInfo& active() { return segments_.back(); }
+  SegmentPlace staged_place() const {
+    return segments_.empty() ? SegmentPlace{staged_end_, 0}
+                             : SegmentPlace{segments_.back().base_offset,
+                                            segments_.back().size_bytes};
+  }
+  const SegmentInfo* find_segment(std::int64_t offset) const;
+  bool is_active(std::int64_t segment_base) const {
+    return !segments_.empty() && segments_.back().base_offset == segment_base;
+  }
+  // Begins a new segment at staged_end.
+  void roll(std::int64_t wall_ms, std::uint32_t index_interval_bytes);
+  // Books a batch at the end. `producer`: its header, with the producer fields.
+  void on_batch(const CachedBatch& batch, const record::BatchHeader& header,
+                std::int64_t max_timestamp_offset, std::int64_t wall_ms);
+
+  // The index in batches_ of the first batch that reaches beyond `place`.
+  std::size_t first_beyond(const SegmentPlace& place) const;
+  // Copies bytes [from, from + to.size()) of segment `base` out of tail and chunks, which have
+  // them: the caller asks only for bytes at or behind the written block.
+  void gather(std::int64_t base, std::uint64_t from, MutableBytes to, ChunkCache& cache) const;
+  void keep_tail(const SegmentPlace& place, Bytes block);
+  bool tail_known() const {
+    return staged_place().bytes % disk_block_bytes == 0 || !tail_unknown_;
+  }
+
+  // The last durable, unwritten byte of the segment that is being written. `frames_durable`: see
+  // CommitLog::durable_seq.
+  std::uint64_t durable_bytes_in(std::int64_t segment_base, std::uint64_t frames_durable) const;
+  // Bytes up to `place` are in the file: batches wholly before it are clean now.
+  void on_written(const SegmentPlace& place, ChunkCache& cache);
+  bool has_unwritten() const { return batches_first_ + batches_.size() > first_unwritten_; }
+
+  // Drops books of batches whose chunk is gone (or, if `clean_too`, of clean ones as well);
+  // returns how many were dropped.
+  std::size_t drop_cached(const ChunkCache& cache, bool clean_too);
+  PartitionCheckpoint checkpoint() const;
+
+  PartitionKey key_;
+  PartitionConfig config_;
+  std::int64_t log_start_ = 0;
+  std::int64_t durable_end_ = 0;
+  std::int64_t staged_end_ = 0;
+  std::vector<SegmentInfo> segments_;  // by base offset; the last is appended to
+  Index index_;                        // of the last
+  EpochTable epochs_;
+  ProducerTable producers_;
+
+  GrowingRing<CachedBatch> batches_;   // by offset, up to staged_end without a gap
+  std::uint64_t batches_first_ = 0;    // number of batches_[0], counted since start
+  std::uint64_t first_unwritten_ = 0;  // number of the first batch not wholly in its file
+  SegmentPlace written_;
+  Tail tail_;
+  bool tail_unknown_ = false;          // after a restart, until the block was read back
+  bool tail_loading_ = false;
+  bool roll_next_ = false;             // the next batch begins a new segment
+  std::uint64_t tail_logged_in_ = 0;   // the checkpoint cycle in which the tail was last logged
+  std::uint64_t unwritten_durable_bytes_ = 0;
+
+  SegmentPlace flush_until_;           // what the checkpoint under way waits for
+  std::vector<std::int64_t> unsynced_; // segments written to since they were synced
+  std::size_t indexed_entries_ = 0;    // of index_, in its file
+  std::uint32_t jobs_ = 0;             // segment jobs and tail loads under way
+  std::uint32_t reads_ = 0;            // reads that are not done
+  bool queued_ = false;                // in the flusher's queue
+  bool advanced_ = false;              // in CoreLog's list
+  bool removing_ = false;
+};
+
+}  // namespace tailrace::log

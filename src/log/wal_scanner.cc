@@ -9,6 +9,7 @@ namespace tailrace::log {
 namespace {
 
 constexpr std::uint64_t front_word = 2;  // 0 and 1: the windows
+constexpr std::uint64_t sync_word = 3;
 constexpr std::uint64_t front_pos = disk_block_bytes;
 
 bool is_valid(const WalFormatBlock& format, const WalMark& mark) {
@@ -73,13 +74,18 @@ void WalScanner::next() {
 void WalScanner::step() { advance(); }
 
 bool WalScanner::idle() const {
-  return !front_in_flight_ && !windows_[0].in_flight && !windows_[1].in_flight;
+  return !front_in_flight_ && !sync_in_flight_ && !windows_[0].in_flight &&
+         !windows_[1].in_flight;
 }
 
 void WalScanner::on_disk_done(const DiskDone& done) {
   TR_ASSERT(asker_of(done.tag) == Asker::wal_scanner);
   const std::uint64_t word = word_of(done.tag);
-  TR_ASSERT(word <= front_word);
+  TR_ASSERT(word <= sync_word);
+  if (word == sync_word) {
+    on_sync_done(done.result);
+    return;
+  }
   std::int64_t expected_bytes = disk_block_bytes;
   if (word == front_word) {
     TR_ASSERT(front_in_flight_);
@@ -103,7 +109,7 @@ void WalScanner::on_disk_done(const DiskDone& done) {
 
 // Goes on until there is a frame, an answer, or nothing to do without the disk.
 void WalScanner::advance() {
-  while (state_ == State::reading) {
+  while (state_ == State::reading && !sync_in_flight_) {
     if (restarting_ && !begin_reading()) return;
     if (!front_loaded_) return;
     if (searching_) {
@@ -187,7 +193,29 @@ void WalScanner::search() {
     search_pos_ = wrapped(search_pos_ + disk_block_bytes);
     search_left_bytes_ -= disk_block_bytes;
   }
-  state_ = State::end;
+  begin_sync();
+}
+
+// Frames that a killed process wrote but did not sync are read back all the same, and from now on
+// count as durable: so they must be.
+void WalScanner::begin_sync() {
+  TR_ASSERT(!sync_in_flight_);
+  sync_in_flight_ = true;
+  queue_.push({.kind = DiskOpKind::sync,
+               .disk_class = DiskClass::wal,
+               .file = file_,
+               .tag = make_tag(Asker::wal_scanner, sync_word)});
+}
+
+void WalScanner::on_sync_done(std::int64_t result) {
+  TR_ASSERT(sync_in_flight_);
+  sync_in_flight_ = false;
+  if (state_ == State::failed) return;  // A read ahead failed meanwhile.
+  if (result < 0) {
+    on_failure(static_cast<std::int32_t>(-result));
+  } else {
+    state_ = State::end;
+  }
 }
 
 std::uint64_t WalScanner::wrapped(std::uint64_t file_pos) const {

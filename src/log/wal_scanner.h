@@ -7,6 +7,8 @@
 // missing frame was, the place is damaged, not torn, and acknowledged records are lost. Counting
 // frames_in_flight_max instead would miss damage near the end and break when the profile changes.
 //
+// Before it says `end` it syncs the file: see begin_sync().
+//
 // How far is looked: such a proof lies at most frames_in_flight_max + 1 frames on. The search
 // covers search_bytes(limits), at most once round the ring, one header per 4 KiB: 20 MiB with the
 // default limits. It runs at every start, hence a bound.
@@ -30,7 +32,7 @@ class WalScanner {
   enum class State : std::uint8_t { reading, frame, end, damaged, failed };
   // reading: wait for the disk. frame: frame() holds one; next() goes on. end: the log ends at
   // mark(). damaged: mark() is bad but frame `found_seq()` behind it is whole. failed: disk error.
-  // Whatever the state, the object must outlive its reads: see idle().
+  // Whatever the state, the object must outlive its operations: see idle().
   State state() const { return state_; }
   Bytes frame() const;             // whole and checked; valid until next()
   const FrameHeader& header() const;
@@ -41,7 +43,7 @@ class WalScanner {
   std::uint64_t found_seq() const { return found_seq_; }
   // The errno of `failed`; EFBIG: a frame is larger than frame_bytes_max allows now.
   std::int32_t error_number() const { return error_number_; }
-  bool idle() const;               // no read is under way
+  bool idle() const;               // no operation is under way
 
   static std::uint64_t search_bytes(const Limits& limits);
 
@@ -65,6 +67,8 @@ class WalScanner {
   void take();
   void begin_search();
   void search();
+  void begin_sync();
+  void on_sync_done(std::int64_t result);
   std::uint64_t wrapped(std::uint64_t file_pos) const;
   Bytes bytes_at(std::uint64_t file_pos) const;
   bool reach(std::uint64_t file_pos);
@@ -94,6 +98,7 @@ class WalScanner {
 
   State state_ = State::reading;
   bool searching_ = false;
+  bool sync_in_flight_ = false;
   std::uint64_t search_pos_ = 0;
   std::uint64_t search_left_bytes_ = 0;
   std::uint64_t frame_pos_ = 0;      // where the frame looked for or given out lies

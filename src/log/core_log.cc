@@ -1,0 +1,501 @@
+#include "log/core_log.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/crc32c.h"
+#include "base/log.h"
+
+namespace tailrace::log {
+namespace {
+
+// A batch may become so much larger when its records are decompressed.
+constexpr std::size_t decompressed_bytes_max = std::size_t{256} << 20;
+
+std::size_t cache_bytes(const Limits& limits) {
+  return limits.cache_bytes / limits.frame_bytes_max * limits.frame_bytes_max;
+}
+std::size_t write_bytes(const Limits& limits) {
+  return limits.segment_writes_max * SegmentWriter::buffer_bytes(limits);
+}
+std::size_t read_bytes(const Limits& limits) {
+  return std::size_t{limits.read_buffer_count} * limits.read_bytes();
+}
+void mirror(Counter& counter, std::uint64_t total) { counter.add(total - counter.load()); }
+
+}  // namespace
+
+std::size_t CoreLog::memory_bytes(const Limits& limits) {
+  return cache_bytes(limits) + write_bytes(limits) + read_bytes(limits);
+}
+
+CoreLog::CoreLog(const Limits& limits, MutableBytes memory)
+    : limits_(limits),
+      cache_(memory.first(cache_bytes(limits)), limits.frame_bytes_max),
+      commit_(limits, cache_, queue_),
+      files_(limits.open_files_max, queue_),
+      writer_(limits, memory.subspan(cache_bytes(limits), write_bytes(limits)), files_, queue_),
+      reader_(limits,
+              memory.subspan(cache_bytes(limits) + write_bytes(limits), read_bytes(limits)), files_,
+              queue_),
+      checker_(decompressed_bytes_max),
+      partitions_(limits.partitions_max),
+      flusher_(limits, {partitions_, commit_, cache_, files_, writer_, queue_}),
+      reads_(limits, {partitions_, cache_, reader_, checker_}),
+      tail_loads_(tail_loads_max) {
+  TR_ASSERT(memory.size() >= memory_bytes(limits));
+  by_key_.reserve(limits.partitions_max);
+}
+
+// ---- partitions
+
+CoreLog::PartitionId CoreLog::id_of(const PartitionLog& partition) const {
+  return by_key_.at(partition.key());
+}
+
+Result<PartitionLog*> CoreLog::create(const PartitionKey& key, const PartitionConfig& config,
+                                      Now now) {
+  (void)now;
+  if (by_key_.contains(key)) return fail(Errc::already_exists);
+  const PartitionId id = partitions_.insert(key, limits_);
+  if (id.is_null()) return fail(Errc::full);
+  by_key_.emplace(key, id);
+  PartitionLog& partition = partitions_.at(id);
+  set_config(partition, config);
+  return &partition;
+}
+
+PartitionLog* CoreLog::find(const PartitionKey& key) {
+  const auto found = by_key_.find(key);
+  return found == by_key_.end() ? nullptr : &partitions_.at(found->second);
+}
+
+std::vector<PartitionLog*> CoreLog::partitions() {
+  std::vector<PartitionLog*> all;
+  for (std::size_t i = 0; i < partitions_.capacity(); ++i) {
+    PartitionLog* partition = partitions_.at_index(i);
+    if (partition != nullptr && !partition->removing_) all.push_back(partition);
+  }
+  return all;
+}
+
+void CoreLog::set_config(PartitionLog& partition, const PartitionConfig& config) {
+  partition.config_ = config;
+  partition.config_.batch_bytes_max =
+      std::min<std::int64_t>(config.batch_bytes_max, limits_.batch_bytes_max());
+}
+
+void CoreLog::remove(PartitionLog& partition) {
+  TR_ASSERT(!partition.removing_);
+  const PartitionId id = id_of(partition);
+  reads_.end_reads_of(id);
+  partition.removing_ = true;
+  by_key_.erase(partition.key());
+  removing_.push_back(id);
+}
+
+void CoreLog::finish_removals() {
+  std::erase_if(removing_, [&](PartitionId id) {
+    PartitionLog& partition = partitions_.at(id);
+    if (partition.jobs_ > 0) return false;
+    TR_ASSERT(partition.reads_ == 0);
+    partition.on_written({INT64_MAX, 0}, cache_);
+    TR_ASSERT(!partition.has_unwritten());
+    reader_.forget(partition.key());
+    // The deletion is durable in the metadata log, so the files need not wait for the WAL.
+    for (const SegmentInfo& segment : partition.segments_) {
+      flusher_.remove_file(segment_path(partition.key(), segment.base_offset), 0);
+      flusher_.remove_file(index_path(partition.key(), segment.base_offset), 0);
+    }
+    flusher_.remove_directory(partition_directory(partition.key()), 0);
+    flusher_.remove_directory(topic_directory(partition.key().topic), 0);
+    partitions_.erase(id);
+    return true;
+  });
+}
+
+// ---- appending
+
+struct CoreLog::Stamp {
+  record::BatchHeader header;
+  std::int64_t max_timestamp = -1;
+  std::int64_t max_timestamp_offset = -1;
+  std::int64_t log_append_time_ms = -1;
+};
+
+Result<void> CoreLog::check_room(Now now) const {
+  (void)now;
+  if (stopping_ || fenced()) return fail(Errc::fenced);
+  if (wal_.file == no_file) return fail(Errc::full);  // Being opened.
+  if (usable_bytes_ < limits_.free_bytes_min || flusher_.out_of_space()) {
+    return fail(Errc::no_space);
+  }
+  if (flusher_.replay_bytes() >= limits_.dirty_bytes_max) return fail(Errc::full);
+  if (cached_batches_ >= limits_.cached_batches_max) return fail(Errc::full);
+  return {};
+}
+
+Result<Appended> CoreLog::append(PartitionLog& partition, const AppendRequest& request, Now now) {
+  TR_ASSERT(!partition.removing_);
+  if (const auto room = check_room(now); !room) return fail(room.error());
+  const Result<record::BatchView> view = record::parse_batch(request.batch);
+  if (!view) return fail(view.error());
+  if (view->bytes.size() != request.batch.size()) return fail(Errc::malformed);
+  const record::BatchRules& rules = partition.config_.rules;
+  Bytes batch = request.batch;
+  if (batch.size() > static_cast<std::uint64_t>(partition.config_.batch_bytes_max)) {
+    return fail(Errc::too_large);
+  }
+  if (rules.compression >= 0 && rules.compression != view->header.codec_bits()) {
+    if (!record::crc_matches(batch)) return fail(Errc::corrupt);
+    if (const auto checked = checker_.check(*view, rules, now.wall_ms); !checked) {
+      return fail(checked.error());
+    }
+    const Result<Bytes> rebuilt = checker_.with_codec(*view, rules);
+    if (!rebuilt) return fail(rebuilt.error());
+    if (rebuilt->size() > limits_.batch_bytes_max()) return fail(Errc::too_large);
+    batch = *rebuilt;
+  }
+  return stage(partition, id_of(partition), batch, request, now);
+}
+
+// The bytes go into the open frame first, with their CRC computed on the way, and are checked
+// there: one pass over memory, and what is checked is what is written.
+Result<Appended> CoreLog::stage(PartitionLog& partition, PartitionId id, Bytes batch,
+                                const AppendRequest& request, Now now) {
+  const PartitionConfig& config = partition.config_;
+  const bool rolls = partition.segments_.empty() || partition.roll_next_ ||
+                     should_roll(partition.active(), batch.size(), config.segment_bytes,
+                                 config.segment_ms, now.wall_ms);
+  if (!rolls) {
+    if (!partition.tail_known()) {
+      load_tail(partition, id);
+      return fail(Errc::full);
+    }
+    if (const auto logged = log_tail(partition); !logged) return fail(logged.error());
+  }
+  const Result<CommitLog::Draft> draft = commit_.begin(batch.size());
+  if (!draft) return fail(draft.error());
+  std::byte* to = draft->payload.data();
+  std::memcpy(to, batch.data(), record::crc_start);
+  const std::uint32_t crc =
+      copy_and_crc32c(to + record::crc_start, batch.subspan(record::crc_start));
+  const auto give_up = [&](Error error) {
+    commit_.abandon();
+    return fail(error);
+  };
+  const record::BatchView view{*record::parse_header(draft->payload), draft->payload};
+  if (crc != view.header.crc) return give_up({Errc::corrupt});
+  const Result<record::CheckedBatch> checked = checker_.check(view, config.rules, now.wall_ms);
+  if (!checked) return give_up(checked.error());
+  if (view.header.has_producer()) {
+    const auto verdict = partition.producers_.check(view.header);
+    if (!verdict) return give_up(verdict.error());
+    if (verdict->duplicate) {
+      commit_.abandon();
+      return Appended{.base_offset = verdict->original.base_offset,
+                      .end_offset = verdict->original.last_offset + 1,
+                      .log_append_time_ms =
+                          config.rules.log_append_time ? verdict->original.timestamp_ms : -1,
+                      .duplicate = true};
+    }
+  }
+  const Stamp stamp = stamp_batch(partition, draft->payload, *checked, request, now);
+  book(partition, id, *draft, draft->payload, stamp, rolls, now);
+  return Appended{.base_offset = stamp.header.base_offset,
+                  .end_offset = stamp.header.last_offset() + 1,
+                  .log_append_time_ms = stamp.log_append_time_ms};
+}
+
+// See EntryKind::tail and flusher.h.
+Result<void> CoreLog::log_tail(PartitionLog& partition) {
+  if (partition.tail_logged_in_ == flusher_.cycle()) return {};
+  const SegmentPlace place = partition.staged_place();
+  const auto partial = static_cast<std::uint32_t>(place.bytes % disk_block_bytes);
+  if (partial > 0) {
+    const Result<CommitLog::Draft> draft = commit_.begin(partial);
+    if (!draft) return fail(draft.error());
+    partition.gather(place.base_offset, place.bytes - partial, draft->payload, cache_);
+    commit_.finish({.kind = EntryKind::tail,
+                    .key = partition.key(),
+                    .base_offset = place.base_offset,
+                    .segment_base = place.base_offset,
+                    .segment_pos = static_cast<std::uint32_t>(place.bytes - partial)});
+    cache_.sub_dirty(draft->chunk, partial);  // Only for replay: no segment waits for it.
+  }
+  partition.tail_logged_in_ = flusher_.cycle();
+  return {};
+}
+
+// Writes what the broker decides into the batch: offset, epoch, and timestamps where they differ.
+CoreLog::Stamp CoreLog::stamp_batch(PartitionLog& partition, MutableBytes batch,
+                                    const record::CheckedBatch& checked,
+                                    const AppendRequest& request, Now now) {
+  Stamp stamp;
+  stamp.header = *record::parse_header(batch);
+  record::set_base_offset(batch, partition.staged_end_);
+  record::set_leader_epoch(batch, request.leader_epoch);
+  stamp.max_timestamp = checked.max_timestamp;
+  if (partition.config_.rules.log_append_time) {
+    stamp.log_append_time_ms = now.wall_ms;
+    stamp.max_timestamp = now.wall_ms;
+    record::set_log_append_time(batch, now.wall_ms);
+  } else if (stamp.header.max_timestamp != checked.max_timestamp) {
+    record::set_max_timestamp(batch, checked.max_timestamp);
+  }
+  stamp.header = *record::parse_header(batch);
+  stamp.max_timestamp_offset = stamp.header.base_offset + checked.max_timestamp_delta;
+  return stamp;
+}
+
+void CoreLog::roll(PartitionLog& partition, Now now) {
+  if (!partition.segments_.empty()) {
+    const SegmentInfo& closed = partition.active();
+    flusher_.store_index(index_path(partition.key(), closed.base_offset),
+                         std::move(partition.index_), closed.size_bytes);
+  }
+  partition.roll(now.wall_ms, limits_.index_interval_bytes);
+}
+
+void CoreLog::book(PartitionLog& partition, PartitionId id, const CommitLog::Draft& draft,
+                   Bytes batch, const Stamp& stamp, bool rolls, Now now) {
+  if (rolls) roll(partition, now);
+  const record::BatchHeader& header = stamp.header;
+  const SegmentPlace place = partition.staged_place();
+  const std::uint64_t seq =
+      commit_.finish({.kind = EntryKind::batch,
+                      .key = partition.key(),
+                      .base_offset = header.base_offset,
+                      .leader_epoch = header.leader_epoch,
+                      .last_offset_delta = header.last_offset_delta,
+                      .segment_base = place.base_offset,
+                      .segment_pos = static_cast<std::uint32_t>(place.bytes),
+                      .payload_crc = header.crc});
+  partition.tail_logged_in_ = flusher_.cycle();
+  partition.on_batch({.base_offset = header.base_offset,
+                      .end_offset = header.last_offset() + 1,
+                      .max_timestamp = stamp.max_timestamp,
+                      .segment_base = place.base_offset,
+                      .seq = seq,
+                      .chunk = draft.chunk,
+                      .chunk_pos = draft.chunk_pos,
+                      .segment_pos = static_cast<std::uint32_t>(place.bytes),
+                      .bytes = static_cast<std::uint32_t>(batch.size())},
+                     header, stamp.max_timestamp_offset, now.wall_ms);
+  ++cached_batches_;
+  if (partition.producers_.size() > limits_.producers_max) partition.producers_.drop_oldest();
+  counters_.appends.add();
+  counters_.append_bytes.add(batch.size());
+  if (!pending_.empty() && pending_.back().partition == id && pending_.back().seq == seq) {
+    pending_.back().end_offset = header.last_offset() + 1;
+    pending_.back().bytes += batch.size();
+  } else {
+    pending_.push_back({seq, id, header.last_offset() + 1, batch.size()});
+  }
+}
+
+Result<std::uint64_t> CoreLog::advance_log_start(PartitionLog& partition, std::int64_t offset,
+                                                 Now now) {
+  (void)now;
+  if (stopping_ || fenced()) return fail(Errc::fenced);
+  if (wal_.file == no_file) return fail(Errc::full);
+  if (offset < partition.log_start_ || offset > partition.durable_end_) {
+    return fail(Errc::out_of_range);
+  }
+  const Result<CommitLog::Draft> draft = commit_.begin(0);
+  if (!draft) return fail(draft.error());
+  const std::uint64_t seq = commit_.finish(
+      {.kind = EntryKind::log_start, .key = partition.key(), .base_offset = offset});
+  const PartitionId id = id_of(partition);
+  partition.log_start_ = offset;
+  partition.epochs_.trim_front(offset);
+  note_advanced(partition, id);
+  std::size_t whole = 0;
+  while (whole + 1 < partition.segments_.size() &&
+         partition.segments_[whole].end_offset <= offset &&
+         partition.segments_[whole].base_offset < partition.written_.base_offset) {
+    ++whole;
+  }
+  delete_segments(partition, whole, seq);
+  return seq;
+}
+
+// ---- what became durable
+
+void CoreLog::note_advanced(PartitionLog& partition, PartitionId id) {
+  if (partition.advanced_) return;
+  partition.advanced_ = true;
+  advanced_.push_back(id);
+}
+
+void CoreLog::advance_durable() {
+  while (!pending_.empty() && pending_.front().seq <= commit_.durable_seq()) {
+    const Pending& item = pending_.front();
+    PartitionLog* partition = partitions_.find(item.partition);
+    if (partition != nullptr && !partition->removing_) {
+      TR_ASSERT(item.end_offset > partition->durable_end_);
+      TR_ASSERT(item.end_offset <= partition->staged_end_);
+      partition->durable_end_ = item.end_offset;
+      partition->unwritten_durable_bytes_ += item.bytes;
+      note_advanced(*partition, item.partition);
+      flusher_.on_durable(item.partition);
+    }
+    pending_.pop_front();
+  }
+}
+
+std::size_t CoreLog::take_advanced(std::span<PartitionLog*> partitions) {
+  std::size_t count = 0;
+  std::size_t looked = 0;
+  for (; looked < advanced_.size() && count < partitions.size(); ++looked) {
+    PartitionLog* partition = partitions_.find(advanced_[looked]);
+    if (partition == nullptr || partition->removing_) continue;
+    partition->advanced_ = false;
+    partitions[count++] = partition;
+  }
+  advanced_.erase(advanced_.begin(), advanced_.begin() + static_cast<std::ptrdiff_t>(looked));
+  return count;
+}
+
+// ---- reading
+
+Result<ReadId> CoreLog::read(PartitionLog& partition, const ReadRequest& request) {
+  return reads_.read(id_of(partition), request);
+}
+
+Result<ReadId> CoreLog::find_timestamp(PartitionLog& partition, std::int64_t timestamp,
+                                       std::uint64_t word) {
+  return reads_.find_timestamp(id_of(partition), timestamp, word);
+}
+
+// ---- retention
+
+void CoreLog::apply_retention(PartitionLog& partition, PartitionId id, Now now) {
+  const std::size_t allowed = segments_to_delete(partition.segments_, partition.log_start_,
+                                                 partition.config_.retention, now.wall_ms);
+  std::size_t count = 0;
+  while (count < allowed && count + 1 < partition.segments_.size() &&
+         partition.segments_[count].base_offset < partition.written_.base_offset &&
+         partition.segments_[count].end_offset <= partition.durable_end_) {
+    ++count;
+  }
+  if (count == 0) return;
+  const std::int64_t start = partition.segments_[count].base_offset;
+  std::uint64_t seq = commit_.staged_seq();
+  if (start > partition.log_start_) {
+    const Result<CommitLog::Draft> draft = commit_.begin(0);
+    if (!draft) {
+      retention_at_ = now.instant;  // Again at the next turn.
+      return;
+    }
+    seq = commit_.finish(
+        {.kind = EntryKind::log_start, .key = partition.key(), .base_offset = start});
+    partition.log_start_ = start;
+    partition.epochs_.trim_front(start);
+    note_advanced(partition, id);
+  }
+  delete_segments(partition, count, seq);
+}
+
+void CoreLog::delete_segments(PartitionLog& partition, std::size_t count, std::uint64_t seq) {
+  if (count == 0) return;
+  TR_ASSERT(count < partition.segments_.size());
+  TR_ASSERT(partition.segments_[count].base_offset <= partition.written_.base_offset);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::int64_t base = partition.segments_[i].base_offset;
+    flusher_.remove_file(segment_path(partition.key(), base), seq);
+    flusher_.remove_file(index_path(partition.key(), base), seq);
+    std::erase(partition.unsynced_, base);
+  }
+  reader_.forget(partition.key());
+  partition.segments_.erase(partition.segments_.begin(),
+                            partition.segments_.begin() + static_cast<std::ptrdiff_t>(count));
+}
+
+void CoreLog::check_clock(Now now) {
+  if (now.instant < retention_at_ || wal_.file == no_file || stopping_ || fenced()) return;
+  retention_at_ = now.instant + limits_.retention_check;
+  const std::int64_t expired_ms = now.wall_ms - limits_.producer_expiry.ns / 1'000'000;
+  for (std::size_t i = 0; i < partitions_.capacity(); ++i) {
+    PartitionLog* partition = partitions_.at_index(i);
+    if (partition == nullptr || partition->removing_) continue;
+    partition->producers_.expire(expired_ms);
+    apply_retention(*partition, partitions_.handle_at(i), now);
+  }
+}
+
+// ---- memory
+
+void CoreLog::make_cache_room() {
+  for (const bool clean_too : {false, true}) {
+    if (cached_batches_ < limits_.cached_batches_max) return;
+    cached_batches_ = 0;
+    for (std::size_t i = 0; i < partitions_.capacity(); ++i) {
+      PartitionLog* partition = partitions_.at_index(i);
+      if (partition == nullptr) continue;
+      partition->drop_cached(cache_, clean_too);
+      cached_batches_ += partition->batches_.size();
+    }
+  }
+  // Too many small batches wait for their segments.
+  if (cached_batches_ >= limits_.cached_batches_max) flusher_.want_checkpoint();
+}
+
+// ---- the turn
+
+void CoreLog::on_disk_done(const DiskDone& done, Now now) {
+  (void)now;
+  switch (asker_of(done.tag)) {
+    case Asker::commit_log: commit_.on_disk_done(done); return;
+    case Asker::file_table: files_.on_disk_done(done); return;
+    case Asker::segment_writer: writer_.on_disk_done(done); return;
+    case Asker::reader: reader_.on_disk_done(done); return;
+    case Asker::checkpoint:
+    case Asker::index:
+    case Asker::remover: flusher_.on_disk_done(done); return;
+    case Asker::tail: on_tail_done(done); return;
+    case Asker::wal_file: on_wal_done(done); return;
+    case Asker::wal_scanner:
+    case Asker::wal_format:
+    case Asker::boot: break;
+  }
+  TR_ASSERT(false);  // Those are Boot's own.
+}
+
+void CoreLog::step(Now now) {
+  if (wal_.file == no_file) {
+    open_wal();
+    return;
+  }
+  advance_durable();
+  if (cached_batches_ >= limits_.cached_batches_max) make_cache_room();
+  step_tail_loads();
+  finish_removals();
+  check_clock(now);
+  flusher_.step(now);
+  reads_.step();
+  commit_.step();
+  if (stopping_ && !fenced()) step_stop();
+  mirror_counters();
+}
+
+Instant CoreLog::next_deadline() const {
+  if (wal_.file == no_file || fenced()) return never();
+  return std::min(flusher_.next_deadline(), retention_at_);
+}
+
+void CoreLog::mirror_counters() {
+  mirror(counters_.frames, commit_.counters().frames);
+  mirror(counters_.wal_bytes, commit_.counters().bytes);
+  mirror(counters_.syncs, commit_.counters().syncs);
+  mirror(counters_.segment_bytes, flusher_.counters().segment_bytes);
+  mirror(counters_.checkpoints, flusher_.counters().checkpoints);
+  mirror(counters_.hot_reads, reads_.counters().hot_reads);
+  mirror(counters_.cold_reads, reads_.counters().cold_reads);
+  counters_.dirty_bytes.set(static_cast<std::int64_t>(cache_.dirty_bytes()));
+  counters_.replay_bytes.set(static_cast<std::int64_t>(flusher_.replay_bytes()));
+  counters_.partitions.set(static_cast<std::int64_t>(partitions_.size()));
+  counters_.open_files.set(static_cast<std::int64_t>(files_.open_count()));
+}
+
+}  // namespace tailrace::log
