@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "../../support/kafka_messages.h"
+
 namespace tailrace::kafka {
 namespace {
 
@@ -23,6 +25,20 @@ TEST(Apis, WhatIsNotAdvertisedIsNotFound) {
 
 // Old librdkafka stops compressing when Produce starts above 0 (KAFKA-18659).
 TEST(Apis, ProduceIsAdvertisedFromZero) { EXPECT_EQ(find_api(0)->version_min, 0); }
+
+// What is advertised can be read: only Produce says less than it can (librdkafka, KAFKA-18659).
+TEST(Apis, AdvertiseWhatTheCodecsSpeak) {
+  for (const ApiInfo& api : apis()) {
+    for (const bool is_request : {true, false}) {
+      test::visit_message(api.key, is_request, [&]<class Message>(Message*) {
+        EXPECT_EQ(Message::api_key, static_cast<std::int16_t>(api.key)) << api.name;
+        EXPECT_EQ(Message::version_max, api.version_max) << api.name;
+        EXPECT_EQ(Message::first_flexible, api.first_flexible) << api.name;
+        EXPECT_EQ(Message::version_min, api.key == ApiKey::produce ? 3 : api.version_min);
+      });
+    }
+  }
+}
 
 }  // namespace
 }  // namespace tailrace::kafka

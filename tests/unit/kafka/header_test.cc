@@ -83,5 +83,12 @@ TEST(Header, ResponsesOfApiVersionsNeverHaveTags) {
   }
 }
 
+TEST(Header, AnUnknownApiIsReadAsFarAsItIsKnown) {
+  Reader in(as_bytes(std::string_view("\x7f\xff\x00\x63\x00\x00\x00\x01\xff\xff\x00", 11)));
+  EXPECT_EQ(read_request_header(in).api_key, 0x7fff);
+  EXPECT_FALSE(in.failed());
+  EXPECT_EQ(in.rest().size(), 1U);
+}
+
 }  // namespace
 }  // namespace tailrace::kafka

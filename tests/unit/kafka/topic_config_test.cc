@@ -79,5 +79,31 @@ TEST(TopicConfig, NamesAreFoundOnlyWhole) {
   EXPECT_EQ(find_topic_config(""), nullptr);
 }
 
+TEST(TopicConfig, NamesAreUniqueAndExplained) {
+  for (const ConfigDef& def : topic_config_defs()) {
+    EXPECT_EQ(find_topic_config(def.name), &def) << def.name;
+    EXPECT_FALSE(def.documentation.empty()) << def.name;
+  }
+}
+
+TEST(TopicConfig, RefusesWhatIsNotOfItsType) {
+  const std::pair<std::string_view, std::string_view> cases[] = {
+      {"cleanup.policy", "delete,,compact"}, {"segment.bytes", "1048575"},
+      {"segment.bytes", "99999999999"},
+      {"segment.bytes", "1e9"},             {"segment.bytes", ""},
+      {"segment.bytes", " 2000000"},        {"segment.ms", "0"},
+      {"max.compaction.lag.ms", "0"},       {"preallocate", "yes"},
+      {"min.cleanable.dirty.ratio", "1.1"}, {"min.cleanable.dirty.ratio", "nan"},
+      {"min.insync.replicas", "0"},         {"compression.type", "brotli"},
+      {"compression.zstd.level", "23"},     {"compression.lz4.level", "0"},
+      {"message.timestamp.type", "createtime"}, {"remote.storage.enable", "true"},
+  };
+  for (const auto& [name, value] : cases) {
+    TopicConfig config;
+    std::string why;
+    EXPECT_FALSE(set_topic_config(config, name, value, why)) << name << "=" << value;
+  }
+}
+
 }  // namespace
 }  // namespace tailrace::kafka
