@@ -17,7 +17,6 @@ import sys
 import time
 
 BUILD = "build/release"
-FUZZ_BUILD = "build/fuzz"
 STAGES = ["tidy", "unit", "fuzz", "sim", "e2e"]
 # Seconds a stage may use for its rounds; a build comes on top. About 20 minutes together.
 BUDGET_SECONDS = {"unit": 180, "fuzz": 60, "sim": 240, "e2e": 420}
@@ -137,14 +136,12 @@ def count_meson_test(tally, result):
         tally.add(True, name)
 
 
-def stage_unit(tally, options):
+def run_meson(tally, stage, arguments, seconds_max):
     log = f"{BUILD}/meson-logs/testlog.json"
     if os.path.exists(log):
         os.remove(log)
-    skipped_suites = [] if options.long else ["--no-suite", "long"]
     code, _ = run_program(["meson", "test", "-C", BUILD, "--no-rebuild", "--print-errorlogs",
-                           "--timeout-multiplier", "3", "--no-suite", "tidy", *skipped_suites],
-                          budget("unit", options.long) + GRACE_SECONDS)
+                           "--timeout-multiplier", "3", *arguments], seconds_max)
     results = []
     if os.path.exists(log):
         with open(log, encoding="utf-8") as file:
@@ -152,16 +149,29 @@ def stage_unit(tally, options):
     for result in results:
         count_meson_test(tally, result)
     if not results or code is None:
-        tally.add(False, "unit: meson test did not finish")
+        tally.add(False, f"{stage}: meson test did not finish")
+
+
+def stage_unit(tally, options):
+    left_out = ["tidy", "fuzz", *([] if options.long else ["long"])]
+    run_meson(tally, "unit", [word for suite in left_out for word in ("--no-suite", suite)],
+              budget("unit", options.long) + GRACE_SECONDS)
 
 
 def stage_fuzz(tally, options):
-    if not os.path.exists("tests/fuzz/smoke.py"):
-        tally.skip("fuzz", "tests/fuzz/smoke.py is not there")
+    """The smoke runs of every target without a fuzzer; --long also lets libFuzzer at them."""
+    run_meson(tally, "fuzz", ["--suite", "fuzz"], budget("fuzz", options.long) + GRACE_SECONDS)
+    if not options.long:
         return
-    seconds = budget("fuzz", options.long)
-    run_counting(tally, "fuzz", [sys.executable, "tests/fuzz/smoke.py", "--seconds", str(seconds)],
-                 seconds + 1200)
+    targets = [os.path.basename(path)[:-len("_fuzz.cc")]
+               for path in sorted(glob.glob("tests/fuzz/*_fuzz.cc"))]
+    seconds = max(10, budget("fuzz", True) // max(1, len(targets)))
+    for name in targets:
+        if name == "canary":
+            continue
+        code, _ = run_program(["tools/dev", "fuzz", name, f"-max_total_time={seconds}"],
+                              seconds + 1800)
+        tally.add(code == 0, f"fuzz {name} for {seconds} s")
 
 
 def stage_sim(tally, options):
