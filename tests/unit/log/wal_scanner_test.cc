@@ -177,6 +177,25 @@ TEST_F(WalScannerTest, a_torn_leftover_at_the_end_does_not_hide_the_front) {
   EXPECT_EQ(found.seqs, (std::vector<std::uint64_t>{62, 63}));
 }
 
+// A killed process leaves a frame in the drive's cache; the next one reads it and answers clients
+// from it. A power cut after that must not take it back.
+TEST_F(WalScannerTest, what_was_read_back_is_durable) {
+  ASSERT_TRUE(rig_.stage());
+  rig_.turn();
+  disk_.kill();
+  ASSERT_EQ(recover(disk_, small_limits(), {}).seqs.size(), 1U);
+  disk_.crash_keeping([](const std::string&, std::uint64_t) { return false; });
+  EXPECT_EQ(recover(disk_, small_limits(), {}).seqs.size(), 1U);
+}
+
+TEST_F(WalScannerTest, without_that_sync_there_is_no_end) {
+  write_frames(rig_, 2);
+  disk_.fail_next(DiskOpKind::sync, EIO);
+  const Recovered found = recover(disk_, small_limits(), {});
+  EXPECT_EQ(found.state, State::failed);
+  EXPECT_EQ(found.error_number, EIO);
+}
+
 TEST_F(WalScannerTest, a_read_error_is_no_end) {
   write_frames(rig_, 3);
   disk_.fail_next(DiskOpKind::read, EIO);
