@@ -104,6 +104,7 @@ class CoreLog {
   const Counters& counters() const { return counters_; }
 
  private:
+  friend class WalRecovery;
   friend class Boot;
   using PartitionId = Handle<PartitionLog>;
   // A batch on its way to the WAL.
@@ -118,7 +119,10 @@ class CoreLog {
   void restore(const Checkpoint& checkpoint);
   // False: no memory now; step and try again. Errors: malformed (the entry contradicts the log).
   Result<bool> replay(const Entry& entry, Bytes payload, Now now);
-  void step_replay(Now now, bool stalled) { flusher_.step_writes(now, stalled); }
+  // Makes memory clean, so that replay can go on.
+  void step_replay(Now now) { flusher_.step_writes(now); }
+  // True once nothing is under way and no segment file is open.
+  bool settle(Now now);
   // The WAL at `path` (without its ending) is used from now on; `next`: where writing goes on.
   // It is opened at the first step, on whatever Disk the operations then go to.
   void attach(std::string_view path, const Uuid& wal, std::uint64_t checkpoint_number,

@@ -63,6 +63,13 @@ void CoreLog::step_stop() {
 
 bool CoreLog::stopped() const { return stopping_ && (fenced() || wal_.closed); }
 
+bool CoreLog::settle(Now now) {
+  flusher_.settle(now);
+  if (!writer_.idle()) return false;
+  files_.close_all();
+  return files_.idle() && files_.open_count() == 0;
+}
+
 // ---- the last block of a partition, after a restart
 
 void CoreLog::load_tail(PartitionLog& partition, PartitionId id) {

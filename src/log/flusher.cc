@@ -82,10 +82,14 @@ void Flusher::step(Now now) {
   writer_.step();
 }
 
-void Flusher::step_writes(Now now, bool all) {
+void Flusher::settle(Now now) {
   writer_.step();
   take_done(now);
-  for (std::size_t i = 0; all && i < partitions_.capacity(); ++i) {
+}
+
+void Flusher::step_writes(Now now) {
+  settle(now);
+  for (std::size_t i = 0; i < partitions_.capacity(); ++i) {
     PartitionLog* partition = partitions_.at_index(i);
     if (partition == nullptr || !partition->has_unwritten()) continue;
     partition->flush_until_ = partition->staged_place();

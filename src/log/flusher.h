@@ -66,8 +66,9 @@ class Flusher {
   std::uint64_t checkpoint_number() const { return number_; }
 
   void step(Now now);
-  // During replay: only writes, and of everything if `all`, to make memory clean.
-  void step_writes(Now now, bool all);
+  // During replay, when memory is full: writes everything there is.
+  void step_writes(Now now);
+  void settle(Now now);  // only what is under way
   void on_disk_done(const DiskDone& done);  // Asker::checkpoint, index, remover
   Instant next_deadline() const;
 

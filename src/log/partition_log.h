@@ -71,6 +71,9 @@ class PartitionLog {
   // The largest timestamp at or behind log_start and the offset of a record that has it.
   record::FoundRecord max_timestamp() const;
 
+  // All of it, staged batches included.
+  PartitionCheckpoint checkpoint() const;
+
   // The owner's own: which of its objects belongs to this log.
   std::uint64_t user_word = 0;
 
@@ -122,8 +125,6 @@ class PartitionLog {
   // Drops books of batches whose chunk is gone (or, if `clean_too`, of clean ones as well);
   // returns how many were dropped.
   std::size_t drop_cached(const ChunkCache& cache, bool clean_too);
-  PartitionCheckpoint checkpoint() const;
-
   PartitionKey key_;
   PartitionConfig config_;
   std::int64_t log_start_ = 0;

@@ -173,7 +173,7 @@ void Reader::on_disk_done(const DiskDone& done) {
 void Reader::start_at_front(Job& job) {
   job.batch_pos = 0;
   job.expected_base = job.request.segment.base_offset;
-  job.offset_min = job.request.segment.base_offset;
+  job.from_index = false;
 }
 
 void Reader::use_index(Job& job, const Index& index) {
@@ -190,7 +190,7 @@ void Reader::use_index(Job& job, const Index& index) {
   if (entry.segment_pos == 0 || entry.segment_pos >= job.request.segment.size_bytes) return;
   job.batch_pos = entry.segment_pos;
   job.expected_base = entry.base_offset;
-  job.offset_min = entry.base_offset;
+  job.from_index = true;
 }
 
 void Reader::find_index(std::uint32_t id) {
@@ -377,8 +377,9 @@ Reader::Look Reader::look_at(const Job& job) const {
   const auto header = record::parse_header(bytes);
   look.kind = Look::Kind::bad;
   if (!header) return look;
-  if (job.expected_base >= 0 && header->base_offset != job.expected_base) return look;
-  if (header->base_offset < job.offset_min) return look;
+  // Offsets follow each other without a gap. This finds rot in the headers of batches that are
+  // passed over, whose CRC nobody looks at: it must not lead past the one that was asked for.
+  if (header->base_offset != job.expected_base) return look;
   if (header->base_offset > INT64_MAX - header->last_offset_delta) return look;
   if (header->last_offset() >= job.request.segment.end_offset) return look;
   if (header->size_bytes() > job.request.segment.size_bytes - job.batch_pos) return look;
@@ -388,15 +389,15 @@ Reader::Look Reader::look_at(const Job& job) const {
   return look;
 }
 
-// Moves to the next batch, and tells the index of this one if it has not heard of it.
+// On to the next batch; tells the index of this one if it has not heard of it.
 void Reader::pass(Job& job, const record::BatchHeader& header, KeptIndex* kept) {
   if (kept != nullptr && kept->covered_bytes == job.batch_pos) {
     kept->index.on_batch(header.base_offset, job.batch_pos, header.max_timestamp);
     kept->covered_bytes += header.size_bytes();
   }
   job.batch_pos += header.size_bytes();
-  job.expected_base = -1;
-  job.offset_min = header.last_offset() + 1;
+  job.expected_base = header.last_offset() + 1;
+  job.from_index = false;
 }
 
 // Batches from batch_pos on, each whole and with the right CRC.
@@ -429,8 +430,7 @@ void Reader::collect(std::uint32_t id) {
 
 void Reader::on_bad_batch(std::uint32_t id) {
   Job& job = jobs_[id];
-  // Not what the index said, or only the index says that a batch starts here: ask the segment.
-  if (job.batch_pos > 0 && job.expected_base >= 0) {
+  if (job.from_index) {
     if (!job.place_known) keep_index(job, Index(limits_.index_interval_bytes), 0);
     start_at_front(job);
     begin_read(id, false);

@@ -96,8 +96,8 @@ class Reader {
     std::uint32_t buffer = no_index;
     FileTable::Lease lease;
     std::uint64_t batch_pos = 0;      // of the next batch to look at
-    std::int64_t expected_base = -1;  // its base offset, while only the index or the name tells it
-    std::int64_t offset_min = 0;      // its base offset is no less than this
+    std::int64_t expected_base = 0;   // its base offset
+    bool from_index = false;          // only the index says that a batch starts there
     std::uint64_t read_pos = 0;       // of the buffer's front in the file
     std::uint32_t read_bytes = 0;
     std::uint64_t valid_end = 0;      // of what was read, in the file
