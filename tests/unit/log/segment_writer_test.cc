@@ -151,8 +151,9 @@ TEST_F(SegmentWriterTest, every_step_of_making_a_file_may_fail) {
       disk_.fault = [&](const DiskOp& op) {
         return op.kind == step.kind && seen++ == nth ? ENOSPC : 0;
       };
-      const std::string path =
-          "topics/t/" + std::to_string(static_cast<int>(step.kind)) + std::to_string(nth) + "/s.log";
+      const std::string directory =
+          std::to_string(static_cast<int>(step.kind)) + "-" + std::to_string(nth);
+      const std::string path = "topics/t/" + directory + "/s.log";
       writer_.start({.path = FileName(path), .create = true, .buffer = filled(1), .bytes = 4096,
                      .sync = true});
       run();
