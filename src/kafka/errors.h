@@ -48,6 +48,7 @@ enum class ErrorCode : std::int16_t {
   duplicate_resource = 92,
   unknown_topic_id = 100,
   inconsistent_topic_id = 103,
+  fetch_session_topic_id_error = 106,
   unsupported_endpoint_type = 115,
 };
 

@@ -1,0 +1,72 @@
+#include "broker/control_request.h"
+
+#include "broker/answer.h"
+
+namespace tailrace::broker {
+namespace {
+
+Handle<bus::ControlRequest> handle_of(Core& core, const bus::ControlRequest& ask) {
+  for (std::size_t i = 0; i < core.control_requests.capacity(); ++i) {
+    if (core.control_requests.at_index(i) == &ask) return core.control_requests.handle_at(i);
+  }
+  return {};
+}
+
+}  // namespace
+
+Started start_control(Core& core, Call& call, Now) {
+  if (core.control_requests.full()) return Started::no_memory;
+  const std::size_t body_pos = call.frame.size() - call.body.size();
+  const Bytes frame = keep_frame(core, call);
+  if (frame.empty()) return Started::no_memory;
+  kafka::Reader in(frame);
+  const kafka::RequestHeader header = kafka::read_request_header(in);
+  return send_control(core, call.request, {.api_key = header.api_key,
+                                           .api_version = header.api_version,
+                                           .client_id = header.client_id.value,
+                                           .body = frame.subspan(body_pos)});
+}
+
+Started send_control(Core& core, Request& request, const bus::ControlRequest& ask) {
+  const Handle<bus::ControlRequest> handle = core.control_requests.insert(ask);
+  if (handle.is_null()) return Started::no_memory;
+  bus::ControlRequest& lent = core.control_requests.at(handle);
+  lent.core = core.core;
+  lent.tag = request.id.packed();
+  request.control = &lent;
+  core.send(bus::control_core, bus::MessageKind::control_request, &lent);
+  return Started::yes;
+}
+
+void on_control_reply(Core& core, bus::ControlRequest& reply) {
+  Request& request = core.requests.at(Handle<Request>::unpacked(reply.tag));
+  TR_ASSERT(request.control == &reply);
+  request.holds_reply = true;
+  request.created_topics = is_api(request, kafka::ApiKey::metadata);
+  request.close_connection = reply.close_connection && !request.created_topics;
+  make_ready(core, request);
+}
+
+void on_reply_gone(Core& core, bus::ControlRequest& reply) {
+  const Handle<bus::ControlRequest> handle = handle_of(core, reply);
+  TR_ASSERT(!handle.is_null());
+  core.control_requests.erase(handle);
+  core.memory_was_freed = true;
+}
+
+bool build_control_answer(Core& core, Request& request) {
+  const Bytes reply = request.control->reply;
+  kafka::Writer size = kafka::Writer::counter();
+  kafka::write_response_header(size, header_of(request));
+  const AnswerRoom room = allocate_answer(core, request, 4 + size.size(), 2);
+  if (room.bytes.empty()) return request.close_connection;
+  kafka::Writer out(room.bytes);
+  out.integer(static_cast<std::int32_t>(size.size() + reply.size()));
+  kafka::write_response_header(out, header_of(request));
+  room.slices[0] = room.bytes;
+  room.slices[1] = reply;
+  request.slices = room.slices;
+  return true;
+}
+
+}  // namespace tailrace::broker

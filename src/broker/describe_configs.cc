@@ -1,0 +1,155 @@
+// DescribeConfigs: every config of a topic or of this broker, with where its value comes from.
+// Tools compare the whole list, so unchanged configs are told as well.
+#include <charconv>
+
+#include "broker/answer.h"
+#include "broker/topic_settings.h"
+#include "kafka/broker_config.h"
+#include "kafka/gen/describe_configs.h"
+
+namespace tailrace::broker {
+namespace {
+
+using kafka::ConfigSource;
+using Body = kafka::DescribeConfigsRequest;
+using Resource = Body::DescribeConfigsResource;
+using Answer = kafka::DescribeConfigsResponse::DescribeConfigsResult;
+using Config = Answer::DescribeConfigsResourceResult;
+using Synonym = Config::DescribeConfigsSynonym;
+
+constexpr std::int8_t resource_topic = 2;
+constexpr std::int8_t resource_broker = 4;
+
+bool is_asked(const Resource& resource, std::string_view name) {
+  if (resource.configuration_keys.is_null()) return true;
+  for (const std::string_view key : resource.configuration_keys.items) {
+    if (key == name) return true;
+  }
+  return false;
+}
+
+struct Synonyms {
+  std::array<Synonym, 4> items;
+  std::size_t count = 0;
+  void add(std::string_view name, std::string_view value, ConfigSource source) {
+    items[count++] = {name, value, static_cast<std::int8_t>(source)};
+  }
+};
+
+// The values that would be in force one after the other, the one that is first.
+void add_broker_synonyms(const Core& core, std::string_view name, std::string_view default_value,
+                         Synonyms& synonyms) {
+  if (const auto* entry = find_entry(core.image->broker_configs, name)) {
+    synonyms.add(name, entry->value, ConfigSource::dynamic_broker);
+  }
+  if (const auto* entry = find_entry(core.config.values, name)) {
+    synonyms.add(name, entry->value, ConfigSource::static_broker);
+  }
+  synonyms.add(name, default_value, ConfigSource::default_value);
+}
+
+Synonyms synonyms_of(const Core& core, const bus::TopicImage* topic, const kafka::ConfigDef& def) {
+  Synonyms synonyms;
+  if (topic == nullptr) {
+    add_broker_synonyms(core, def.name, def.default_value, synonyms);
+    return synonyms;
+  }
+  if (const auto* entry = find_entry(topic->configs, def.name)) {
+    synonyms.add(def.name, entry->value, ConfigSource::topic);
+  }
+  if (def.broker_synonym.empty()) {
+    synonyms.add(def.name, def.default_value, ConfigSource::default_value);
+  } else {
+    add_broker_synonyms(core, def.broker_synonym, def.default_value, synonyms);
+  }
+  return synonyms;
+}
+
+void fill_config(Core& core, Request& request, const Body& body, const bus::TopicImage* topic,
+                 const kafka::ConfigDef& def, bool read_only, Config& out) {
+  const Synonyms synonyms = synonyms_of(core, topic, def);
+  out.name = def.name;
+  out.value = kafka::NullableString(synonyms.items[0].value.value);
+  out.read_only = read_only;
+  out.config_source = synonyms.items[0].source;
+  out.config_type = static_cast<std::int8_t>(def.type);
+  if (body.include_documentation) out.documentation = kafka::NullableString(def.documentation);
+  if (!body.include_synonyms) return;
+  out.synonyms = take_array<Synonym>(core, request, synonyms.count);
+  std::copy_n(synonyms.items.begin(), out.synonyms.size(), out.synonyms.begin());
+}
+
+void describe_topic(Core& core, Request& request, const Body& body, const Resource& resource,
+                    Answer& out) {
+  const bus::TopicImage* topic = core.image->find_topic(resource.resource_name);
+  if (topic == nullptr) {
+    out.error_code = to_wire(kafka::ErrorCode::unknown_topic_or_partition);
+    out.error_message = "This server does not host this topic-partition.";
+    core.counters.error_responses.add();
+    return;
+  }
+  const auto defs = kafka::topic_config_defs();
+  const auto configs = take_array<Config>(core, request, defs.size());
+  std::size_t count = 0;
+  for (const kafka::ConfigDef& def : defs) {
+    if (configs.empty() || !is_asked(resource, def.name)) continue;
+    fill_config(core, request, body, topic, def, false, configs[count++]);
+  }
+  out.configs = configs.first(count);
+}
+
+// Its own number, or nothing for what all brokers have in common.
+bool names_this_broker(const Core& core, std::string_view name) {
+  std::int32_t id = -1;
+  const auto parsed = std::from_chars(name.data(), name.data() + name.size(), id);
+  return name.empty() || (parsed.ec == std::errc{} && parsed.ptr == name.data() + name.size() &&
+                          id == core.image->node_id);
+}
+
+void describe_broker(Core& core, Request& request, const Body& body, const Resource& resource,
+                     Answer& out) {
+  if (!names_this_broker(core, resource.resource_name)) {
+    out.error_code = to_wire(kafka::ErrorCode::invalid_request);
+    out.error_message = "Unexpected broker id: ask the broker itself.";
+    core.counters.error_responses.add();
+    return;
+  }
+  // Without a number only what was set for all brokers is told.
+  const bool only_set = resource.resource_name.empty();
+  const auto& defs = kafka::broker_config_defs();
+  const auto configs = take_array<Config>(core, request, defs.size());
+  std::size_t count = 0;
+  for (const kafka::BrokerConfigDef& config : defs) {
+    if (configs.empty() || !is_asked(resource, config.def.name)) continue;
+    if (only_set && !find_entry(core.image->broker_configs, config.def.name)) continue;
+    fill_config(core, request, body, nullptr, config.def, config.read_only, configs[count++]);
+  }
+  out.configs = configs.first(count);
+}
+
+}  // namespace
+
+Started start_describe_configs(Core& core, Call& call, Now) {
+  Body body;
+  if (!decode(core, call, body)) return Started::close;
+  kafka::DescribeConfigsResponse response;
+  response.results = take_array<Answer>(core, call.request, body.resources.size());
+  for (std::size_t i = 0; i < response.results.size(); ++i) {
+    const Resource& resource = body.resources[i];
+    Answer& out = response.results[i];
+    out.resource_type = resource.resource_type;
+    out.resource_name = resource.resource_name;
+    if (resource.resource_type == resource_topic) {
+      describe_topic(core, call.request, body, resource, out);
+    } else if (resource.resource_type == resource_broker) {
+      describe_broker(core, call.request, body, resource, out);
+    } else {
+      out.error_code = to_wire(kafka::ErrorCode::invalid_request);
+      out.error_message = "Unexpected resource type.";
+      core.counters.error_responses.add();
+    }
+  }
+  return answer_now(core, call, response);
+}
+
+}  // namespace tailrace::broker

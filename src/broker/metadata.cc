@@ -1,0 +1,186 @@
+// Metadata: which topics there are and where their partitions are led. May make a topic that a
+// client asks for (auto-create): the request then waits for control and is answered anew.
+#include "broker/answer.h"
+#include "broker/cluster_answer.h"
+#include "broker/control_request.h"
+#include "broker/topic_settings.h"
+#include "kafka/broker_config.h"
+#include "kafka/gen/create_topics.h"
+#include "kafka/gen/metadata.h"
+
+namespace tailrace::broker {
+namespace {
+
+using kafka::ErrorCode;
+using kafka::MetadataRequest;
+using kafka::MetadataResponse;
+using Topic = MetadataResponse::MetadataResponseTopic;
+
+constexpr std::int16_t create_topics_version = 7;
+
+bool wants_all(const MetadataRequest& body, std::int16_t version) {
+  // Before version 1 null could not be said, and an empty list meant all.
+  return body.topics.is_null() || (version == 0 && body.topics.items.empty());
+}
+
+std::span<std::int32_t> copy(Core& core, Request& request, const std::vector<bus::NodeId>& ids) {
+  const std::span<std::int32_t> out = take_array<std::int32_t>(core, request, ids.size());
+  std::copy_n(ids.begin(), out.size(), out.begin());
+  return out;
+}
+
+void fill_partition(Core& core, Request& request, const bus::PartitionImage& partition,
+                    Topic::MetadataResponsePartition& out) {
+  if (partition.leader < 0) out.error_code = to_wire(ErrorCode::leader_not_available);
+  out.partition_index = partition.index;
+  out.leader_id = partition.leader;
+  out.leader_epoch = partition.leader_epoch;
+  out.replica_nodes = copy(core, request, partition.replicas);
+  out.isr_nodes = copy(core, request, partition.isr);
+}
+
+void fill_topic(Core& core, Request& request, const bus::TopicImage& topic, bool operations,
+                Topic& out) {
+  out.name = std::string_view(topic.name);
+  out.topic_id = topic.id;
+  out.is_internal = topic.is_internal;
+  out.partitions =
+      take_array<Topic::MetadataResponsePartition>(core, request, topic.partitions.size());
+  for (std::size_t i = 0; i < out.partitions.size(); ++i) {
+    fill_partition(core, request, topic.partitions[i], out.partitions[i]);
+  }
+  if (operations) out.topic_authorized_operations = topic_operations;
+}
+
+bool may_create(const Core& core, const MetadataRequest& body, std::int16_t version) {
+  if (version >= 4 && !body.allow_auto_topic_creation) return false;
+  const auto* config = kafka::find_broker_config("auto.create.topics.enable");
+  return broker_setting(*core.image, core.config.values, config->def).value == "true";
+}
+
+bool is_missing(const Core& core, const MetadataRequest::MetadataRequestTopic& asked) {
+  return asked.topic_id.is_zero() && !asked.name.is_null() && is_topic_name(asked.name.value) &&
+         core.image->find_topic(asked.name.value) == nullptr;
+}
+
+void fill_asked(Core& core, Request& request, const MetadataRequest& body,
+                const MetadataRequest::MetadataRequestTopic& asked, Topic& out) {
+  const bool by_id = !asked.topic_id.is_zero();
+  const bus::TopicImage* topic = by_id ? core.image->find_topic(asked.topic_id)
+                                       : core.image->find_topic(asked.name.value);
+  if (by_id && request.api_version < 12) {
+    // Ids were in the request before brokers understood them.
+    out.error_code = to_wire(ErrorCode::invalid_request);
+    out.name = asked.name.value;
+    return;
+  }
+  if (topic != nullptr) {
+    return fill_topic(core, request, *topic, body.include_topic_authorized_operations, out);
+  }
+  core.counters.error_responses.add();
+  out.topic_id = asked.topic_id;
+  if (by_id) {
+    out.name = nullptr;
+    out.error_code = to_wire(ErrorCode::unknown_topic_id);
+    return;
+  }
+  out.name = asked.name.value;
+  if (!is_topic_name(asked.name.value)) {
+    out.error_code = to_wire(ErrorCode::invalid_topic);
+  } else if (request.created_topics && may_create(core, body, request.api_version)) {
+    out.error_code = to_wire(ErrorCode::leader_not_available);
+  } else {
+    out.error_code = to_wire(ErrorCode::unknown_topic_or_partition);
+  }
+}
+
+void fill_brokers(Core& core, Request& request, MetadataResponse& response) {
+  const auto& nodes = core.image->nodes;
+  response.brokers =
+      take_array<MetadataResponse::MetadataResponseBroker>(core, request, nodes.size());
+  for (std::size_t i = 0; i < response.brokers.size(); ++i) {
+    const bus::Endpoint& endpoint = endpoint_of(nodes[i], request.listener);
+    auto& out = response.brokers[i];
+    out.node_id = nodes[i].id;
+    out.host = endpoint.host;
+    out.port = endpoint.port;
+    if (!nodes[i].rack.empty()) out.rack = std::string_view(nodes[i].rack);
+  }
+}
+
+bool write_metadata(Core& core, Request& request, const MetadataRequest& body) {
+  MetadataResponse response;
+  fill_brokers(core, request, response);
+  response.cluster_id = std::string_view(core.image->cluster_id);
+  response.controller_id = core.image->controller_id;
+  if (wants_all(body, request.api_version)) {
+    const auto& topics = core.image->topics;
+    response.topics = take_array<Topic>(core, request, topics.size());
+    for (std::size_t i = 0; i < response.topics.size(); ++i) {
+      fill_topic(core, request, *topics[i], body.include_topic_authorized_operations,
+                 response.topics[i]);
+    }
+  } else {
+    response.topics = take_array<Topic>(core, request, body.topics.items.size());
+    for (std::size_t i = 0; i < response.topics.size(); ++i) {
+      fill_asked(core, request, body, body.topics.items[i], response.topics[i]);
+    }
+  }
+  if (body.include_cluster_authorized_operations) {
+    response.cluster_authorized_operations = cluster_operations;
+  }
+  return write_answer(core, request, response);
+}
+
+// Sends the missing topics to control, as a CreateTopics of ours.
+Started ask_for_topics(Core& core, Call& call, const MetadataRequest& body,
+                       std::size_t missing_count) {
+  kafka::CreateTopicsRequest create;
+  create.topics =
+      take_array<kafka::CreateTopicsRequest::CreatableTopic>(core, call.request, missing_count);
+  if (create.topics.size() < missing_count) return Started::close;
+  std::size_t filled = 0;
+  for (const auto& asked : body.topics.items) {
+    if (!is_missing(core, asked)) continue;
+    create.topics[filled++] = {
+        .name = asked.name.value, .num_partitions = -1, .replication_factor = -1};
+  }
+  kafka::Writer size = kafka::Writer::counter();
+  create.encode(size, create_topics_version);
+  call.request.memory = core.answer_memory.allocate(size.size());
+  if (call.request.memory.empty() || keep_frame(core, call).empty()) return Started::no_memory;
+  kafka::Writer out(call.request.memory);
+  create.encode(out, create_topics_version);
+  return send_control(core, call.request,
+                      {.api_key = static_cast<std::int16_t>(kafka::ApiKey::create_topics),
+                       .api_version = create_topics_version,
+                       .is_auto_create = true,
+                       .body = out.written()});
+}
+
+}  // namespace
+
+Started start_metadata(Core& core, Call& call, Now) {
+  MetadataRequest body;
+  if (!decode(core, call, body)) return Started::close;
+  const bool all = wants_all(body, call.header.api_version);
+  if (!all && may_create(core, body, call.header.api_version)) {
+    std::size_t missing_count = 0;
+    for (const auto& asked : body.topics.items) missing_count += is_missing(core, asked) ? 1 : 0;
+    if (missing_count > 0) return ask_for_topics(core, call, body, missing_count);
+  }
+  if (!write_metadata(core, call.request, body)) return Started::no_memory;
+  make_ready(core, call.request);
+  return Started::yes;
+}
+
+bool finish_metadata(Core& core, Request& request) {
+  core.scratch.reset();
+  kafka::Reader in(request.frame);
+  kafka::read_request_header(in);
+  Result<MetadataRequest> body = MetadataRequest::decode(in, request.api_version, core.scratch);
+  TR_ASSERT(body.has_value());  // It was read once before.
+  return write_metadata(core, request, *body);
+}
+
+}  // namespace tailrace::broker

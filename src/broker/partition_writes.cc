@@ -1,0 +1,108 @@
+// PartitionOwner's appends and deletions.
+#include "broker/partition_owner.h"
+#include "record/batch_view.h"
+
+namespace tailrace::broker {
+namespace {
+
+// Which errors name a record by their detail.
+bool names_record(Errc code) {
+  return code == Errc::malformed || code == Errc::invalid_timestamp;
+}
+
+}  // namespace
+
+bool PartitionOwner::begin_append(TaskItem& item, log::PartitionLog& log, Now now) {
+  OwnedPartition& partition = *item.partition;
+  const auto bytes = static_cast<std::int64_t>(item.records.size());
+  if (bytes > partition.config.batch_bytes_max) {
+    item.error = kafka::to_error_code(Errc::too_large);
+    return close_item(item), true;
+  }
+  const Result<log::Appended> appended =
+      log_.append(log, {item.records, partition.leader_epoch}, now);
+  if (!appended) {
+    if (appended.error().code == Errc::full) return false;
+    item.error = kafka::to_error_code(appended.error().code);
+    if (names_record(appended.error().code)) item.bad_record = appended.error().detail;
+    return close_item(item), true;
+  }
+  item.answer_offset = appended->base_offset;
+  item.answer_timestamp = appended->log_append_time_ms;
+  item.log_start = log.log_start();
+  if (!appended->duplicate) {
+    counters_.bytes_appended.add(item.records.size());
+    counters_.records_appended.add(
+        static_cast<std::uint64_t>(appended->end_offset - appended->base_offset));
+  }
+  if (!item.task->wait_durable || appended->end_offset <= log.durable_end()) {
+    return close_item(item), true;
+  }
+  item.wait_for = appended->end_offset;
+  partition.appends.push_back(item);
+  return true;
+}
+
+// Nearly in the order of what they wait for: a duplicate waits behind younger appends although its
+// own end may be durable earlier. Never too early, and rare.
+void PartitionOwner::end_appends(OwnedPartition& partition) {
+  const std::int64_t durable_end = partition.log->durable_end();
+  while (TaskItem* item = partition.appends.front()) {
+    if (item->wait_for > durable_end) return;
+    partition.appends.remove(*item);
+    item->log_start = partition.log->log_start();
+    close_item(*item);
+  }
+}
+
+bool PartitionOwner::begin_delete(TaskItem& item, log::PartitionLog& log, Now now) {
+  const std::int64_t offset = item.offset == -1 ? log.durable_end() : item.offset;
+  if (!item.partition->config.retention.delete_policy) {
+    item.error = kafka::ErrorCode::policy_violation;
+    return close_item(item), true;
+  }
+  if (offset < 0 || offset > log.durable_end()) {
+    item.error = kafka::ErrorCode::offset_out_of_range;
+    return close_item(item), true;
+  }
+  if (offset <= log.log_start()) return close_item(item), true;
+  const Result<std::uint64_t> sequence = log_.advance_log_start(log, offset, now);
+  if (!sequence) {
+    if (sequence.error().code == Errc::full) return false;
+    item.error = kafka::to_error_code(sequence.error().code);
+    return close_item(item), true;
+  }
+  item.log_start = offset;
+  if (*sequence <= log_.durable_seq()) return close_item(item), true;
+  item.wait_for = static_cast<std::int64_t>(*sequence);
+  deletes_.push_back(item);
+  return true;
+}
+
+void PartitionOwner::end_deletes() {
+  while (TaskItem* item = deletes_.front()) {
+    if (static_cast<std::uint64_t>(item->wait_for) > log_.durable_seq()) return;
+    deletes_.remove(*item);
+    close_item(*item);
+  }
+}
+
+void PartitionOwner::cancel_writes(Task& task) {
+  if (task.link.linked) stalled_writes_.remove(task);
+  bool begun = true;
+  for (TaskItem* item = task.first; item != nullptr; item = item->next_in_task) {
+    if (item == task.next_item) begun = false;
+    if (item->wait_link.linked) {
+      if (task.kind == TaskKind::append) item->partition->appends.remove(*item);
+      if (task.kind == TaskKind::delete_records) deletes_.remove(*item);
+    } else if (begun) {
+      continue;  // It has its answer.
+    }
+    item->error = kafka::ErrorCode::request_timed_out;
+  }
+  task.next_item = nullptr;
+  task.items_open = 0;
+  finish(task);
+}
+
+}  // namespace tailrace::broker

@@ -1,0 +1,177 @@
+// Produce: one batch per partition, to the owners; answered when all of them are durable, in the
+// order of the requests. acks=0 has no answer at all: an error closes the connection.
+#include "broker/answer.h"
+#include "broker/scatter.h"
+#include "kafka/gen/produce.h"
+#include "record/batch_view.h"
+
+namespace tailrace::broker {
+namespace {
+
+using kafka::ErrorCode;
+using kafka::ProduceRequest;
+using kafka::ProduceResponse;
+using Topic = ProduceResponse::TopicProduceResponse;
+using Partition = Topic::PartitionProduceResponse;
+
+constexpr std::int16_t first_by_id = 13;
+constexpr std::int16_t first_with_zstd = 7;
+
+// With acks=1 Kafka does not wait, so clients may give any timeout; here durability is awaited
+// all the same, and not for less than this.
+constexpr Duration wait_min = seconds(30);
+
+Extent extent_of(const ProduceRequest& body) {
+  Extent extent{.topic_count = body.topic_data.size()};
+  for (const auto& topic : body.topic_data) {
+    extent.item_count += topic.partition_data.size();
+    extent.name_bytes += topic.name.size();
+  }
+  return extent;
+}
+
+// What can be said of a batch without its partition.
+ErrorCode check(const Request& request, Bytes records) {
+  const Result<record::BatchHeader> header = record::parse_header(records);
+  if (!header) {
+    const bool old_format = header.error().code == Errc::unsupported;
+    const bool nothing = records.empty();
+    return old_format || nothing ? ErrorCode::invalid_record
+                                 : kafka::to_error_code(header.error().code);
+  }
+  if (header->size_bytes() > records.size()) return ErrorCode::corrupt_message;
+  if (header->size_bytes() < records.size()) return ErrorCode::invalid_record;  // Two batches.
+  const bool is_zstd = header->codec_bits() == static_cast<std::uint8_t>(record::Codec::zstd);
+  if (is_zstd && request.api_version < first_with_zstd) {
+    return ErrorCode::unsupported_compression_type;
+  }
+  if (header->is_transactional()) return ErrorCode::transactional_id_authorization_failed;
+  return ErrorCode::none;
+}
+
+// The whole request's error, which each of its partitions gets.
+ErrorCode check(const ProduceRequest& body) {
+  if (body.acks < -1 || body.acks > 1) return ErrorCode::invalid_required_acks;
+  if (!body.transactional_id.is_null()) return ErrorCode::transactional_id_authorization_failed;
+  return ErrorCode::none;
+}
+
+void fill_items(Core& core, Request& request, const ProduceRequest& body) {
+  const ErrorCode refused = check(body);
+  const bool by_id = request.api_version >= first_by_id;
+  StateBuilder builder(request);
+  for (const auto& topic : body.topic_data) {
+    AskedTopic& asked = builder.add_topic(topic.name, topic.topic_id);
+    const bus::TopicImage* image = find_topic(core, asked, by_id);
+    for (const auto& partition : topic.partition_data) {
+      TaskItem& item = builder.add_item(partition.index);
+      item.records = partition.records.value;
+      item.error = refused != ErrorCode::none ? refused : check(request, item.records);
+      if (item.error == ErrorCode::none) assign(core, request, item, image, by_id, -1);
+    }
+  }
+}
+
+// Records that are still to be appended move with the frame.
+void keep_records(Core& core, Call& call) {
+  const std::byte* const old = call.frame.data();
+  const Bytes frame = keep_frame(core, call);
+  TR_ASSERT(!frame.empty());
+  for (TaskItem& item : call.request.items) {
+    if (item.records.empty()) continue;
+    item.records = {frame.data() + (item.records.data() - old), item.records.size()};
+  }
+}
+
+// Does any task still need the bytes of the batches?
+bool has_appends_left(const Core& core, const Request& request) {
+  for (const Task& task : request.tasks) {
+    if (!task.is_out) continue;
+    if (task.owner != core.core || task.next_item != nullptr) return true;
+  }
+  return false;
+}
+
+const char* message_of(ErrorCode error) {
+  switch (error) {
+    case ErrorCode::invalid_required_acks: return "The acks must be -1, 0 or 1.";
+    case ErrorCode::invalid_record: return "The batch failed the broker's checks.";
+    case ErrorCode::invalid_timestamp: return "A timestamp is out of the allowed range.";
+    case ErrorCode::message_too_large: return "The batch is larger than max.message.bytes.";
+    case ErrorCode::transactional_id_authorization_failed:
+      return "Transactions are not supported.";
+    default: return nullptr;  // The code says it all.
+  }
+}
+
+void fill_partition(Core& core, Request& request, const TaskItem& item, Partition& out) {
+  out.index = item.partition_index;
+  out.error_code = to_wire(item.error);
+  if (item.error == ErrorCode::none) {
+    out.base_offset = item.answer_offset;
+    out.log_append_time_ms = item.answer_timestamp;
+    out.log_start_offset = item.log_start;
+    return;
+  }
+  core.counters.error_responses.add();
+  out.base_offset = -1;
+  if (const char* message = message_of(item.error)) out.error_message = message;
+  if (item.bad_record < 0) return;
+  using RecordError = Partition::BatchIndexAndErrorMessage;
+  out.record_errors = take_array<RecordError>(core, request, 1);
+  for (RecordError& error : out.record_errors) {
+    error.batch_index = item.bad_record;
+    error.batch_index_error_message = out.error_message;
+  }
+}
+
+}  // namespace
+
+Started start_produce(Core& core, Call& call, Now now) {
+  ProduceRequest body;
+  if (!decode(core, call, body)) return Started::close;
+  // The frame may have to be kept, and after the first append there is no way back.
+  if (call.in_place && !core.request_memory.can_allocate(call.frame.size())) {
+    return Started::no_memory;
+  }
+  Request& request = call.request;
+  const Started allocated = allocate_state(core, request, extent_of(body));
+  if (allocated != Started::yes) return allocated;
+  request.acks = body.acks;
+  fill_items(core, request, body);
+  for (Task& task : request.tasks) task.wait_durable = body.acks != 0;
+  if (body.acks != 0) {
+    const Duration asked = milliseconds(std::max(body.timeout_ms, 0));
+    set_deadline(core, request,
+                 now.instant + (body.acks == 1 ? std::max(asked, wait_min) : asked));
+  }
+  submit_tasks(core, request, TaskKind::append, now);
+  if (has_appends_left(core, request)) keep_records(core, call);
+  return Started::yes;
+}
+
+bool build_produce_answer(Core& core, Request& request) {
+  if (request.acks == 0) {
+    request.no_reply = true;
+    for (const TaskItem& item : request.items) {
+      if (item.error != ErrorCode::none) request.close_connection = true;
+    }
+    return true;
+  }
+  ProduceResponse response;
+  response.responses = take_array<Topic>(core, request, request.topics.size());
+  for (std::size_t i = 0; i < response.responses.size(); ++i) {
+    const AskedTopic& asked = request.topics[i];
+    Topic& topic = response.responses[i];
+    topic.name = asked.name;
+    topic.topic_id = asked.id;
+    topic.partition_responses = take_array<Partition>(core, request, asked.item_count);
+    for (std::size_t k = 0; k < topic.partition_responses.size(); ++k) {
+      fill_partition(core, request, request.items[asked.item_first + k],
+                     topic.partition_responses[k]);
+    }
+  }
+  return write_answer(core, request, response);
+}
+
+}  // namespace tailrace::broker
