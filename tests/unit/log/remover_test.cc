@@ -45,7 +45,7 @@ TEST_F(RemoverTest, a_directory_waits_for_all_before_it_and_all_behind_wait_for_
     remover_.step();
     disk_.take_all(queue_);
     ASSERT_LE(disk_.waiting_count(), Remover::in_flight_max);
-    if (disk_.waiting(0).kind == DiskOpKind::remove_directory) {
+    if (disk_.find(DiskOpKind::remove_directory)) {
       EXPECT_EQ(removed, 20);
       EXPECT_EQ(disk_.waiting_count(), 1U);
     }
