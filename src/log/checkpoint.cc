@@ -236,9 +236,8 @@ void encode_checkpoint(const Checkpoint& checkpoint, std::vector<std::byte>& byt
 Result<Checkpoint> decode_checkpoint(Bytes bytes) {
   if (bytes.size() < header_bytes) return fail(Errc::truncated);
   if (load_le<std::uint32_t>(bytes.data()) != magic) return fail(Errc::malformed);
-  if (load_le<std::uint32_t>(bytes.data() + header_crc_pos) != crc32c(bytes.first(header_crc_pos))) {
-    return fail(Errc::corrupt);
-  }
+  const auto header_crc = load_le<std::uint32_t>(bytes.data() + header_crc_pos);
+  if (crc32c(bytes.first(header_crc_pos)) != header_crc) return fail(Errc::corrupt);
   const auto version = load_le<std::uint32_t>(bytes.data() + 4);
   if (version != version_now) return fail(Errc::unsupported, static_cast<std::uint16_t>(version));
   const auto content_bytes = load_le<std::uint64_t>(bytes.data() + 8);

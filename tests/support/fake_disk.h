@@ -140,7 +140,9 @@ class FakeDisk final : public io::Disk {
   // --- looking in and damaging
   bool exists(const std::string& name) const { return files_.contains(name); }
   std::vector<std::byte>& bytes(const std::string& name) { return files_[name].bytes; }
-  const std::vector<std::byte>& synced_bytes(const std::string& name) { return files_[name].synced; }
+  const std::vector<std::byte>& synced_bytes(const std::string& name) {
+    return files_[name].synced;
+  }
   void put(const std::string& name, std::vector<std::byte> content) {
     files_[name] = File{.bytes = content, .synced = content};
   }

@@ -27,7 +27,8 @@ struct Built {
 // A frame with a batch, a tail and a log start.
 Built build_frame() {
   Built built;
-  const auto batch = test::make_raw_batch({.base_offset = 40, .record_count = 3, .leader_epoch = 2});
+  const auto batch =
+      test::make_raw_batch({.base_offset = 40, .record_count = 3, .leader_epoch = 2});
   const std::string tail = "the last partial block";
   built.entries = {
       {.kind = EntryKind::tail, .key = key_of(1), .base_offset = 10, .segment_base = 10,

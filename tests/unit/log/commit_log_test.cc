@@ -236,6 +236,24 @@ TEST_F(CommitLogTest, a_ring_filled_to_the_last_byte_is_told_from_an_empty_one) 
   EXPECT_TRUE(rig_.stage(10));
 }
 
+TEST_F(CommitLogTest, a_cut_is_a_mark_behind_everything_staged) {
+  rig_.start();
+  ASSERT_TRUE(rig_.stage());
+  const Result<WalMark> cut = rig_.log().cut();
+  ASSERT_TRUE(cut);
+  ASSERT_EQ(*rig_.stage(), 2U);
+  rig_.run();
+  EXPECT_EQ(recover(disk_, small_limits(), *cut).offsets, (std::vector<std::int64_t>{1}));
+  rig_.log().trim(*cut);
+  EXPECT_EQ(rig_.log().bytes_since(*cut), 4096U);
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_TRUE(rig_.stage());
+    ASSERT_TRUE(rig_.log().cut());
+  }
+  ASSERT_TRUE(rig_.stage());
+  EXPECT_EQ(rig_.log().cut().error().code, Errc::full);  // Four are under way.
+}
+
 TEST_F(CommitLogTest, a_failed_write_stops_everything_for_good) {
   rig_.start();
   ASSERT_TRUE(rig_.stage(17'000));

@@ -64,7 +64,7 @@ TEST_F(WalFormatTest, several_writes_are_under_way_and_never_more_than_four) {
 }
 
 TEST_F(WalFormatTest, a_power_cut_at_any_time_leaves_no_half_format_that_looks_whole) {
-  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     Prng prng(seed);
     test::FakeDisk disk;
     OpQueue queue;
