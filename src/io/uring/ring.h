@@ -83,6 +83,8 @@ class Ring {
   // The registered buffer that contains all of `block`, or -1.
   int registered_buffer(Bytes block) const;
 
+  // For registrations that have no call of their own here; never for requests.
+  io_uring& raw() { return ring_; }
   bool supports(unsigned opcode) const { return opcode < 256 && supported_[opcode]; }
 
   // --- for users, on the owner's thread

@@ -61,13 +61,13 @@ class UringDisk final : public Disk, private RingClient {
   void process_completions();
   void start(std::uint32_t index);
   void start_transfer(std::uint32_t index);
-  void start_on_file(std::uint32_t index);
   void start_on_name(std::uint32_t index);
+  void start_truncate(std::uint32_t index);
   void start_sync_directory(std::uint32_t index);
   void on_completion(const Completion& completion);
-  bool wants_retry(Operation& operation, std::int32_t result);
   std::int64_t result_of(Operation& operation, std::int32_t result);
-  bool continue_read(std::uint32_t index, std::int32_t result);
+  // True when the operation goes on with another request.
+  bool continues(std::uint32_t index, std::int32_t result);
   void finish(std::uint32_t index, std::int64_t result);
   io_uring_sqe* request(std::uint32_t index);
   File& file_of(const DiskOp& op);

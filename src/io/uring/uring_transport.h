@@ -56,16 +56,17 @@ class UringTransport final : public Transport, private RingClient {
   // The port a listening address got; for port 0.
   std::uint16_t local_port(std::uint32_t listener) const;
   std::size_t connection_count() const { return conns_.size(); }
+  std::uint64_t refused_count() const { return refused_count_; }
 
  private:
   //   connecting --> open --close(), end of stream--> finishing --> draining --> ending --> gone
-  //        |           |                                  |            (only after close():
-  //        +-----------+------- error, abort() -----------+--> ending   reads until the peer's
-  //                                                                     end, so that no reset
-  //                                                                     overtakes our bytes)
-  // finishing: accepted sends still go out. ending: all requests are being cancelled. gone: the
-  // socket is closed, the `closed` event waits to be polled. From finishing on, received bytes
-  // are thrown away.
+  //        |           |                                  |            |
+  //        +-----------+------- error, abort() -----------+------------+--> ending
+  //
+  // finishing: accepted sends still go out. draining: we sent our end and read (throwing away)
+  // until the peer's, because closing with unread bytes makes the kernel send a reset, which can
+  // overtake what we sent; skipped when the peer has ended already. ending: what the kernel
+  // still holds is being cancelled. gone: the socket is closed, `closed` waits to be polled.
   enum class State : std::uint8_t { connecting, open, finishing, draining, ending, gone };
 
   struct Conn {
@@ -78,6 +79,7 @@ class UringTransport final : public Transport, private RingClient {
     bool sending = false;         // a send is in the kernel
     bool connecting = false;      // a connect is in the kernel
     bool dirty = false;           // in dirty_: has bytes to send and no send in the kernel
+    bool dropping = false;        // close() or abort() was called: received bytes go nowhere
     bool peer_ended = false;
     bool end_held = false;        // the end of stream came while paused
     std::uint32_t sequence = 0;   // tells a receive from a later one
@@ -103,48 +105,55 @@ class UringTransport final : public Transport, private RingClient {
   struct Note {
     NoteKind kind;
     ConnHandle conn;
-    ConnId id = 0;
-    std::uint64_t token = 0;
-    std::uint32_t listener = 0;
-    std::uint32_t send = 0;
+    std::uint32_t listener = 0;   // of accepted
+    std::uint32_t send = 0;       // of sent: its slot
   };
 
   UringTransport(Ring& ring, const TransportOptions& options);
-  bool open_listeners(std::string& why);
-  bool open_listener(const std::string& text, std::string& why);
+  // 0 or an errno.
+  int open_listener(const std::string& text, std::string& why);
   void before_submit() override;
 
   void process_completions();
+  void on_conn_completion(const Completion& completion);
   void on_accept(std::uint32_t listener, const Completion& completion);
   void on_connect(ConnHandle handle, Conn& conn, std::int32_t result);
   void on_receive(ConnHandle handle, Conn& conn, const Completion& completion);
+  void on_receive_ended(ConnHandle handle, Conn& conn, std::int32_t result);
   void on_sent(ConnHandle handle, Conn& conn, std::int32_t result);
 
   void start_accepts();
+  bool wants_receive(const Conn& conn) const;
   void start_receive(ConnHandle handle, Conn& conn);
-  void stop_receive(ConnHandle handle, Conn& conn);
-  void start_send(ConnHandle handle, Conn& conn);
+  void starve(ConnHandle handle, Conn& conn);
   void serve_starved();
   void mark_dirty(ConnHandle handle, Conn& conn);
+  void serve_dirty();
+  void start_send(ConnHandle handle, Conn& conn);
+  void cancel_all_of(int fd);
 
-  void after_sends(ConnHandle handle, Conn& conn);
+  void report_finished_sends(ConnHandle handle, Conn& conn);
   void begin_finishing(ConnHandle handle, Conn& conn);
+  void after_sends(ConnHandle handle, Conn& conn);
   void begin_ending(ConnHandle handle, Conn& conn);
+  void reset(ConnHandle handle, Conn& conn);
+  // Whatever the state allows now: to receive again, or to be gone.
   void settle(ConnHandle handle, Conn& conn);
-  void report_sends(ConnHandle handle, Conn& conn, std::uint64_t bytes);
-  void drop_received(Conn& conn);
+  void drop_held(Conn& conn);
   void check_deadlines();
+  void drain_for_destruction();
   // False when the note gives no event.
-  bool deliver(Note& note, StreamEvent& event);
+  bool deliver(const Note& note, StreamEvent& event);
   bool deliver_data(const Note& note, StreamEvent& event);
+  bool deliver_sent(const Note& note, StreamEvent& event);
+  bool deliver_closed(const Note& note, StreamEvent& event);
   void deliver_end(const Note& note);
-  void note(NoteKind kind, ConnHandle handle);
+  void add_note(Note note);
+  void note_sent(ConnHandle handle, std::uint32_t send);
 
-  Conn* find(ConnId conn);
-  const Conn* find(ConnId conn) const;
   static ConnHandle handle_of(ConnId conn);
   static ConnId id_of(ConnHandle handle);
-  io_uring_sqe* request(std::uint8_t kind, std::uint32_t index, std::uint32_t sequence = 0);
+  static RequestName receive_name(ConnHandle handle, const Conn& conn);
 
   Ring& ring_;
   const TransportOptions options_;
@@ -156,6 +165,8 @@ class UringTransport final : public Transport, private RingClient {
   tailrace::Ring<ConnHandle> dirty_;
   tailrace::Ring<ConnHandle> starved_;
   std::uint32_t closing_count_ = 0;   // connections with a deadline
+  Instant deadlines_checked_at_{};
+  bool stopping_ = false;
   Instant now_{};
   std::uint64_t pump_seen_ = 0;
   std::uint64_t refused_count_ = 0;
