@@ -154,8 +154,6 @@ class Scanner {
       const bool is_group = parse_group(file_.subspan(end), next);
       scan_.torn_tail = based_ && !is_group && !all_zero(file_.subspan(end, block));
     }
-    const std::size_t first = std::min<std::size_t>(disk_block_bytes, file_.size());
-    scan_.only_first_block = all_zero(file_.subspan(first));
     const bool no_start = scan_.sequence_next == 0;
     std::uint64_t newest = scan_.generation;
     bool goes_on = false;

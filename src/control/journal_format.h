@@ -75,7 +75,6 @@ struct JournalScan {
   std::uint64_t sequence_next = 0;
   std::uint32_t last_crc = 0;
   bool torn_tail = false;        // bytes of a group that was not finished
-  bool only_first_block = false; // unfinished: all after the first block is zero
   std::uint64_t damage_pos = 0;
   std::string why;               // damaged: one sentence
   raft::Recovered recovered;

@@ -19,7 +19,8 @@ struct Limits {
   // answers wait.
   std::uint32_t images_max = 64;
 
-  // One change of metadata on disk: a topic with its partitions and configs.
+  // One change of metadata on disk: a topic with its partitions (24 bytes each) and configs. A
+  // multiple of 2 KiB.
   std::uint32_t entry_bytes_max = 128U << 10;
   // All configs of one topic or of the brokers: names and values.
   std::uint32_t config_bytes_max = 32U << 10;

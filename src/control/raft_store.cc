@@ -13,10 +13,7 @@ namespace {
 
 constexpr std::string_view directory = "metadata";
 constexpr std::string_view names[] = {"metadata/journal-0", "metadata/journal-1"};
-constexpr std::size_t payload_bytes_max = 256U << 10;
-constexpr std::size_t read_bytes = 256U << 10;
-// Room for a mark and for a few of the largest groups, whatever the metadata take.
-constexpr std::uint64_t reserve_bytes = 4 * group_bytes(payload_bytes_max);
+constexpr std::string_view new_names[] = {"metadata/journal-0.new", "metadata/journal-1.new"};
 constexpr Duration grow_pause = seconds(10);
 
 std::string_view error_text(std::int64_t result) {
@@ -29,23 +26,27 @@ std::string_view error_text(std::int64_t result) {
   }
 }
 
-// What `payload` takes as base groups.
-std::uint64_t base_group_bytes(std::uint64_t payload) {
-  const std::uint64_t whole = payload / payload_bytes_max;
-  return whole * group_bytes(payload_bytes_max) + group_bytes(payload % payload_bytes_max);
-}
-
 }  // namespace
 
 RaftStore::RaftStore(const Limits& limits, const raft::Configuration& founder, Prng& prng)
     : limits_(limits),
+      payload_bytes_max_(std::size_t{2} * limits.entry_bytes_max),
+      // Room for a mark and for a few of the largest groups, whatever the metadata take.
+      reserve_bytes_(4 * group_bytes(payload_bytes_max_)),
       founder_(founder),
       prng_(prng),
-      buffer_(group_bytes(payload_bytes_max)),
-      zeros_(payload_bytes_max) {
-  TR_ASSERT(limits.entry_bytes_max + 1024 <= payload_bytes_max);
-  TR_ASSERT(limits.journal_bytes >= reserve_bytes + group_bytes(payload_bytes_max));
+      buffer_(group_bytes(payload_bytes_max_)),
+      zeros_(payload_bytes_max_) {
+  TR_ASSERT(limits.entry_bytes_max >= 2048);
+  TR_ASSERT(limits.entry_bytes_max % 2048 == 0);
+  TR_ASSERT(limits.journal_bytes >= reserve_bytes_ + group_bytes(payload_bytes_max_));
   TR_ASSERT(limits.journal_bytes % disk_block_bytes == 0);
+}
+
+// What `payload` takes as base groups.
+std::uint64_t RaftStore::base_group_bytes(std::uint64_t payload) const {
+  const std::uint64_t whole = payload / payload_bytes_max_;
+  return whole * group_bytes(payload_bytes_max_) + group_bytes(payload % payload_bytes_max_);
 }
 
 void RaftStore::persist(raft::Update& update) {
@@ -73,7 +74,7 @@ void RaftStore::write_snapshot(const raft::HardState& state, const raft::Snapsho
   base_index_ = snapshot.index;
   std::vector<std::byte> base = encode_base(state, snapshot, rest);
   const std::size_t next = 1 - open_;
-  if (base_group_bytes(base.size()) + group_bytes(payload_bytes_max) > journals_[next].capacity) {
+  if (base_group_bytes(base.size()) + group_bytes(payload_bytes_max_) > journals_[next].capacity) {
     return fail_with("metadata: the journal files are too small for the metadata they hold");
   }
   mark_is_due_ = true;
@@ -84,7 +85,7 @@ void RaftStore::write_snapshot(const raft::HardState& state, const raft::Snapsho
 
 std::uint64_t RaftStore::base_bytes_max() const {
   const std::uint64_t capacity = std::min(journals_[0].capacity, journals_[1].capacity);
-  return capacity > reserve_bytes ? capacity - reserve_bytes : 0;
+  return capacity > reserve_bytes_ ? capacity - reserve_bytes_ : 0;
 }
 
 std::uint64_t RaftStore::growing_room() const {
@@ -93,11 +94,11 @@ std::uint64_t RaftStore::growing_room() const {
 }
 
 // Twice the metadata, so that compaction is rare and growth is asked for long before it is due.
+// 0: the files are large enough.
 std::uint64_t RaftStore::wanted_capacity() const {
-  const std::uint64_t wanted = 2 * base_group_bytes(state_bytes_) + 2 * reserve_bytes;
-  const std::uint64_t steps = round_up(wanted, limits_.journal_bytes);
-  if (wanted <= base_bytes_max() + reserve_bytes) return 0;
-  return std::min(std::max(steps, limits_.journal_bytes), limits_.journal_bytes_max);
+  const std::uint64_t wanted = 2 * base_group_bytes(state_bytes_) + reserve_bytes_;
+  if (wanted <= std::min(journals_[0].capacity, journals_[1].capacity)) return 0;
+  return std::min(round_up(wanted, limits_.journal_bytes), limits_.journal_bytes_max);
 }
 
 void RaftStore::submit(Step step, DiskOp op) {
@@ -115,7 +116,6 @@ void RaftStore::fail_with(std::string why) {
   if (phase_ == Phase::failed) return;
   phase_ = Phase::failed;
   why_ = std::move(why);
-  log_event(LogLevel::error, "control", "{}", why_);
 }
 
 // ---------------------------------------------------------------- events
@@ -149,16 +149,14 @@ void RaftStore::on_disk_done(const DiskDone& done, Now now) {
   switch (step_) {
     case Step::none: TR_ASSERT(false); break;
     case Step::make_directory:
-    case Step::open: return on_start_done(done);
+      if (take_result(done)) open_next(names, open_buffered);
+      return;
+    case Step::open: return on_open_done(done);
     case Step::read: return on_read_done(done);
     case Step::fill:
     case Step::fill_sync: return on_fill_done(done, now);
-    case Step::sync_directory:
-      if (!take_result(done)) return;
-      return submit(Step::sync_root,
-                    {.kind = DiskOpKind::sync_directory, .name = std::string_view(".")});
-    case Step::sync_root:
-      if (take_result(done)) on_formatted();
+    case Step::place:
+      if (take_result(done)) place_next();
       return;
     case Step::write:
       if (take_result(done)) on_write_done();
@@ -187,23 +185,34 @@ bool RaftStore::take_result(const DiskDone& done) {
 
 // ---------------------------------------------------------------- start
 
-void RaftStore::on_start_done(const DiskDone& done) {
-  const bool opened = step_ == Step::open;
+void RaftStore::open_next(const std::string_view (&from)[2], std::uint8_t flags) {
+  submit(Step::open, {.kind = DiskOpKind::open, .flags = flags, .name = from[loading_]});
+}
+
+void RaftStore::on_open_done(const DiskDone& done) {
+  if (phase_ == Phase::starting && done.result == -ENOENT) {
+    step_ = Step::none;
+    if (loading_ == 1) return fail_with(fmt::format("{} is missing", names[1]));
+    phase_ = Phase::formatting;
+    return open_next(new_names, open_create | open_buffered);
+  }
   if (!take_result(done)) return;
-  phase_ = Phase::loading;
-  if (opened) journals_[loading_++].file = static_cast<FileId>(done.result);
+  journals_[loading_++].file = static_cast<FileId>(done.result);
+  const bool formats = phase_ == Phase::formatting;
   if (loading_ < 2) {
-    return submit(Step::open, {.kind = DiskOpKind::open, .flags = open_create | open_buffered,
-                               .name = names[loading_]});
+    return formats ? open_next(new_names, open_create | open_buffered)
+                   : open_next(names, open_buffered);
   }
   loading_ = 0;
+  if (formats) return format();
+  phase_ = Phase::loading;
   read_more();
 }
 
 void RaftStore::read_more() {
   submit(Step::read, {.kind = DiskOpKind::read, .file = journals_[loading_].file,
                       .file_pos = journals_[loading_].bytes.size(),
-                      .block = buffer_.bytes().first(read_bytes)});
+                      .block = buffer_.bytes()});
 }
 
 void RaftStore::on_read_done(const DiskDone& done) {
@@ -259,13 +268,8 @@ void RaftStore::choose_journal() {
              other.last_crc};
     return use_journal(newest, scans[newest]);
   }
-  const bool never_used = scans[1].state == JournalState::blank &&
-                          (scans[0].state == JournalState::blank || scans[0].only_first_block);
-  if (!never_used) {
-    return fail_with(fmt::format("{}: neither {} nor {} has a readable start; 'tailrace dump' "
-                                 "shows what is there", directory, names[0], names[1]));
-  }
-  format();
+  fail_with(fmt::format("{}: neither {} nor {} has a readable start; 'tailrace dump' shows what is "
+                        "there", directory, names[0], names[1]));
 }
 
 void RaftStore::use_journal(std::size_t number, JournalScan& scan) {
@@ -291,8 +295,6 @@ void RaftStore::use_journal(std::size_t number, JournalScan& scan) {
 }
 
 void RaftStore::format() {
-  phase_ = Phase::formatting;
-  loading_ = 0;
   fill_from_ = fill_pos_ = 0;
   fill_to_ = limits_.journal_bytes;
   fill_more();
@@ -335,7 +337,7 @@ void RaftStore::on_fill_done(const DiskDone& done, Now now) {
     fill_pos_ = 0;
     return fill_more();
   }
-  submit(Step::sync_directory, {.kind = DiskOpKind::sync_directory, .name = directory});
+  on_filled();
 }
 
 void RaftStore::refuse_growth(Now now) {
@@ -349,11 +351,26 @@ void RaftStore::refuse_growth(Now now) {
 }
 
 // Generation 1: nothing happened yet, and this node is the only voter.
-void RaftStore::on_formatted() {
+void RaftStore::on_filled() {
   store_ = random_uuid(prng_);
   recovered_ = {};
   recovered_.snapshot.configuration = founder_;
   start_base(encode_base(recovered_.hard_state, recovered_.snapshot, {}), 0, 1);
+}
+
+// The journals get their names, the first one last, and the names become durable.
+void RaftStore::place_next() {
+  phase_ = Phase::placing;
+  const DiskOp steps[] = {
+      {.kind = DiskOpKind::rename, .name = new_names[1], .name_to = names[1]},
+      {.kind = DiskOpKind::sync_directory, .name = directory},
+      {.kind = DiskOpKind::rename, .name = new_names[0], .name_to = names[0]},
+      {.kind = DiskOpKind::sync_directory, .name = directory},
+      {.kind = DiskOpKind::sync_directory, .name = std::string_view(".")},
+  };
+  if (placing_ < std::size(steps)) return submit(Step::place, steps[placing_++]);
+  phase_ = Phase::idle;
+  loaded_ = true;
 }
 
 // ---------------------------------------------------------------- writing
@@ -374,7 +391,7 @@ void RaftStore::start_base(std::vector<std::byte> base, std::size_t number,
 
 void RaftStore::write_base_part() {
   const std::size_t left = base_.size() - base_written_;
-  const std::size_t size = std::min(left, payload_bytes_max);
+  const std::size_t size = std::min(left, payload_bytes_max_);
   const GroupKind kind = size == left ? GroupKind::base_last : GroupKind::base;
   const Bytes payload = Bytes(base_).subspan(base_written_, size);
   base_written_ += size;
@@ -400,7 +417,7 @@ void RaftStore::write_log() {
   if (hard_state_) put_hard_state(payload, *hard_state_);
   std::size_t count = 0;
   for (const raft::Entry& entry : entries_) {
-    if (payload.size() + entry_item_bytes(entry) > payload_bytes_max) break;
+    if (payload.size() + entry_item_bytes(entry) > payload_bytes_max_) break;
     put_entry(payload, entry);
     ++count;
   }
@@ -443,10 +460,7 @@ void RaftStore::on_sync_done() {
   switch (phase_) {
     case Phase::basing:
       base_ = {};
-      if (mark_is_due_) return write_mark();
-      phase_ = Phase::idle;
-      loaded_ = true;
-      return;
+      return mark_is_due_ ? write_mark() : place_next();
     case Phase::marking:
       mark_is_due_ = false;
       phase_ = Phase::idle;
@@ -460,6 +474,7 @@ void RaftStore::on_sync_done() {
     case Phase::starting:
     case Phase::loading:
     case Phase::formatting:
+    case Phase::placing:
     case Phase::idle:
     case Phase::growing:
     case Phase::failed:

@@ -1,15 +1,19 @@
 // RaftStore: makes raft::Updates durable in two journal files (control/journal_format.h) and
 // reads them back at start. Logic without I/O; one disk operation is under way at a time.
 //
-//   [starting] -> [loading] -> (nothing there: [formatting]) -> [basing] -> [marking] -> [idle]
+//   [starting] -> no journal-0: [formatting] -> [basing] -> [placing] -> [idle]
+//   [starting] -> [loading] -> (the mark of a crash in between: [marking]) -> [idle]
 //       [idle] -> entries wait, room          -> [writing_log] -> [idle]
 //       [idle] -> a snapshot was given        -> [basing] -> [marking] -> [idle]
 //       [idle] -> the metadata outgrows files -> [growing] -> [idle], also when the disk is full
 //       any    -> a failed write or sync, damage found -> [failed], for good
 //
+// Formatting works on files with other names and renames them at the end, journal-0 last: if it
+// is there, it was whole once, and if it cannot be read now, that is damage.
+//
 // Deletes work on a full disk: both files are zero-filled to their full size before they count,
 // and growing_room() is what may be added so that a base of all metadata still fits into either
-// with `reserve_bytes` to spare. Only changes that grow the metadata ask for it.
+// with a few groups to spare. Only changes that grow the metadata ask for it.
 #pragma once
 
 #include <deque>
@@ -70,11 +74,11 @@ class RaftStore {
 
  private:
   enum class Phase : std::uint8_t {
-    starting, loading, formatting, basing, marking, idle, writing_log, growing, failed,
+    starting, loading, formatting, basing, placing, marking, idle, writing_log, growing, failed,
   };
   // What the operation under way is for; the phase says what follows.
   enum class Step : std::uint8_t {
-    none, make_directory, open, read, fill, fill_sync, sync_directory, sync_root, write, sync,
+    none, make_directory, open, read, fill, fill_sync, place, write, sync,
   };
   struct Journal {
     FileId file = no_file;
@@ -86,7 +90,8 @@ class RaftStore {
   void fail_with(std::string why);
   bool take_result(const DiskDone& done);
 
-  void on_start_done(const DiskDone& done);
+  void on_open_done(const DiskDone& done);
+  void open_next(const std::string_view (&from)[2], std::uint8_t flags);
   void on_read_done(const DiskDone& done);
   void read_more();
   void choose_journal();
@@ -94,7 +99,8 @@ class RaftStore {
   void format();
   void fill_more();
   void on_fill_done(const DiskDone& done, Now now);
-  void on_formatted();
+  void on_filled();
+  void place_next();
   void refuse_growth(Now now);
 
   void start_base(std::vector<std::byte> base, std::size_t number, std::uint64_t generation);
@@ -108,8 +114,11 @@ class RaftStore {
   void on_sync_done();
   std::uint64_t base_bytes_max() const;
   std::uint64_t wanted_capacity() const;
+  std::uint64_t base_group_bytes(std::uint64_t payload) const;
 
   const Limits limits_;
+  const std::size_t payload_bytes_max_;  // of a group
+  const std::uint64_t reserve_bytes_;
   raft::Configuration founder_;
   Prng& prng_;
   Phase phase_ = Phase::starting;
@@ -122,6 +131,7 @@ class RaftStore {
   AlignedBuffer zeros_;
   Journal journals_[2];
   std::size_t loading_ = 0;   // the journal that is opened, read, filled
+  std::size_t placing_ = 0;   // how much of placing is done
   raft::Recovered recovered_;
 
   // The open generation.
