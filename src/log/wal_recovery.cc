@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <cstring>
 
 namespace tailrace::log {
@@ -37,12 +38,11 @@ void WalRecovery::step(Now now) {
     case Phase::replaying: replay(now); return;
     case Phase::settling:
       if (!core_.settle(now)) return;
-      push(Phase::syncing, {.kind = DiskOpKind::sync, .file = file_});
+      push(Phase::closing, {.kind = DiskOpKind::close, .file = file_});
       return;
     case Phase::format:
     case Phase::checkpoint_a:
     case Phase::checkpoint_b:
-    case Phase::syncing:
     case Phase::closing:
     case Phase::done:
     case Phase::failed: return;  // A disk completion goes on, or nothing does.
@@ -79,10 +79,6 @@ void WalRecovery::on_disk_done(const DiskDone& done) {
     case Phase::checkpoint_b:
       reader_.on_disk_done(done);
       if (!reader_.busy()) on_checkpoint();
-      return;
-    case Phase::syncing:
-      if (failed) return give_up(fmt::format("{}.wal cannot be synced: {}", path_, text));
-      push(Phase::closing, {.kind = DiskOpKind::close, .file = file_});
       return;
     case Phase::closing: phase_ = Phase::done; return;
     case Phase::replaying:
@@ -150,6 +146,11 @@ void WalRecovery::replay(Now now) {
           checkpoint_faults_));
     case WalScanner::State::failed:
       if (!scanner_->idle()) return;
+      if (scanner_->error_number() == EFBIG) {
+        return give_up(fmt::format("{}.wal holds a frame larger than storage.frame_bytes_max, {}, "
+                                   "allows now: start once with the old value",
+                                   path_, limits_.frame_bytes_max));
+      }
       return give_up(fmt::format("{}.wal cannot be read at byte {}: {}", path_,
                                  scanner_->mark().file_pos,
                                  std::strerror(scanner_->error_number())));

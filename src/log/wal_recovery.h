@@ -2,10 +2,7 @@
 // and every frame behind it, replayed in order.
 //
 //   opening -> format -> checkpoint_a -> checkpoint_b -> replaying <-> stalled
-//           -> settling -> syncing -> closing -> done
-//
-// Syncing comes before anybody reads what was replayed: a frame that a killed process had written
-// may lie in the drive's cache, and a consumer must not see what a power cut could take back.
+//           -> settling -> closing -> done
 #pragma once
 
 #include <memory>
@@ -35,7 +32,7 @@ class WalRecovery {
  private:
   friend class Boot;
   enum class Phase : std::uint8_t {
-    opening, format, checkpoint_a, checkpoint_b, replaying, settling, syncing, closing, done,
+    opening, format, checkpoint_a, checkpoint_b, replaying, settling, closing, done,
     failed,
   };
   void give_up(std::string why);
