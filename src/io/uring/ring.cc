@@ -30,6 +30,8 @@ constexpr unsigned setup_choices[] = {
     0,
 };
 
+constexpr std::uint32_t submissions_min = 64;
+
 // The kernel takes at most 1 GiB as one registered buffer.
 constexpr std::size_t registered_bytes_max = std::size_t{1} << 30;
 
@@ -60,7 +62,8 @@ std::string advice_for(int error) {
            "(docker run --security-opt seccomp=PROFILE.json)";
   }
   if (error == ENOMEM) {
-    return "no memory for an io_uring: raise the container's memory limit or ulimit -l";
+    return "no memory for an io_uring: raise the locked-memory limit (ulimit -l; systemd: "
+           "LimitMEMLOCK=; docker: --ulimit memlock=) or the container's memory limit";
   }
   if (error == EMFILE || error == ENFILE) {
     return "no file descriptor left for an io_uring: raise ulimit -n";
@@ -97,7 +100,7 @@ Result<std::unique_ptr<Ring>> Ring::create(const RingOptions& options, std::stri
     return fail(Errc::unsupported);
   }
   for (auto& queue : ring->queues_) {
-    queue = std::make_unique<tailrace::Ring<Completion>>(options.completions_max);
+    queue = std::make_unique<tailrace::Ring<Completion>>(*ring->ring_.cq.kring_entries);
   }
   return ring;
 }
@@ -106,18 +109,25 @@ Ring::~Ring() {
   if (is_set_up_) io_uring_queue_exit(&ring_);
 }
 
-int Ring::set_up(const RingOptions& options) {
-  int error = 0;
+int Ring::set_up(RingOptions options) {
+  int error = EINVAL;
   for (const unsigned choice : setup_choices) {
-    io_uring_params params{};
-    params.flags = choice | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL;
-    params.cq_entries = options.completions_max;
-    error = -io_uring_queue_init_params(options.submissions_max, &ring_, &params);
-    if (error == 0) {
-      is_set_up_ = true;
-      setup_flags_ = params.flags;
-      return 0;
-    }
+    do {
+      io_uring_params params{};
+      params.flags = choice | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL;
+      params.cq_entries = options.completions_max;
+      error = -io_uring_queue_init_params(options.submissions_max, &ring_, &params);
+      if (error == 0) {
+        is_set_up_ = true;
+        setup_flags_ = params.flags;
+        return 0;
+      }
+      if (error != ENOMEM) break;
+      // Newer kernels count a plain user's rings as locked memory. A small ring is no less
+      // correct: it is submitted more often, and the kernel keeps what its queue cannot hold.
+      options.submissions_max /= 2;
+      options.completions_max /= 2;
+    } while (options.submissions_max >= submissions_min);
     if (error != EINVAL) return error;
   }
   return error;

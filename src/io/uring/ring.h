@@ -117,7 +117,7 @@ class Ring {
 
  private:
   Ring() = default;
-  int set_up(const RingOptions& options);
+  int set_up(RingOptions options);
   bool probe();
   void ensure_enabled();
   bool kernel_wants_entry() const;

@@ -1,0 +1,98 @@
+#include "io/uring/file_system.h"
+
+#include <sys/mount.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "support.h"
+
+namespace tailrace::io {
+namespace {
+
+bool mentions(const StorageVerdict& verdict, std::string_view text) {
+  return std::any_of(verdict.lines.begin(), verdict.lines.end(), [&](const std::string& line) {
+    return line.find(text) != std::string::npos;
+  });
+}
+
+FileSystemReport report_of(std::string type, Durability durability, bool direct = true,
+                           bool dsync = true) {
+  return {.type = std::move(type), .directory = "/data", .direct_works = direct,
+          .direct_errno = direct ? 0 : EINVAL, .dsync_works = dsync, .durability = durability};
+}
+
+TEST(FileSystem, LooksAtAFolderAndLeavesNothingBehind) {
+  TemporaryFolder folder;
+  auto report = examine_file_system(folder.path);
+  ASSERT_TRUE(report.has_value());
+  EXPECT_FALSE(report->type.empty());
+  EXPECT_NE(report->description().find(report->type), std::string::npos);
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path));
+  EXPECT_EQ(examine_file_system("/no/such/place").error().code, Errc::not_found);
+}
+
+TEST(FileSystem, KnowsMemoryWhenItSeesIt) {
+  TemporaryFolder folder;
+  const std::string mounted = folder.path + "/memory";
+  std::filesystem::create_directory(mounted);
+  if (::mount("tmpfs", mounted.c_str(), "tmpfs", 0, "size=64k") != 0) {
+    GTEST_SKIP() << "needs the right to mount a tmpfs: " << std::strerror(errno);
+  }
+  auto report = examine_file_system(mounted);
+  ::umount(mounted.c_str());
+  ASSERT_TRUE(report.has_value());
+  EXPECT_EQ(report->type, "tmpfs");
+  EXPECT_EQ(report->durability, Durability::none);
+  EXPECT_FALSE(judge_storage(*report, {.direct = true}).allowed);
+  EXPECT_TRUE(judge_storage(*report, {.direct = false}).allowed);
+}
+
+TEST(FileSystem, SaysNothingAboutAGoodPlace) {
+  const auto verdict = judge_storage(report_of("xfs", Durability::durable), {});
+  EXPECT_TRUE(verdict.allowed);
+  EXPECT_TRUE(verdict.lines.empty());
+}
+
+TEST(FileSystem, RefusesWhatCannotDoWhatTheProfileAsks) {
+  const auto no_direct =
+      judge_storage(report_of("zfs", Durability::durable, false), {.direct = true});
+  EXPECT_FALSE(no_direct.allowed);
+  EXPECT_TRUE(mentions(no_direct, "storage.direct = false"));
+  EXPECT_TRUE(judge_storage(report_of("zfs", Durability::durable, false), {.direct = false}).allowed);
+
+  const auto fuse = report_of("fuse", Durability::unknown, true, false);
+  const auto with_dsync = judge_storage(fuse, {.direct = true, .dsync = true});
+  EXPECT_FALSE(with_dsync.allowed);
+  EXPECT_TRUE(mentions(with_dsync, "storage.sync = \"fsync\""));
+  const auto with_fsync = judge_storage(fuse, {.direct = true, .dsync = false});
+  EXPECT_TRUE(with_fsync.allowed);
+  EXPECT_TRUE(mentions(with_fsync, "server or daemon"));
+}
+
+TEST(FileSystem, AllowsAContainersLayerForATrial) {
+  const auto verdict = judge_storage(report_of("overlay", Durability::trial), {});
+  EXPECT_TRUE(verdict.allowed);
+  EXPECT_TRUE(mentions(verdict, "mount a volume"));
+}
+
+TEST(FileLimit, IsRaisedToTheHardOne) {
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  rlimit low = before;
+  low.rlim_cur = 100;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &low), 0);
+  const FileLimit enough = raise_file_limit(101);
+  EXPECT_EQ(enough.before, 100u);
+  EXPECT_EQ(enough.now, before.rlim_max);
+  EXPECT_TRUE(enough.enough);
+  const FileLimit too_few = raise_file_limit(before.rlim_max + 1);
+  EXPECT_FALSE(too_few.enough);
+  EXPECT_NE(too_few.line.find("ulimit -n"), std::string::npos);
+  ::setrlimit(RLIMIT_NOFILE, &before);
+}
+
+}  // namespace
+}  // namespace tailrace::io
