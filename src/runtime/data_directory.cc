@@ -23,7 +23,7 @@ struct MetaOnDisk {
   std::int32_t node_id;
   std::array<std::uint8_t, 16> directory_id;
   std::array<std::uint8_t, 16> cluster_id;
-  std::uint32_t reserved;
+  std::uint32_t is_complete;
   std::uint32_t crc;  // of all before it
 };
 static_assert(sizeof(MetaOnDisk) == 56);
@@ -99,7 +99,8 @@ std::string what_is_wrong(const std::string& path, Error error) {
 
 std::vector<std::byte> encode_directory_meta(const DirectoryMeta& meta) {
   MetaOnDisk disk{.version = DirectoryMeta::version_now, .node_id = meta.node_id,
-                  .directory_id = meta.directory_id.bytes, .cluster_id = meta.cluster_id.bytes};
+                  .directory_id = meta.directory_id.bytes, .cluster_id = meta.cluster_id.bytes,
+                  .is_complete = meta.is_complete ? 1U : 0U};
   std::memcpy(disk.magic, magic, sizeof disk.magic);
   std::vector<std::byte> bytes(sizeof disk);
   std::memcpy(bytes.data(), &disk, sizeof disk);
@@ -121,7 +122,7 @@ Result<DirectoryMeta> parse_directory_meta(Bytes bytes) {
   std::memcpy(&disk, bytes.data(), sizeof disk);
   if (crc32c(bytes.first(offsetof(MetaOnDisk, crc))) != disk.crc) return fail(Errc::corrupt);
   return DirectoryMeta{.directory_id = {disk.directory_id}, .cluster_id = {disk.cluster_id},
-                       .node_id = disk.node_id};
+                       .node_id = disk.node_id, .is_complete = disk.is_complete != 0};
 }
 
 std::unique_ptr<DataDirectory> DataDirectory::open(const std::string& path, Prng& prng,
@@ -210,6 +211,16 @@ bool DataDirectory::read_meta(std::string& why) {
 bool DataDirectory::format(Prng& prng, std::string& why) {
   was_empty_ = true;
   meta_ = {.directory_id = random_uuid(prng), .cluster_id = random_uuid(prng), .node_id = 1};
+  return write_meta(why);
+}
+
+bool DataDirectory::mark_complete(std::string& why) {
+  if (meta_.is_complete) return true;
+  meta_.is_complete = true;
+  return write_meta(why);
+}
+
+bool DataDirectory::write_meta(std::string& why) {
   const std::string path = path_ + "/" + directory_meta_file;
   const std::string path_new = path + ".new";
   // Renamed only once it is whole on disk, so that a meta file is never half there.

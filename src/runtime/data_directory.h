@@ -19,6 +19,8 @@ struct DirectoryMeta {
   Uuid directory_id;
   Uuid cluster_id;
   std::int32_t node_id = 0;
+  // The first start got through: from now on missing files are a loss, not a fresh directory.
+  bool is_complete = false;
   friend bool operator==(const DirectoryMeta&, const DirectoryMeta&) = default;
 };
 
@@ -44,12 +46,15 @@ class DataDirectory {
   const std::string& path() const { return path_; }  // absolute
   const DirectoryMeta& meta() const { return meta_; }
   bool was_empty() const { return was_empty_; }
+  // Once everything has been formatted. False: `why` says what failed.
+  bool mark_complete(std::string& why);
 
  private:
   DataDirectory() = default;
   bool lock(std::string& why);
   bool read_meta(std::string& why);
   bool format(Prng& prng, std::string& why);
+  bool write_meta(std::string& why);
 
   std::string path_;
   DirectoryMeta meta_;

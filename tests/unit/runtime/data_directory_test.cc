@@ -46,12 +46,16 @@ TEST(DataDirectory, AnEmptyOneIsFormattedAndKeepsItsIdentity) {
     EXPECT_TRUE(first->was_empty());
     meta = first->meta();
     EXPECT_FALSE(meta.directory_id.is_zero());
+    EXPECT_FALSE(meta.is_complete);
+    EXPECT_TRUE(first->mark_complete(why)) << why;
+    meta = first->meta();
   }
   Prng other(8);
   const auto second = DataDirectory::open(folder.path, other, why);
   ASSERT_NE(second, nullptr) << why;
   EXPECT_FALSE(second->was_empty());
   EXPECT_EQ(second->meta(), meta);
+  EXPECT_TRUE(second->meta().is_complete);
 }
 
 TEST(DataDirectory, AMissingOneIsMadeWithWhatIsAboveIt) {

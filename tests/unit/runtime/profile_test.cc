@@ -89,5 +89,12 @@ TEST(Profile, AMissingFileIsAnError) {
   EXPECT_EQ(errors[0], "no/such.toml: cannot be read");
 }
 
+// toml++ asserts on the first and has undefined behaviour on the second.
+TEST(Profile, AKeyThatIsNoneIsToldAndNothingBreaks) {
+  EXPECT_EQ(errors_of("[storage]\n=1\n").size(), 1U);
+  EXPECT_EQ(errors_of("\xce\x9d = 1\n").size(), 1U);
+  EXPECT_TRUE(errors_of("# \xce\x9d in a comment\n").empty());
+}
+
 }  // namespace
 }  // namespace tailrace::runtime

@@ -1,0 +1,76 @@
+#include "runtime/core_unit.h"
+
+#include <array>
+
+#include "base/log.h"
+#include "runtime/limits.h"
+
+namespace tailrace::runtime {
+
+io::DiskOptions disk_options(const Profile& profile) {
+  io::DiskOptions options;
+  options.open_files_max = static_cast<std::uint32_t>(profile.open_files_max);
+  options.direct = profile.direct;
+  return options;
+}
+
+std::unique_ptr<io::RingIdle> make_idle(io::Ring& ring, const Profile& profile, std::string& why) {
+  const auto policy = profile.idle == "spin" ? io::IdlePolicy::spin : io::IdlePolicy::wait;
+  auto idle = io::RingIdle::create(ring, policy, microseconds(profile.spin_us_max), why);
+  return idle ? std::move(*idle) : nullptr;
+}
+
+std::unique_ptr<CoreUnit> CoreUnit::create(const Setup& setup,
+                                           std::unique_ptr<MappedMemory> memory,
+                                           std::unique_ptr<log::CoreLog> log, Exchange& exchange,
+                                           std::string& why) {
+  std::unique_ptr<CoreUnit> unit(new CoreUnit);
+  unit->core_ = setup.core;
+  unit->memory_ = std::move(memory);
+  unit->log_ = std::move(log);
+  unit->broker_ = std::make_unique<broker::CoreBroker>(broker_limits(setup.profile), setup.core,
+                                                       *unit->log_, setup.config);
+  if (!unit->make_io(setup, why)) return nullptr;
+  unit->data_core_ = std::make_unique<DataCore>(setup.core, *unit->broker_, *unit->transport_,
+                                                *unit->disk_, exchange);
+  exchange.set_idle(setup.core, unit->idle_.get());
+  return unit;
+}
+
+bool CoreUnit::make_io(const Setup& setup, std::string& why) {
+  auto ring = io::Ring::create({}, why);
+  if (!ring) return false;
+  ring_ = std::move(*ring);
+  // Without the allowance to lock memory everything works the same, a little slower.
+  const std::array regions = {memory_->bytes()};
+  ring_->register_memory(regions);
+  idle_ = make_idle(*ring_, setup.profile, why);
+  if (idle_ == nullptr) return false;
+
+  auto disk = io::UringDisk::create(*ring_, setup.directory, disk_options(setup.profile), why);
+  if (!disk) return false;
+  disk_ = std::move(*disk);
+
+  io::TransportOptions options;
+  options.listen = setup.listen;
+  options.reuse_port = setup.profile.cores > 1;
+  options.connections_max = static_cast<std::uint32_t>(setup.profile.connections_max);
+  options.receive_buffer_bytes = static_cast<std::uint32_t>(setup.profile.receive_buffer_bytes);
+  options.receive_buffer_count = static_cast<std::uint32_t>(setup.profile.receive_buffer_count);
+  auto transport = io::UringTransport::create(*ring_, options, why);
+  if (!transport) return false;
+  transport_ = std::move(*transport);
+  return true;
+}
+
+std::size_t CoreUnit::run_once(Now now) {
+  const std::size_t work = data_core_->run_once(now);
+  if (log_->fenced() && !failed()) {
+    log_event(LogLevel::error, "log", "core {}: the disk failed; nothing more is acknowledged",
+              core_);
+    failed_.store(true, std::memory_order_release);
+  }
+  return work;
+}
+
+}  // namespace tailrace::runtime

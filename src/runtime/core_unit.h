@@ -1,0 +1,69 @@
+// CoreUnit: all that one data core consists of in production: its ring, disk, transport, memory,
+// log and broker, and the turn that drives them. Made on the main thread, used by one thread.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "broker/core_broker.h"
+#include "io/uring/ring_idle.h"
+#include "io/uring/uring_disk.h"
+#include "io/uring/uring_transport.h"
+#include "log/core_log.h"
+#include "runtime/data_core.h"
+#include "runtime/mapped_memory.h"
+#include "runtime/profile.h"
+
+namespace tailrace::runtime {
+
+class CoreUnit {
+ public:
+  struct Setup {
+    const Profile& profile;
+    bus::CoreId core;
+    const std::string& directory;                // absolute
+    const std::vector<std::string>& listen;      // ports resolved, but for the first core
+    const broker::StaticConfig& config;
+  };
+  // `memory` and `log` came from boot. `exchange` outlives the object. Null: `why` says it.
+  static std::unique_ptr<CoreUnit> create(const Setup& setup, std::unique_ptr<MappedMemory> memory,
+                                          std::unique_ptr<log::CoreLog> log, Exchange& exchange,
+                                          std::string& why);
+
+  // One turn: what thread_loop.h asks of a thread.
+  std::size_t run_once(Now now);
+  Instant next_deadline() const { return data_core_->next_deadline(); }
+
+  DataCore& data_core() { return *data_core_; }
+  io::Idle& idle() { return *idle_; }
+  std::uint16_t port(std::uint32_t listener) const { return transport_->local_port(listener); }
+  std::string ring_description() const { return ring_->description(); }
+
+  // From any thread.
+  bool failed() const { return failed_.load(std::memory_order_acquire); }
+  const broker::Counters& broker_counters() const { return broker_->counters(); }
+  const log::CoreLog::Counters& log_counters() const { return log_->counters(); }
+
+ private:
+  CoreUnit() = default;
+  bool make_io(const Setup& setup, std::string& why);
+
+  bus::CoreId core_ = 0;
+  std::atomic<bool> failed_{false};
+  // In the order in which they depend on each other; destroyed from the last.
+  std::unique_ptr<MappedMemory> memory_;
+  std::unique_ptr<log::CoreLog> log_;
+  std::unique_ptr<broker::CoreBroker> broker_;
+  std::unique_ptr<io::Ring> ring_;
+  std::unique_ptr<io::RingIdle> idle_;
+  std::unique_ptr<io::UringDisk> disk_;
+  std::unique_ptr<io::UringTransport> transport_;
+  std::unique_ptr<DataCore> data_core_;
+};
+
+// Options for a disk of one core or of the control thread.
+io::DiskOptions disk_options(const Profile& profile);
+std::unique_ptr<io::RingIdle> make_idle(io::Ring& ring, const Profile& profile, std::string& why);
+
+}  // namespace tailrace::runtime

@@ -1,0 +1,194 @@
+#include "runtime/dump_command.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <vector>
+
+#include "control/dump_metadata.h"
+#include "log/checkpoint.h"
+#include "log/dump_segment.h"
+#include "log/dump_wal.h"
+#include "log/segment.h"
+#include "log/wal_format.h"
+#include "runtime/data_directory.h"
+
+namespace tailrace::runtime {
+namespace {
+
+enum class FileKind { lock, meta, segment, index, wal, checkpoint, metadata, unknown };
+
+// A file as bytes, read where it is touched.
+class MappedFile {
+ public:
+  explicit MappedFile(const std::string& path) {
+    const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    struct stat status {};
+    good_ = fd >= 0 && fstat(fd, &status) == 0;
+    size_ = good_ ? static_cast<std::size_t>(status.st_size) : 0;
+    if (size_ > 0) {
+      memory_ = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);
+      good_ = memory_ != MAP_FAILED;
+      if (!good_) size_ = 0;
+    }
+    error_number_ = errno;
+    if (fd >= 0) close(fd);
+  }
+  ~MappedFile() {
+    if (size_ > 0) munmap(memory_, size_);
+  }
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+  bool good() const { return good_; }
+  int error_number() const { return error_number_; }
+  Bytes bytes() const { return {static_cast<const std::byte*>(memory_), size_}; }
+
+ private:
+  bool good_ = false;
+  int error_number_ = 0;
+  void* memory_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+bool is_damage_of(const Error& error) { return error.code != Errc::malformed; }
+
+// By name where names are fixed, else by content: a copy may be called anything.
+FileKind kind_of(const std::string& path, Bytes bytes) {
+  const std::string_view name = std::string_view(path).substr(path.rfind('/') + 1);
+  if (name == directory_lock_file) return FileKind::lock;
+  if (name == directory_meta_file) return FileKind::meta;
+  if (path.find("metadata/") != std::string::npos) return FileKind::metadata;
+  if (name.ends_with(".log")) return FileKind::segment;
+  if (name.ends_with(".index")) return FileKind::index;
+  const auto wal = log::parse_wal_format(bytes);
+  if (wal || is_damage_of(wal.error())) return FileKind::wal;
+  const auto checkpoint = log::decode_checkpoint(bytes);
+  if (checkpoint || is_damage_of(checkpoint.error())) return FileKind::checkpoint;
+  const auto meta = parse_directory_meta(bytes);
+  if (meta || is_damage_of(meta.error())) return FileKind::meta;
+  return FileKind::unknown;
+}
+
+bool dump_meta(Bytes bytes, const LineSink& sink) {
+  const Result<DirectoryMeta> meta = parse_directory_meta(bytes);
+  if (!meta) {
+    sink(fmt::format("PROBLEM: this meta file is {}", to_string(meta.error().code)));
+    return false;
+  }
+  sink(fmt::format("data directory {} of node {}, cluster {}, format version {}",
+                   to_string(meta->directory_id), meta->node_id, to_string(meta->cluster_id),
+                   DirectoryMeta::version_now));
+  return true;
+}
+
+// Batches and index entries only when asked for; what is wrong always.
+LineSink only_problems(const LineSink& sink, std::string& last) {
+  return [&sink, &last](std::string_view line) {
+    if (line.find("PROBLEM") != std::string_view::npos) {
+      sink(last);
+      sink(line);
+    }
+    last = line;
+  };
+}
+
+bool dump_segment(const std::string& path, Bytes bytes, const DumpRequest& request,
+                  const LineSink& sink) {
+  std::string last;
+  const LineSink lines = request.with_records ? sink : only_problems(sink, last);
+  log::SegmentDump dump(log::base_offset_of_path(path), lines);
+  dump.feed(bytes);
+  dump.finish();
+  if (!request.with_records) sink(last);  // The summary.
+  return dump.problem_count() == 0;
+}
+
+bool dump_index(Bytes bytes, const DumpRequest& request, const LineSink& sink) {
+  bool first = true;
+  return log::dump_index(bytes, [&](std::string_view line) {
+    if (first || request.with_records) sink(line);
+    first = false;
+  }) == 0;
+}
+
+bool dump_file(const std::string& path, const DumpRequest& request, const LineSink& sink) {
+  const MappedFile file(path);
+  sink(fmt::format("{} ({} bytes)", path, file.bytes().size()));
+  if (!file.good()) {
+    sink(fmt::format("PROBLEM: cannot be read: {}", std::strerror(file.error_number())));
+    return false;
+  }
+  const LineSink indented = [&sink](std::string_view line) { sink(fmt::format("  {}", line)); };
+  switch (kind_of(path, file.bytes())) {
+    case FileKind::lock: return true;
+    case FileKind::meta: return dump_meta(file.bytes(), indented);
+    case FileKind::segment: return dump_segment(path, file.bytes(), request, indented);
+    case FileKind::index: return dump_index(file.bytes(), request, indented);
+    case FileKind::wal: return log::dump_wal(file.bytes(), request.with_records, indented) == 0;
+    case FileKind::checkpoint: return log::dump_checkpoint(file.bytes(), indented) == 0;
+    case FileKind::metadata: return control::dump_metadata(file.bytes(), indented);
+    case FileKind::unknown: break;
+  }
+  indented("PROBLEM: no file of tailrace, or damaged at its very front");
+  return false;
+}
+
+// Files below `path`, by name. False: a directory cannot be read.
+bool list_files(const std::string& path, std::vector<std::string>& files, const LineSink& sink) {
+  DIR* directory = opendir(path.c_str());
+  if (directory == nullptr) {
+    sink(fmt::format("PROBLEM: {}: {}", path, std::strerror(errno)));
+    return false;
+  }
+  bool good = true;
+  std::vector<std::string> directories;
+  while (const dirent* entry = readdir(directory)) {
+    const std::string_view name = entry->d_name;
+    if (name == "." || name == ".." || name == "lost+found") continue;
+    const std::string below = fmt::format("{}/{}", path, name);
+    struct stat status {};
+    const bool is_directory = stat(below.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+    (is_directory ? directories : files).push_back(below);
+  }
+  closedir(directory);
+  for (const std::string& below : directories) good &= list_files(below, files, sink);
+  std::sort(files.begin(), files.end());
+  return good;
+}
+
+}  // namespace
+
+bool dump_files(const DumpRequest& request, const LineSink& sink) {
+  std::string path = request.path;
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0) {
+    sink(fmt::format("PROBLEM: {}: {}", path, std::strerror(errno)));
+    return false;
+  }
+  if (!S_ISDIR(status.st_mode)) return dump_file(path, request, sink);
+  std::vector<std::string> files;
+  bool good = list_files(path, files, sink);
+  if (files.empty()) sink(fmt::format("{}: no files", path));
+  for (const std::string& file : files) good &= dump_file(file, request, sink);
+  sink(good ? "no problems found" : "PROBLEMS were found; see above");
+  return good;
+}
+
+bool dump_files(const DumpRequest& request) {
+  const bool good = dump_files(request, [](std::string_view line) {
+    std::fwrite(line.data(), 1, line.size(), stdout);
+    std::fputc('\n', stdout);
+  });
+  return std::fflush(stdout) == 0 && good;
+}
+
+}  // namespace tailrace::runtime

@@ -1,0 +1,105 @@
+#include "runtime/endpoints.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace tailrace::runtime {
+namespace {
+
+bool is_wildcard(const HostPort& address) {
+  return address.host == "0.0.0.0" || address.host == "::";
+}
+
+std::string listener_list(const std::vector<HostPort>& addresses) {
+  std::string list;
+  for (const HostPort& address : addresses) {
+    list += fmt::format("{}PLAINTEXT://{}", list.empty() ? "" : ",", join_address(address));
+  }
+  return list;
+}
+
+bool read_listen(const std::string& text, Endpoints& endpoints, std::string& why) {
+  HostPort address;
+  if (!split_address(text, address, why)) {
+    why = "--listen: " + why;
+    return false;
+  }
+  sockaddr_storage unused{};
+  socklen_t size = 0;
+  if (!to_socket_address(address, unused, size)) {
+    why = fmt::format("--listen: \"{}\": the host must be a numeric address, such as 127.0.0.1 or "
+                      "[::1]", text);
+    return false;
+  }
+  endpoints.listen.push_back(address);
+  return true;
+}
+
+}  // namespace
+
+void Endpoints::set_port(std::size_t listener, std::uint16_t port) {
+  if (listen[listener].port == 0) listen[listener].port = port;
+  if (advertise[listener].port == 0) advertise[listener].port = port;
+}
+
+std::vector<std::string> Endpoints::listen_texts() const {
+  std::vector<std::string> texts;
+  for (const HostPort& address : listen) texts.push_back(join_address(address));
+  return texts;
+}
+
+std::vector<bus::Endpoint> Endpoints::told() const {
+  std::vector<bus::Endpoint> endpoints;
+  for (const HostPort& address : advertise) endpoints.push_back({address.host, address.port});
+  return endpoints;
+}
+
+bool read_endpoints(const Config& config, Endpoints& endpoints, std::string& why) {
+  if (config.listen.empty()) {
+    why = "no address to listen on was named";
+    return false;
+  }
+  for (const std::string& text : config.listen) {
+    if (!read_listen(text, endpoints, why)) return false;
+  }
+  if (!config.advertise.empty() && config.advertise.size() != config.listen.size()) {
+    why = fmt::format("--advertise: found {} addresses, allowed: one per --listen, {}",
+                      config.advertise.size(), config.listen.size());
+    return false;
+  }
+  for (std::size_t i = 0; i < config.listen.size(); ++i) {
+    HostPort told = endpoints.listen[i];
+    if (!config.advertise.empty() && !split_address(config.advertise[i], told, why)) {
+      why = "--advertise: " + why;
+      return false;
+    }
+    if (is_wildcard(told)) {
+      why = fmt::format("--listen {}: clients cannot connect to this address; say with "
+                        "--advertise HOST:PORT what they are to use", config.listen[i]);
+      return false;
+    }
+    endpoints.advertise.push_back(told);
+  }
+  return true;
+}
+
+broker::StaticConfig static_config(const Endpoints& endpoints, const Profile& profile,
+                                   const std::string& directory, std::int32_t node_id) {
+  const std::string node = std::to_string(node_id);
+  broker::StaticConfig config{.log_dir = directory, .values = {
+      {"advertised.listeners", listener_list(endpoints.advertise)},
+      {"broker.id", node},
+      {"connections.max.idle.ms", std::to_string(profile.connection_idle_s_max * 1000)},
+      {"listeners", listener_list(endpoints.listen)},
+      {"log.dir", directory},
+      {"log.dirs", directory},
+      {"node.id", node},
+      {"socket.request.max.bytes", std::to_string(profile.request_bytes_max)},
+  }};
+  std::sort(config.values.begin(), config.values.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
+  return config;
+}
+
+}  // namespace tailrace::runtime

@@ -1,0 +1,37 @@
+// What a node counts, as texts: for Prometheus and for a person. Made on any thread from counters
+// that their one writer goes on changing; each number is right by itself.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/counters.h"
+#include "log/core_log.h"
+
+namespace tailrace::runtime {
+
+// One number of a part that has no table of its own here (the log, the disk).
+struct NamedNumber {
+  std::string_view name;  // without the prefix "tailrace_"
+  std::string_view help;
+  bool only_grows = true;
+  std::uint64_t value = 0;
+};
+
+// What one core counts. Of all cores, `others` has the same names in the same order.
+struct CoreView {
+  const broker::Counters* broker = nullptr;
+  std::vector<NamedNumber> others;
+};
+
+std::vector<NamedNumber> log_numbers(const log::CoreLog::Counters& counters);
+
+// GET /metrics: the Prometheus text format, version 0.0.4.
+std::string metrics_text(std::span<const CoreView> cores);
+
+// GET /status: lines for a person, sums over all cores. `uptime_s`: since the node was ready.
+std::string status_text(std::span<const CoreView> cores, std::int64_t uptime_s);
+
+}  // namespace tailrace::runtime

@@ -1,0 +1,69 @@
+#include "runtime/core_unit.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "runtime/clock_system.h"
+#include "runtime/limits.h"
+
+namespace tailrace::runtime {
+namespace {
+
+namespace fs = std::filesystem;
+
+Profile small_profile() {
+  Profile profile;
+  profile.cache_bytes = 16 << 20;
+  profile.dirty_bytes_max = 4 << 20;
+  profile.request_bytes_max = 1 << 20;
+  profile.request_memory_bytes = 1 << 20;
+  profile.connections_max = 16;
+  profile.open_files_max = 64;
+  return profile;
+}
+
+struct Rig {
+  Rig() {
+    char pattern[] = TR_BUILD_ROOT "/tailrace-core-XXXXXX";
+    folder = mkdtemp(pattern);
+  }
+  ~Rig() {
+    unit.reset();
+    fs::remove_all(folder);
+  }
+  bool make(const std::vector<std::string>& listen) {
+    auto memory = std::make_unique<MappedMemory>(log::CoreLog::memory_bytes(log_limits(profile)));
+    auto log = std::make_unique<log::CoreLog>(log_limits(profile), memory->bytes());
+    unit = CoreUnit::create({.profile = profile, .core = 0, .directory = folder.string(),
+                             .listen = listen, .config = config},
+                            std::move(memory), std::move(log), exchange, why);
+    return unit != nullptr;
+  }
+  const Profile profile = small_profile();
+  fs::path folder;
+  broker::StaticConfig config;
+  Exchange exchange{1, 64};
+  std::string why;
+  std::unique_ptr<CoreUnit> unit;
+};
+
+TEST(CoreUnit, ListensAndTurns) {
+  Rig rig;
+  ASSERT_TRUE(rig.make({"127.0.0.1:0"})) << rig.why;
+  EXPECT_GT(rig.unit->port(0), 0);
+  EXPECT_FALSE(rig.unit->ring_description().empty());
+  ClockSystem clock;
+  for (int i = 0; i < 3; ++i) rig.unit->run_once(clock.now());
+  EXPECT_EQ(rig.unit->broker_counters().connections_opened.load(), 0u);
+}
+
+TEST(CoreUnit, AnAddressThatCannotBeBoundIsNamed) {
+  Rig rig;
+  EXPECT_FALSE(rig.make({"192.0.2.1:9092"}));
+  EXPECT_NE(rig.why.find("192.0.2.1"), std::string::npos) << rig.why;
+}
+
+}  // namespace
+}  // namespace tailrace::runtime

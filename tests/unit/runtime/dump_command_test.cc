@@ -1,0 +1,101 @@
+#include "runtime/dump_command.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "log/checkpoint.h"
+#include "log/wal_format.h"
+#include "runtime/data_directory.h"
+
+namespace tailrace::runtime {
+namespace {
+
+struct Folder {
+  Folder() {
+    char pattern[] = "/tmp/tailrace-dump-XXXXXX";
+    path = mkdtemp(pattern);
+  }
+  ~Folder() {
+    for (const std::string& name : names) unlink((path + "/" + name).c_str());
+    rmdir(path.c_str());
+  }
+  void put(const std::string& name, Bytes bytes) {
+    names.push_back(name);
+    std::ofstream(path + "/" + name, std::ios::binary) << as_text(bytes);
+  }
+  std::string path;
+  std::vector<std::string> names;
+};
+
+struct Dumped {
+  bool good = false;
+  std::string text;
+  bool says(std::string_view piece) const { return text.find(piece) != std::string::npos; }
+};
+
+Dumped dump(const std::string& path) {
+  Dumped dumped;
+  dumped.good = dump_files({.path = path}, [&dumped](std::string_view line) {
+    dumped.text += line;
+    dumped.text += '\n';
+  });
+  return dumped;
+}
+
+std::vector<std::byte> fresh_wal() {
+  std::vector<std::byte> bytes(3 * disk_block_bytes);
+  log::store_wal_format(MutableBytes(bytes).first(disk_block_bytes),
+                        {.wal = {{7}}, .ring_bytes = 2 * disk_block_bytes});
+  return bytes;
+}
+
+TEST(DumpCommand, KnowsFilesByTheirContent) {
+  Folder folder;
+  folder.put("tailrace", encode_directory_meta({.node_id = 5}));
+  folder.put("a", fresh_wal());
+  std::vector<std::byte> checkpoint;
+  log::encode_checkpoint({.number = 2}, checkpoint);
+  folder.put("b", checkpoint);
+  const Dumped dumped = dump(folder.path);
+  EXPECT_TRUE(dumped.good) << dumped.text;
+  EXPECT_TRUE(dumped.says("of node 5")) << dumped.text;
+  EXPECT_TRUE(dumped.says("no frame was written yet")) << dumped.text;
+  EXPECT_TRUE(dumped.says("checkpoint 2 of WAL")) << dumped.text;
+  EXPECT_TRUE(dumped.says("no problems found")) << dumped.text;
+}
+
+TEST(DumpCommand, TellsWhatIsWrongWithADamagedFileAndGoesOn) {
+  Folder folder;
+  std::vector<std::byte> wal = fresh_wal();
+  wal[10] ^= std::byte{1};
+  folder.put("a", wal);
+  folder.put("tailrace", encode_directory_meta({.node_id = 5}));
+  const Dumped dumped = dump(folder.path + "/");
+  EXPECT_FALSE(dumped.good);
+  EXPECT_TRUE(dumped.says("PROBLEM: the format block is corrupt")) << dumped.text;
+  EXPECT_TRUE(dumped.says("of node 5")) << dumped.text;
+}
+
+TEST(DumpCommand, ASegmentWithoutABatchIsAProblem) {
+  Folder folder;
+  folder.put("00000000000000000000.log", as_bytes(std::string(100, 'x')));
+  const Dumped dumped = dump(folder.path + "/00000000000000000000.log");
+  EXPECT_FALSE(dumped.good);
+  EXPECT_TRUE(dumped.says("no batch begins at 0")) << dumped.text;
+}
+
+TEST(DumpCommand, AForeignOrMissingFileIsAProblem) {
+  Folder folder;
+  folder.put("letter", as_bytes("dear"));
+  EXPECT_FALSE(dump(folder.path + "/letter").good);
+  const Dumped missing = dump(folder.path + "/nothing");
+  EXPECT_FALSE(missing.good);
+  EXPECT_TRUE(missing.says("No such file")) << missing.text;
+}
+
+}  // namespace
+}  // namespace tailrace::runtime

@@ -1,0 +1,65 @@
+#include "runtime/metrics.h"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+namespace tailrace::runtime {
+namespace {
+
+struct TwoCores {
+  TwoCores() {
+    one.connections_opened.add(5);
+    one.connections_closed.add(2);
+    one.requests[0].add(7);
+    one.bytes_in.add(100);
+    two.bytes_in.add(11);
+    two.produce_us.record(2000);
+    views = {{.broker = &one, .others = {{"wal_syncs_total", "Syncs", true, 3}}},
+             {.broker = &two, .others = {{"wal_syncs_total", "Syncs", true, 4}}}};
+  }
+  broker::Counters one;
+  broker::Counters two;
+  std::vector<CoreView> views;
+};
+
+TEST(Metrics, NameEveryCounterByCore) {
+  const TwoCores node;
+  const std::string text = metrics_text(node.views);
+  for (const char* line : {"tailrace_requests_total{core=\"0\",api=\"produce\"} 7\n",
+                           "tailrace_connections{core=\"0\"} 3\n",
+                           "tailrace_received_bytes_total{core=\"1\"} 11\n",
+                           "tailrace_produce_seconds{core=\"1\",quantile=\"0.5\"} 0.002000\n",
+                           "tailrace_produce_seconds_count{core=\"1\"} 1\n",
+                           "tailrace_wal_syncs_total{core=\"1\"} 4\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << text;
+  }
+}
+
+TEST(Metrics, EverySampleBelongsToATypeToldBefore) {
+  const TwoCores node;
+  std::istringstream lines(metrics_text(node.views));
+  std::string type_name;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("# TYPE ")) type_name = line.substr(7, line.rfind(' ') - 7);
+    if (line.starts_with("#")) continue;
+    EXPECT_TRUE(line.starts_with(type_name)) << line;
+  }
+}
+
+TEST(Status, AddsUpTheCores) {
+  const TwoCores node;
+  const std::string text = status_text(node.views, 61);
+  EXPECT_NE(text.find("up          61 s, 2 cores\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("bytes       111 in, 0 out\n"), std::string::npos);
+  EXPECT_NE(text.find("connections 3 now, 5 in all"), std::string::npos);
+  EXPECT_NE(text.find("wal_syncs_total              7\n"), std::string::npos);
+}
+
+TEST(Metrics, OfNoCoreAreEmpty) {
+  EXPECT_EQ(metrics_text({}), "");
+  EXPECT_NE(status_text({}, 0).find("0 cores"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace tailrace::runtime
