@@ -49,10 +49,6 @@ CoreLog::CoreLog(const Limits& limits, MutableBytes memory)
 
 // ---- partitions
 
-CoreLog::PartitionId CoreLog::id_of(const PartitionLog& partition) const {
-  return by_key_.at(partition.key());
-}
-
 Result<PartitionLog*> CoreLog::create(const PartitionKey& key, const PartitionConfig& config,
                                       Now now) {
   (void)now;
@@ -61,6 +57,7 @@ Result<PartitionLog*> CoreLog::create(const PartitionKey& key, const PartitionCo
   if (id.is_null()) return fail(Errc::full);
   by_key_.emplace(key, id);
   PartitionLog& partition = partitions_.at(id);
+  partition.id_ = id;
   set_config(partition, config);
   return &partition;
 }
@@ -87,7 +84,7 @@ void CoreLog::set_config(PartitionLog& partition, const PartitionConfig& config)
 
 void CoreLog::remove(PartitionLog& partition) {
   TR_ASSERT(!partition.removing_);
-  const PartitionId id = id_of(partition);
+  const PartitionId id = partition.id_;
   reads_.end_reads_of(id);
   partition.removing_ = true;
   by_key_.erase(partition.key());
@@ -156,7 +153,7 @@ Result<Appended> CoreLog::append(PartitionLog& partition, const AppendRequest& r
     if (rebuilt->size() > limits_.batch_bytes_max()) return fail(Errc::too_large);
     batch = *rebuilt;
   }
-  return stage(partition, id_of(partition), batch, request, now);
+  return stage(partition, partition.id_, batch, request, now);
 }
 
 // The bytes go into the open frame first, with their CRC computed on the way, and are checked
@@ -306,7 +303,7 @@ Result<std::uint64_t> CoreLog::advance_log_start(PartitionLog& partition, std::i
   if (!draft) return fail(draft.error());
   const std::uint64_t seq = commit_.finish(
       {.kind = EntryKind::log_start, .key = partition.key(), .base_offset = offset});
-  const PartitionId id = id_of(partition);
+  const PartitionId id = partition.id_;
   partition.log_start_ = offset;
   partition.epochs_.trim_front(offset);
   note_advanced(partition, id);
@@ -360,12 +357,12 @@ std::size_t CoreLog::take_advanced(std::span<PartitionLog*> partitions) {
 // ---- reading
 
 Result<ReadId> CoreLog::read(PartitionLog& partition, const ReadRequest& request) {
-  return reads_.read(id_of(partition), request);
+  return reads_.read(partition.id_, request);
 }
 
 Result<ReadId> CoreLog::find_timestamp(PartitionLog& partition, std::int64_t timestamp,
                                        std::uint64_t word) {
-  return reads_.find_timestamp(id_of(partition), timestamp, word);
+  return reads_.find_timestamp(partition.id_, timestamp, word);
 }
 
 // ---- retention

@@ -142,7 +142,6 @@ class CoreLog {
                             Bytes payload, Now now);
   Result<bool> replay_log_start(PartitionLog& partition, std::int64_t offset);
   Result<bool> replay_tail(PartitionLog& partition, const Entry& entry, Bytes payload);
-  PartitionId id_of(const PartitionLog& partition) const;
   void load_tail(PartitionLog& partition, PartitionId id);
   void step_tail_loads();
   void open_wal();

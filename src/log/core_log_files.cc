@@ -148,6 +148,7 @@ void CoreLog::restore(const Checkpoint& checkpoint) {
   for (const PartitionCheckpoint& partition : checkpoint.partitions) {
     const PartitionId id = partitions_.insert(partition, limits_);
     TR_ASSERT(!id.is_null());  // Boot has checked the number.
+    partitions_.at(id).id_ = id;
     by_key_.emplace(partition.key, id);
   }
 }
@@ -162,7 +163,7 @@ Result<bool> CoreLog::replay(const Entry& entry, Bytes payload, Now now) {
   }
   switch (entry.kind) {
     case EntryKind::batch:
-      return replay_batch(*partition, id_of(*partition), entry, payload, now);
+      return replay_batch(*partition, partition->id_, entry, payload, now);
     case EntryKind::tail: return replay_tail(*partition, entry, payload);
     case EntryKind::log_start: return replay_log_start(*partition, entry.base_offset);
     case EntryKind::truncate: break;  // Nobody writes it yet: replicas will.

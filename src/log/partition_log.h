@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/growing_ring.h"
+#include "base/slab.h"
 #include "log/checkpoint.h"
 #include "log/chunk_cache.h"
 #include "log/epoch_table.h"
@@ -126,6 +127,7 @@ class PartitionLog {
   // returns how many were dropped.
   std::size_t drop_cached(const ChunkCache& cache, bool clean_too);
   PartitionKey key_;
+  Handle<PartitionLog> id_;            // in CoreLog's slab
   PartitionConfig config_;
   std::int64_t log_start_ = 0;
   std::int64_t durable_end_ = 0;
