@@ -17,13 +17,15 @@ struct BatchRules {
   std::int64_t timestamp_before_ms_max = INT64_MAX;
   std::int64_t timestamp_after_ms_max = 3'600'000;
   std::int8_t compression = -1;   // a Codec, or -1: stored as sent
-  std::int32_t compression_level = -1;  // of that codec; -1: the codec's default
+  // As Kafka's compression.<codec>.level; -1: the codec's default. Zstandard's own level -1 cannot
+  // be said, and lz4's 9, Kafka's default, is the fast compressor as it is there.
+  std::int32_t compression_level = -1;
   bool keys_required = false;     // compacted topics
 };
 
 struct CheckedBatch {
-  std::int64_t max_timestamp = -1;         // over the records (the broker's clock with LogAppendTime)
-  std::int32_t max_timestamp_delta = 0;    // offset delta of the first record that has it
+  std::int64_t max_timestamp = -1;       // over the records (with LogAppendTime: wall_ms)
+  std::int32_t max_timestamp_delta = 0;  // offset delta of the first record that has it
 };
 
 struct FoundRecord {

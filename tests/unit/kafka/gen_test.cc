@@ -254,7 +254,8 @@ TEST_F(Golden, InitProducerIdRequest4AndResponse) {
 // Tags this broker does not know are skipped, wherever they stand.
 TEST_F(Golden, UnknownTagsAreSkipped) {
   const std::string& bytes =
-      hex("00 0001 000005dc 02 04 666f6f 02 00000000 05 01020304 01 63 02 abcd 01 07 00 01 0a 01 ff");
+      hex("00 0001 000005dc 02 04 666f6f 02 00000000 05 01020304"
+          "01 63 02 abcd 01 07 00 01 0a 01 ff");
   Reader in(as_bytes(bytes));
   const Result<ProduceRequest> request = ProduceRequest::decode(in, 9, arena_);
   ASSERT_TRUE(request);

@@ -49,7 +49,7 @@ TEST(RecordIterator, TakesAGoodRecord) {
   EXPECT_EQ(verdict(framed({0, 0, 0, 1, 1, 0})), Errc{});             // Null key, null value.
   EXPECT_EQ(verdict(framed({0xff, 0, 0, 1, 1, 0})), Errc{});          // Unknown attributes.
   EXPECT_EQ(verdict(framed({0, 0, 0, 1, 1, 2, 0, 1})), Errc{});       // Header "" -> null.
-  EXPECT_EQ(verdict(framed({0, 0, 0x80, 0, 1, 1, 0})), Errc{});       // A varint longer than needed.
+  EXPECT_EQ(verdict(framed({0, 0, 0x80, 0, 1, 1, 0})), Errc{});       // A longer varint.
 }
 
 TEST(RecordIterator, RefusesEveryWrongLength) {

@@ -22,7 +22,8 @@ std::string there_and_back(SnappyBlockWriter& writer, const std::string& plain) 
 
 TEST(SnappyBlock, TheLibraryReadsWhatWeWrite) {
   SnappyBlockWriter writer;
-  for (const std::size_t size : {0U, 1U, 3U, 4U, 5U, 59U, 60U, 61U, 62U, 255U, 256U, 257U, 32768U}) {
+  constexpr std::size_t sizes[] = {0, 1, 3, 4, 5, 59, 60, 61, 62, 255, 256, 257, 32768};
+  for (const std::size_t size : sizes) {
     EXPECT_EQ(there_and_back(writer, std::string(size, 'a')), std::string(size, 'a')) << size;
   }
 }
