@@ -18,7 +18,7 @@ record::BatchHeader batch(std::int64_t producer, std::int16_t epoch, std::int32_
   header.base_sequence = sequence;
   header.last_offset_delta = count - 1;
   header.record_count = count;
-  header.max_timestamp = 500 + sequence;
+  header.max_timestamp = std::int64_t{500} + sequence;
   return header;
 }
 
