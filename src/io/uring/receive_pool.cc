@@ -73,7 +73,8 @@ void ReceivePool::give(std::uint32_t index) {
   auto* entries = reinterpret_cast<io_uring_buf*>(entries_.data());
   std::uint16_t& tail = entries[0].resv;   // the kernel's layout: the tail lies in entry 0
   io_uring_buf& entry = entries[tail & (entry_count_ - 1)];
-  entry.addr = reinterpret_cast<std::uintptr_t>(memory_.data()) + std::size_t{index} * buffer_bytes_;
+  entry.addr =
+      reinterpret_cast<std::uintptr_t>(memory_.data() + std::size_t{index} * buffer_bytes_);
   entry.len = buffer_bytes_;
   entry.bid = static_cast<std::uint16_t>(index);
   __atomic_store_n(&tail, static_cast<std::uint16_t>(tail + 1), __ATOMIC_RELEASE);

@@ -127,6 +127,8 @@ int Ring::set_up(RingOptions options) {
       // correct: it is submitted more often, and the kernel keeps what its queue cannot hold.
       options.submissions_max /= 2;
       options.completions_max /= 2;
+      // The kernel gives back what it counted for the refused ring only a little later.
+      usleep(20'000);
     } while (options.submissions_max >= submissions_min);
     if (error != EINVAL) return error;
   }

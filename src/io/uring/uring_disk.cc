@@ -22,7 +22,7 @@ namespace {
 
 constexpr unsigned opcode_ftruncate = 55;   // since Linux 6.9; not in liburing 2.3
 constexpr std::uint32_t retries_max = 16;   // of interrupted requests, before the error is told
-constexpr std::size_t block_bytes_max = std::size_t{1} << 30;   // one request; the kernel's is 2 GiB
+constexpr std::size_t block_bytes_max = std::size_t{1} << 30;   // the kernel's is 2 GiB
 constexpr mode_t file_mode = 0640;
 constexpr mode_t directory_mode = 0750;
 

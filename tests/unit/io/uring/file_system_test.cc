@@ -61,7 +61,9 @@ TEST(FileSystem, RefusesWhatCannotDoWhatTheProfileAsks) {
       judge_storage(report_of("zfs", Durability::durable, false), {.direct = true});
   EXPECT_FALSE(no_direct.allowed);
   EXPECT_TRUE(mentions(no_direct, "storage.direct = false"));
-  EXPECT_TRUE(judge_storage(report_of("zfs", Durability::durable, false), {.direct = false}).allowed);
+  const auto buffered =
+      judge_storage(report_of("zfs", Durability::durable, false), {.direct = false});
+  EXPECT_TRUE(buffered.allowed);
 
   const auto fuse = report_of("fuse", Durability::unknown, true, false);
   const auto with_dsync = judge_storage(fuse, {.direct = true, .dsync = true});

@@ -53,7 +53,7 @@ struct DiskTest : ::testing::Test {
                        std::uint64_t size = 0) {
     return run({.kind = kind, .file = file, .file_pos = pos, .size = size, .block = block});
   }
-  std::int64_t on_name(DiskOpKind kind, std::string_view name, std::string_view to = {}) {
+  std::int64_t on_name(DiskOpKind kind, std::string_view name, std::string_view to = "") {
     return run({.kind = kind, .name = name, .name_to = to});
   }
   std::uint64_t size_of(const std::string& name) {
