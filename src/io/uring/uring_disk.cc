@@ -126,30 +126,11 @@ void UringDisk::start(std::uint32_t index) {
     case DiskOpKind::write_durable:
       return start_transfer(index);
     case DiskOpKind::sync:
-      return [&] {
-        io_uring_sqe* sqe = request(index);
-        sqe->opcode = IORING_OP_FSYNC;
-        sqe->fd = file_of(op).fd;
-        sqe->fsync_flags = IORING_FSYNC_DATASYNC;
-      }();
     case DiskOpKind::allocate:
-      return [&] {
-        io_uring_sqe* sqe = request(index);
-        sqe->opcode = IORING_OP_FALLOCATE;
-        sqe->fd = file_of(op).fd;
-        sqe->off = op.file_pos;
-        sqe->addr = op.size;   // The kernel's layout: the length is in addr, the mode in len.
-      }();
+    case DiskOpKind::close:
+      return start_on_file(index);
     case DiskOpKind::truncate:
       return start_truncate(index);
-    case DiskOpKind::close:
-      return [&] {
-        io_uring_sqe* sqe = request(index);
-        sqe->opcode = IORING_OP_CLOSE;
-        sqe->fd = file_of(op).fd;
-        // The descriptor's number may be taken again as soon as the kernel has closed it.
-        file_of(op).fd = -1;
-      }();
     case DiskOpKind::sync_directory:
       return start_sync_directory(index);
     case DiskOpKind::open:
@@ -158,6 +139,25 @@ void UringDisk::start(std::uint32_t index) {
     case DiskOpKind::rename:
     case DiskOpKind::make_directory:
       return start_on_name(index);
+  }
+}
+
+void UringDisk::start_on_file(std::uint32_t index) {
+  const DiskOp& op = operations_[index].op;
+  File& file = file_of(op);
+  io_uring_sqe* sqe = request(index);
+  sqe->fd = file.fd;
+  if (op.kind == DiskOpKind::sync) {
+    sqe->opcode = IORING_OP_FSYNC;
+    sqe->fsync_flags = IORING_FSYNC_DATASYNC;
+  } else if (op.kind == DiskOpKind::allocate) {
+    sqe->opcode = IORING_OP_FALLOCATE;
+    sqe->off = op.file_pos;
+    sqe->addr = op.size;   // The kernel's layout: the length is in addr, the mode in len.
+  } else {
+    sqe->opcode = IORING_OP_CLOSE;
+    // The descriptor's number may be taken again as soon as the kernel has closed it.
+    file.fd = -1;
   }
 }
 

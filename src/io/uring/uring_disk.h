@@ -61,6 +61,7 @@ class UringDisk final : public Disk, private RingClient {
   void process_completions();
   void start(std::uint32_t index);
   void start_transfer(std::uint32_t index);
+  void start_on_file(std::uint32_t index);
   void start_on_name(std::uint32_t index);
   void start_truncate(std::uint32_t index);
   void start_sync_directory(std::uint32_t index);
