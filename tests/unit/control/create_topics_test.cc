@@ -60,7 +60,8 @@ TEST(CreateTopics, NamesAreCheckedInKafkasWords) {
   ReadyNode up;
   EXPECT_EQ(create_one(up.node, topic("")),
             "17: Topic name is invalid: the empty string is not allowed");
-  EXPECT_EQ(create_one(up.node, topic(".")), "17: Topic name is invalid: '.' or '..' is not allowed");
+  EXPECT_EQ(create_one(up.node, topic(".")),
+            "17: Topic name is invalid: '.' or '..' is not allowed");
   EXPECT_EQ(create_one(up.node, topic("a b")),
             "17: Topic name is invalid: 'a b' contains one or more characters other than ASCII "
             "alphanumerics, '.', '_' and '-'");
@@ -164,7 +165,8 @@ TEST(CreateTopics, ValidateOnlyMakesNothing) {
   ReadyNode up;
   const std::uint64_t before = up.node.plane().counters().commits.load();
   EXPECT_EQ(create(up.node, {topic("a", 3), topic("b", 0)}, true),
-            (Lines{"a ok", "b 37: Number of partitions was set to an invalid non-positive value."}));
+            (Lines{"a ok",
+                   "b 37: Number of partitions was set to an invalid non-positive value."}));
   EXPECT_EQ(topics(up.node), "");
   EXPECT_EQ(up.node.plane().counters().commits.load(), before);
 }

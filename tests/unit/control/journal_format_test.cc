@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
+#include <algorithm>
 
 namespace tailrace::control {
 namespace {
@@ -34,7 +34,7 @@ class Journal {
   void add(GroupKind kind, Bytes payload) {
     header_.kind = kind;
     const MutableBytes to = MutableBytes(bytes).subspan(end, group_bytes(payload.size()));
-    if (!payload.empty()) std::memcpy(to.data() + group_header_bytes, payload.data(), payload.size());
+    std::copy(payload.begin(), payload.end(), to.begin() + group_header_bytes);
     header_.previous_crc = seal_group(header_, to, payload.size());
     ++header_.sequence;
     end += to.size();

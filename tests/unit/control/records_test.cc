@@ -37,7 +37,9 @@ TEST(Records, SurviveTheirBytes) {
   const auto read = decode_records(bytes_of(samples()));
   ASSERT_TRUE(read.has_value());
   EXPECT_EQ(*read, samples());
-  for (const Record& record : samples()) EXPECT_EQ(encoded_bytes(record), bytes_of({record}).size());
+  for (const Record& record : samples()) {
+    EXPECT_EQ(encoded_bytes(record), bytes_of({record}).size());
+  }
 }
 
 TEST(Records, ADiskFormatOfToday) {
