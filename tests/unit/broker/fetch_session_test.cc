@@ -1,0 +1,164 @@
+// Stories of fetch sessions (KIP-227).
+#include "broker/fetch_session.h"
+
+#include "tests/unit/broker/rig.h"
+
+namespace tailrace::broker {
+namespace {
+
+using kafka::FetchRequest;
+using kafka::FetchResponse;
+using test::build_batch;
+
+class Sessions : public testing::Test {
+ protected:
+  Sessions() {
+    node.images.add_topic("orders", 1, 3);
+    node.publish();
+    client_ = &node.connect();
+  }
+  // Fetches partitions (index -> offset) of "orders" in a session.
+  test::Parsed<FetchResponse> fetch(std::int32_t id, std::int32_t epoch,
+                                    std::vector<std::pair<std::int32_t, std::int64_t>> asked,
+                                    std::vector<std::int32_t> forgotten = {},
+                                    std::int16_t version = 12) {
+    std::vector<FetchRequest::FetchTopic::FetchPartition> partitions;
+    for (const auto& [index, offset] : asked) {
+      partitions.push_back(
+          {.partition = index, .fetch_offset = offset, .partition_max_bytes = 1 << 20});
+    }
+    FetchRequest::FetchTopic topic{
+        .topic = "orders", .topic_id = topic_id(1), .partitions = partitions};
+    FetchRequest::ForgottenTopic gone{
+        .topic = "orders", .topic_id = topic_id(1), .partitions = forgotten};
+    FetchRequest request{.max_wait_ms = 0, .min_bytes = 1, .session_id = id,
+                         .session_epoch = epoch};
+    if (!asked.empty()) request.topics = {&topic, 1};
+    if (!forgotten.empty()) request.forgotten_topics_data = {&gone, 1};
+    return client_->call<FetchResponse>(request, version);
+  }
+  void put(const std::string& value, std::int32_t partition) {
+    ProduceMaker produce;
+    node.connect().call<kafka::ProduceResponse>(
+        produce({.partition = partition}, build_batch({{"k", value}})), 9);
+  }
+  static std::vector<std::int32_t> told(const FetchResponse& response) {
+    std::vector<std::int32_t> indexes;
+    for (const auto& topic : response.responses) {
+      for (const auto& partition : topic.partitions) indexes.push_back(partition.partition_index);
+    }
+    return indexes;
+  }
+  Node node;
+  Client* client_ = nullptr;
+};
+
+TEST_F(Sessions, OnlyWhatChangedIsToldInASession) {
+  const auto first = fetch(0, 0, {{0, 0}, {1, 0}, {2, 0}});
+  const std::int32_t id = first->session_id;
+  EXPECT_GT(id, 0);
+  EXPECT_EQ(told(first.response), (std::vector<std::int32_t>{0, 1, 2}));
+
+  EXPECT_TRUE(told(fetch(id, 1, {}).response).empty());
+  put("a", 1);
+  const auto news = fetch(id, 2, {});
+  EXPECT_EQ(told(news.response), std::vector<std::int32_t>{1});
+  EXPECT_EQ(values_of(news.response), std::vector<std::string>{"a"});
+  EXPECT_EQ(news->session_id, id);
+  // The client went on behind the record; nothing is new.
+  EXPECT_TRUE(told(fetch(id, 3, {{1, 1}}).response).empty());
+}
+
+TEST_F(Sessions, PartitionsCanBeForgottenAndAdded) {
+  const std::int32_t id = fetch(0, 0, {{0, 0}, {1, 0}})->session_id;
+  put("a", 0);
+  put("b", 2);
+  const auto answer = fetch(id, 1, {{2, 0}}, {0});
+  EXPECT_EQ(told(answer.response), std::vector<std::int32_t>{2});
+}
+
+TEST_F(Sessions, AWrongNumberOrEpochIsRefused) {
+  EXPECT_EQ(fetch(77, 5, {})->error_code, 70);
+  const std::int32_t id = fetch(0, 0, {{0, 0}})->session_id;
+  EXPECT_EQ(fetch(id, 2, {})->error_code, 71);
+  EXPECT_EQ(fetch(id, 1, {})->error_code, 0);
+}
+
+TEST_F(Sessions, NamesAndIdsDoNotMix) {
+  const std::int32_t id = fetch(0, 0, {{0, 0}}, {}, 12)->session_id;
+  EXPECT_EQ(fetch(id, 1, {}, {}, 13)->error_code, 106);
+  const std::int32_t by_id = fetch(0, 0, {{0, 0}}, {}, 13)->session_id;
+  put("a", 0);
+  const auto answer = fetch(by_id, 1, {}, {}, 13);
+  EXPECT_EQ(values_of(answer.response), std::vector<std::string>{"a"});
+  EXPECT_EQ(answer->responses[0].topic_id, topic_id(1));
+}
+
+TEST_F(Sessions, EpochMinusOneEndsTheSession) {
+  const std::int32_t id = fetch(0, 0, {{0, 0}})->session_id;
+  const auto last = fetch(id, -1, {{0, 0}});
+  EXPECT_EQ(last->session_id, 0);
+  EXPECT_EQ(told(last.response), std::vector<std::int32_t>{0});
+  EXPECT_EQ(fetch(id, 1, {})->error_code, 70);
+}
+
+TEST_F(Sessions, WithoutASessionAllPartitionsAreTold) {
+  for (int i = 0; i < 2; ++i) {
+    const auto answer = fetch(0, -1, {{0, 0}, {1, 0}});
+    EXPECT_EQ(answer->session_id, 0);
+    EXPECT_EQ(told(answer.response).size(), 2u);
+  }
+}
+
+TEST_F(Sessions, AnErrorIsToldAgainUntilItIsOver) {
+  const std::int32_t id = fetch(0, 0, {{0, 5}, {1, 0}})->session_id;
+  const auto again = fetch(id, 1, {});
+  EXPECT_EQ(told(again.response), std::vector<std::int32_t>{0});
+  EXPECT_EQ(only(again.response).error_code, 1);
+  EXPECT_EQ(told(fetch(id, 2, {{0, 0}}).response), std::vector<std::int32_t>{0});
+  EXPECT_TRUE(told(fetch(id, 3, {}).response).empty());
+}
+
+TEST_F(Sessions, ThePartitionThatWasServedComesLastNextTime) {
+  const std::int32_t id = fetch(0, 0, {{0, 0}, {1, 0}, {2, 0}})->session_id;
+  put("a", 0);
+  EXPECT_EQ(told(fetch(id, 1, {}).response), std::vector<std::int32_t>{0});
+  put("b", 0);
+  put("c", 1);
+  EXPECT_EQ(told(fetch(id, 2, {}).response), (std::vector<std::int32_t>{1, 0}));
+}
+
+TEST_F(Sessions, WhenAllSlotsAreBusyAClientGoesOnWithoutASession) {
+  const std::int32_t oldest = fetch(0, 0, {{0, 0}})->session_id;
+  EXPECT_GT(fetch(0, 0, {{0, 0}})->session_id, 0);
+  EXPECT_EQ(fetch(0, 0, {{0, 0}})->session_id, 0);  // fetch_sessions_max is 2.
+  node.advance(seconds(121));
+  EXPECT_GT(fetch(0, 0, {{0, 0}})->session_id, 0);
+  EXPECT_EQ(fetch(oldest, 1, {})->error_code, 70);
+}
+
+TEST(FetchSessionTable, EpochsWrapToOne) {
+  EXPECT_EQ(FetchSessions::next_epoch(1), 2);
+  EXPECT_EQ(FetchSessions::next_epoch(INT32_MAX), 1);
+}
+
+TEST(FetchSessionTable, ManyPartitionsAndNamesKeepTheirPlaces) {
+  MemoryPool memory(4U << 20);
+  FetchSessions sessions(small_limits(), 0, memory);
+  FetchSession* session = sessions.create({});
+  ASSERT_NE(session, nullptr);
+  for (int t = 0; t < 40; ++t) {
+    const std::uint32_t topic = sessions.add_topic(*session, "topic" + std::to_string(t), {});
+    EXPECT_EQ(topic, static_cast<std::uint32_t>(t));
+    for (int p = 0; p < 10; ++p) ASSERT_TRUE(sessions.put(*session, {.topic = topic, .partition = p}));
+  }
+  sessions.forget(*session, "topic7", {}, 3);
+  EXPECT_EQ(session->partition_count, 399u);
+  EXPECT_EQ(sessions.find(*session, 7, 3), nullptr);
+  EXPECT_EQ(sessions.find(*session, 7, 4)->partition, 4);
+  sessions.remove(*session);
+  EXPECT_EQ(memory.used_bytes(), 0u);
+}
+
+}  // namespace
+}  // namespace tailrace::broker

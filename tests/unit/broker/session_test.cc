@@ -1,0 +1,254 @@
+// Stories of a connection: frames however they are cut, order, limits, and who gets closed.
+#include "broker/session.h"
+
+#include "kafka/gen/api_versions.h"
+#include "kafka/gen/metadata.h"
+#include "tests/unit/broker/rig.h"
+
+namespace tailrace::broker {
+namespace {
+
+using kafka::ApiVersionsResponse;
+using test::build_batch;
+using test::build_request;
+
+const kafka::ApiVersionsRequest hello{.client_software_name = "test",
+                                      .client_software_version = "1.0"};
+
+class Connection : public testing::Test {
+ protected:
+  explicit Connection(Limits limits = small_limits()) : node(limits) {
+    node.images.add_topic("orders", 1, 1);
+    node.publish();
+  }
+  std::size_t count_frames(Client& client) {
+    std::size_t count = 0;
+    while (client.take_frame()) ++count;
+    return count;
+  }
+  Node node;
+};
+
+TEST_F(Connection, BytesMayComeOneByOne) {
+  Client& client = node.connect();
+  for (const std::byte byte : build_request(hello, 3, 1)) {
+    client.send_bytes({&byte, 1});
+    node.settle();
+  }
+  EXPECT_TRUE(client.take_frame());
+  EXPECT_EQ(node.unreleased_count(), 0u);
+}
+
+TEST_F(Connection, EveryCutOfTwoRequestsGivesTwoAnswers) {
+  test::Buffer both = build_request(hello, 3, 1);
+  const test::Buffer second = build_request(hello, 0, 2);
+  both.insert(both.end(), second.begin(), second.end());
+  for (std::size_t cut = 1; cut < both.size(); ++cut) {
+    Client& client = node.connect();
+    client.send_bytes(Bytes(both).first(cut));
+    if (cut % 2 == 0) node.settle();
+    client.send_bytes(Bytes(both).subspan(cut));
+    node.settle();
+    ASSERT_EQ(count_frames(client), 2u) << cut;
+    node.hang_up(client);
+  }
+  EXPECT_EQ(node.unreleased_count(), 0u);
+}
+
+TEST_F(Connection, ManyRequestsInOneEventAreAnsweredInOrder) {
+  Client& client = node.connect();
+  test::Buffer bytes;
+  for (std::int32_t i = 1; i <= 50; ++i) {
+    const test::Buffer frame = build_request(hello, 3, i);
+    bytes.insert(bytes.end(), frame.begin(), frame.end());
+  }
+  client.send_bytes(bytes);
+  node.settle();
+  EXPECT_EQ(count_frames(client), 50u);
+  EXPECT_FALSE(client.is_paused);
+  EXPECT_EQ(node.unreleased_count(), 0u);
+}
+
+TEST_F(Connection, ALengthBeyondTheLimitOrBelowZeroCloses) {
+  for (const std::int32_t length : {-1, 0, 7, (256 << 10) + 1, INT32_MAX}) {
+    Client& client = node.connect();
+    test::Buffer bytes(4);
+    store_be(bytes.data(), length);
+    client.send_bytes(bytes);
+    node.settle();
+    EXPECT_TRUE(client.is_closed) << length;
+  }
+}
+
+TEST_F(Connection, UnknownApisAndVersionsClose) {
+  const std::vector<std::pair<std::int16_t, std::int16_t>> unknown = {
+      {999, 0}, {-1, 0}, {17, 0}, {3, 14}, {3, -1}, {1, 3}, {0, 0}, {0, 1}, {0, 2}, {0, 14}};
+  for (const auto& [key, version] : unknown) {
+    Client& client = node.connect();
+    client.send_bytes(test::build_raw_request(key, version, 1));
+    node.settle();
+    EXPECT_TRUE(client.is_closed) << key << " version " << version;
+    EXPECT_TRUE(client.received.empty());
+  }
+}
+
+TEST_F(Connection, AnUnreadableBodyCloses) {
+  Client& client = node.connect();
+  client.send_bytes(test::build_raw_request(3, 1, 1, as_bytes("\x7f\xff\xff\xff")));
+  node.settle();
+  EXPECT_TRUE(client.is_closed);
+}
+
+TEST_F(Connection, RequestsInFlightAreBounded) {
+  Client& client = node.connect();
+  client.holds_sends = true;
+  for (int i = 0; i < 8; ++i) client.send(hello, 3);
+  node.settle();
+  EXPECT_EQ(count_frames(client), 4u);  // requests_in_flight_max, until they are sent.
+  EXPECT_TRUE(client.is_paused);
+  node.finish_sends(client);
+  EXPECT_EQ(count_frames(client), 4u);
+  EXPECT_FALSE(client.is_paused);
+}
+
+TEST_F(Connection, ARefusedSendIsOfferedAgain) {
+  Client& client = node.connect();
+  client.refuses_sends = true;
+  client.send(hello, 3);
+  node.settle();
+  EXPECT_FALSE(client.take_frame());
+  client.refuses_sends = false;
+  node.settle();
+  EXPECT_TRUE(client.take_frame());
+}
+
+TEST_F(Connection, ARefusedSendDiesWithItsConnection) {
+  Client& client = node.connect();
+  client.refuses_sends = true;
+  client.send(hello, 3);
+  node.settle();
+  node.hang_up(client);
+  Client& other = node.connect();
+  other.send(hello, 3);
+  node.settle();
+  EXPECT_TRUE(other.take_frame());
+}
+
+TEST_F(Connection, WhatFollowsAProduceWaitsForIt) {
+  node.disks[0].held = true;
+  Client& client = node.connect();
+  ProduceMaker produce;
+  client.send(produce({}, build_batch({{"k", "v"}})), 9);
+  client.send(hello, 3);
+  node.settle();
+  EXPECT_EQ(count_frames(client), 0u);
+  node.disks[0].held = false;
+  node.settle();
+  EXPECT_EQ(count_frames(client), 2u);
+}
+
+TEST_F(Connection, TooManyConnectionsAreRefused) {
+  for (int i = 0; i < 8; ++i) node.connect();
+  Client& ninth = node.connect();
+  EXPECT_TRUE(ninth.is_aborted);
+  EXPECT_EQ(node.brokers[0]->counters().connections_refused.load(), 1u);
+  node.hang_up(*node.clients[0]);
+  EXPECT_FALSE(node.connect().is_aborted);
+}
+
+TEST_F(Connection, IdleAndHalfSentConnectionsAreClosed) {
+  Client& silent = node.connect();
+  Client& half = node.connect();
+  Client& alive = node.connect();
+  half.send_bytes(Bytes(build_request(hello, 3, 1)).first(9));
+  node.advance(seconds(599));
+  alive.send(hello, 3);
+  half.send_bytes(Bytes(build_request(hello, 3, 1)).subspan(9, 1));  // Drip by drip.
+  node.advance(seconds(1));
+  EXPECT_TRUE(silent.is_closed);
+  EXPECT_TRUE(half.is_closed);
+  EXPECT_FALSE(alive.is_closed);
+  EXPECT_EQ(node.brokers[0]->counters().connections_idle.load(), 2u);
+}
+
+TEST_F(Connection, AWaitingFetchIsNotIdle) {
+  Client& client = node.connect();
+  FetchMaker fetch;
+  client.send(fetch({.max_wait_ms = 10'000'000}), 11);
+  node.advance(seconds(601));
+  EXPECT_FALSE(client.is_closed);
+}
+
+TEST_F(Connection, APeerThatTakesNothingIsAborted) {
+  Client& client = node.connect();
+  client.holds_sends = true;
+  client.send(hello, 3);
+  node.settle();
+  node.advance(seconds(601));
+  EXPECT_TRUE(client.is_aborted);
+}
+
+// request_memory_bytes is 512 KiB; a frame of 200 KiB takes 256 KiB of it.
+TEST_F(Connection, WithoutMemoryForAFrameReadingPausesAndGoesOnLater) {
+  std::vector<Client*> clients;
+  const std::string big(90'000, 'x');
+  ProduceMaker produce;
+  const auto frame = build_request(produce({}, build_batch({{"k", big}, {"k", big}})), 9, 1);
+  for (int i = 0; i < 3; ++i) {
+    clients.push_back(&node.connect());
+    clients.back()->send_bytes(Bytes(frame).first(1000));
+    node.settle();
+  }
+  EXPECT_FALSE(clients[0]->is_paused);
+  EXPECT_FALSE(clients[1]->is_paused);
+  EXPECT_TRUE(clients[2]->is_paused);
+  clients[0]->send_bytes(Bytes(frame).subspan(1000));
+  node.settle();
+  EXPECT_TRUE(clients[0]->take_frame());
+  EXPECT_FALSE(clients[2]->is_paused);
+  clients[2]->send_bytes(Bytes(frame).subspan(1000));
+  node.settle();
+  EXPECT_TRUE(clients[2]->take_frame());
+  EXPECT_EQ(node.unreleased_count(), 0u);
+}
+
+TEST_F(Connection, MemoryOfAClientThatLeavesIsFreeAgain) {
+  const test::Buffer length = {std::byte{0}, std::byte{3}, std::byte{0}, std::byte{0}};
+  for (int i = 0; i < 20; ++i) {
+    Client& client = node.connect();
+    client.send_bytes(length);
+    node.settle();
+    EXPECT_FALSE(client.is_paused);
+    node.hang_up(client);
+  }
+}
+
+TEST(Start, ConnectionsWaitForTheFirstImage) {
+  Node node;
+  Client& client = node.connect();
+  client.send(hello, 3);
+  node.settle();
+  EXPECT_FALSE(client.take_frame());
+  EXPECT_FALSE(node.brokers[0]->has_image());
+  node.publish();
+  EXPECT_TRUE(client.take_frame());
+  EXPECT_EQ(node.adopted, std::vector<std::uint64_t>{1});
+}
+
+TEST(Stop, ConnectionsAreClosedAndTheLogIsPutInOrder) {
+  Node node;
+  node.images.add_topic("orders", 1, 1);
+  node.publish();
+  Client& client = node.connect();
+  ProduceMaker produce;
+  client.call<kafka::ProduceResponse>(produce({}, build_batch({{"k", "v"}})), 9);
+  EXPECT_FALSE(node.brokers[0]->stopped());
+  node.brokers[0]->begin_stop(node.now);
+  node.settle();
+  EXPECT_TRUE(client.is_closed);
+  EXPECT_TRUE(node.connect().is_aborted);
+  EXPECT_TRUE(node.brokers[0]->stopped());
+}
+
+}  // namespace
+}  // namespace tailrace::broker
