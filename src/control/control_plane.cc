@@ -294,8 +294,7 @@ void ControlPlane::Parts::refuse(bus::ControlRequest* request, ErrorCode code,
 void ControlPlane::Parts::fail_with(std::string reason) {
   if (phase == Phase::failed) return;
   phase = Phase::failed;
-  why = std::move(reason);
-  log_event(LogLevel::error, "control", "{}", why);
+  why = std::move(reason);  // The thread that sees failed() logs it.
 }
 
 // What was being committed may be on disk or not, so nobody is told that it was not done.

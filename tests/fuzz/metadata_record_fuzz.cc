@@ -1,5 +1,5 @@
 // The metadata log's formats: records, and journal files with a checksum that is made right.
-#include <cstring>
+#include <algorithm>
 #include <vector>
 
 #include "../support/fuzz_target.h"
@@ -41,7 +41,7 @@ void try_journal(Bytes input, std::uint8_t kind) {
   const auto add = [&file, &header](GroupKind group_kind, Bytes payload) {
     const std::size_t at = file.size();
     file.resize(at + group_bytes(payload.size()));
-    std::memcpy(file.data() + at + group_header_bytes, payload.data(), payload.size());
+    std::copy(payload.begin(), payload.end(), file.data() + at + group_header_bytes);
     header.kind = group_kind;
     header.previous_crc = seal_group(header, MutableBytes(file).subspan(at), payload.size());
     ++header.sequence;

@@ -236,13 +236,11 @@ TEST(RaftStore, ACrashWhileFormattingIsFormattedAgain) {
   for (std::size_t count = 0; count < 40; ++count) {
     test::FakeDisk disk;
     Prng prng(count);
-    {
-      Store node(disk);
+    Store node(disk);
+    node.turn();
+    for (std::size_t i = 0; i < count && disk.waiting_count() > 0; ++i) {
+      node.store.on_disk_done(disk.complete(0), node.now);
       node.turn();
-      for (std::size_t i = 0; i < count && disk.waiting_count() > 0; ++i) {
-        node.store.on_disk_done(disk.complete(0), node.now);
-        node.turn();
-      }
     }
     disk.crash(prng);
     Store again(disk, {}, 2);
