@@ -137,7 +137,11 @@ bool Appliance::State::open_node(std::string& why) {
       .endpoints = endpoints.told(),
       .rack = {},
       .cluster_id = to_string(directory->meta().cluster_id)};
-  if (!runtime::try_metadata(profile, *directory, setup, prng, why)) return false;
+  // What it says of a good log would only be said again by the control thread.
+  set_log_level(LogLevel::warn);
+  const bool readable = runtime::try_metadata(profile, *directory, setup, prng, why);
+  set_log_level(level_of(profile.log_level));
+  if (!readable) return false;
   if (!directory->mark_complete(why)) return false;
   control = runtime::ControlUnit::create(profile, directory->path(), setup, prng, *exchange, why);
   return control != nullptr;
@@ -291,7 +295,7 @@ std::string Appliance::banner() const {
   line("kernel", fmt::format("{} {}", system.sysname, system.release));
   line("io_uring", state.cores[0]->ring_description());
   line("profile", state.profile_name);
-  line("data", fmt::format("{} ({})", state.directory->path(), state.place.description));
+  line("data", state.place.description);
   line("direct", state.profile.direct ? "O_DIRECT" : "through the page cache");
   line("admin", state.admin == nullptr ? "none"
                                        : fmt::format("port {}: /metrics, /status",

@@ -9,7 +9,9 @@ namespace tailrace::runtime {
 
 io::DiskOptions disk_options(const Profile& profile) {
   io::DiskOptions options;
-  options.open_files_max = static_cast<std::uint32_t>(profile.open_files_max);
+  // Besides segments: the WAL, checkpoints, indexes being written.
+  constexpr std::int64_t other_files = 64;
+  options.open_files_max = static_cast<std::uint32_t>(profile.open_files_max + other_files);
   options.direct = profile.direct;
   return options;
 }

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 
 namespace tailrace::runtime {
 namespace {
@@ -27,11 +28,23 @@ int try_to_listen(const HostPort& address) {
   return error_number;
 }
 
+// The same, but a busy port has until `port_wait_max` to become free.
+int wait_to_listen(const HostPort& address) {
+  constexpr Duration pause = milliseconds(20);
+  int error_number = try_to_listen(address);
+  for (int tries = 0; error_number == EADDRINUSE && tries < port_wait_max.ns / pause.ns; ++tries) {
+    const timespec time{.tv_sec = 0, .tv_nsec = pause.ns};
+    nanosleep(&time, nullptr);
+    error_number = try_to_listen(address);
+  }
+  return error_number;
+}
+
 }  // namespace
 
 bool ports_are_free(const std::vector<HostPort>& addresses, std::string& why) {
   for (const HostPort& address : addresses) {
-    const int error_number = try_to_listen(address);
+    const int error_number = wait_to_listen(address);
     if (error_number == 0) continue;
     why = fmt::format("cannot listen on {}: {}{}", join_address(address),
                       std::strerror(error_number),
