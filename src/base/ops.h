@@ -18,7 +18,7 @@ class FileName {
   FileName() = default;
   FileName(std::string_view text) : size_(static_cast<std::uint8_t>(text.size())) {  // NOLINT
     TR_ASSERT(text.size() <= bytes_max);
-    std::memcpy(text_, text.data(), text.size());
+    if (!text.empty()) std::memcpy(text_, text.data(), text.size());
   }
   std::string_view text() const { return {text_, size_}; }
   const char* c_str() const { return text_; }  // Always ends in a zero byte.

@@ -56,8 +56,8 @@ class Flusher {
   void remove_file(const FileName& path, std::uint64_t seq);
   void remove_directory(const FileName& path, std::uint64_t seq);
 
-  // Makes one more checkpoint as soon as it can.
-  void want_checkpoint() { wanted_ = true; }
+  // Makes a checkpoint as soon as it can, unless one is being made.
+  void want_checkpoint() { wanted_ = wanted_ || phase_ == Phase::idle; }
   // Bytes a restart would have to replay.
   std::uint64_t replay_bytes() const { return commit_.bytes_since(replay_from_); }
   // Grows by one at each cut.
