@@ -1,1 +1,133 @@
-CASES = []
+"""Kafka's own command line tools, unmodified, by their main classes from Maven's artifacts."""
+import json
+import os
+import re
+
+import toolchains
+from harness import Case, expect, expect_equal, run_client
+
+TOPIC = "tools"
+RECORDS = 20000
+
+
+def tool(context, main_class, *arguments, code=0, **options):
+    java, classes = toolchains.java_ready()
+    command = [java, "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", classes, main_class, *arguments]
+    done = run_client(command, main_class, 120, code=code, **options)
+    return (done.stdout + done.stderr).decode(errors="replace")
+
+
+def with_server(context, main_class, *arguments, **options):
+    return tool(context, main_class, "--bootstrap-server", context.broker.address, *arguments,
+                **options)
+
+
+def topics(context, *arguments, **options):
+    return with_server(context, "org.apache.kafka.tools.TopicCommand", *arguments, **options)
+
+
+def configs(context, *arguments, **options):
+    return with_server(context, "org.apache.kafka.tools.ConfigCommand", *arguments, **options)
+
+
+def topics_create_list_describe(context):
+    topics(context, "--create", "--topic", TOPIC, "--partitions", "3", "--config",
+           "retention.ms=3600000")
+    expect(TOPIC in topics(context, "--list").split(), "the topic is not listed")
+    text = topics(context, "--describe", "--topic", TOPIC)
+    expect(re.search(r"PartitionCount:\s*3\b", text) and "retention.ms=3600000" in text, text)
+    expect_equal(len(re.findall(r"Leader:\s*\d+", text)), 3, "partitions with a leader")
+    text = topics(context, "--create", "--topic", TOPIC, code=1)
+    expect("already exists" in text, text)
+    topics(context, "--alter", "--topic", TOPIC, "--partitions", "4")
+    expect(re.search(r"PartitionCount:\s*4\b", topics(context, "--describe", "--topic", TOPIC)),
+           "partitions were not added")
+
+
+def producer_perf_test(context):
+    """Its figures are a by-product; wanted is that it runs and all records arrive."""
+    text = tool(context, "org.apache.kafka.tools.ProducerPerformance", "--topic", TOPIC,
+                "--num-records", str(RECORDS), "--record-size", "200", "--throughput", "-1",
+                "--bootstrap-server", context.broker.address)
+    found = re.findall(rf"^{RECORDS} records sent.*", text, re.M)
+    expect(found, text)
+    context.note(found[-1].split(",", 1)[1].strip())
+
+
+def get_offsets(context):
+    text = with_server(context, "org.apache.kafka.tools.GetOffsetShell", "--topic", TOPIC)
+    ends = [int(n) for n in re.findall(rf"^{TOPIC}:\d+:(\d+)$", text, re.M)]
+    expect_equal((len(ends), sum(ends)), (4, RECORDS), f"end offsets in {text}")
+    text = with_server(context, "org.apache.kafka.tools.GetOffsetShell", "--topic-partitions",
+                       f"{TOPIC}:0-3", "--time", "earliest")
+    expect_equal(re.findall(rf"^{TOPIC}:\d+:(\d+)$", text, re.M), ["0"] * 3, "earliest")
+
+
+def configs_round_trip(context):
+    entity = ["--entity-type", "topics", "--entity-name", TOPIC]
+    configs(context, "--alter", *entity, "--add-config",
+            "retention.ms=7200000,cleanup.policy=[delete]")
+    text = configs(context, "--describe", *entity)
+    expect("retention.ms=7200000" in text, text)
+    configs(context, "--alter", *entity, "--delete-config", "retention.ms")
+    expect("retention.ms=7200000" not in configs(context, "--describe", *entity), "not deleted")
+    text = configs(context, "--alter", *entity, "--add-config", "retention.ms=soon", code=1)
+    expect("retention.ms" in text or "soon" in text, text)
+    text = configs(context, "--describe", "--all", *entity)
+    expect("segment.bytes" in text, text)
+    text = configs(context, "--describe", "--all", "--entity-type", "brokers", "--entity-name",
+                   "1")
+    expect("configs for broker 1" in text, text)
+
+
+def log_dirs(context):
+    text = with_server(context, "org.apache.kafka.tools.LogDirsCommand", "--describe",
+                       "--topic-list", TOPIC)
+    line = [l for l in text.splitlines() if l.startswith("{")]
+    expect(line, text)
+    found = json.loads(line[0])["brokers"][0]["logDirs"][0]
+    expect_equal(found["error"], None, "error of the directory")
+    sizes = {p["partition"]: p["size"] for p in found["partitions"]}
+    expect_equal(sorted(sizes), [f"{TOPIC}-{n}" for n in range(4)], "partitions")
+    expect(sum(sizes.values()) > RECORDS * 200, f"sizes {sizes} are below what was written")
+
+
+def broker_api_versions(context):
+    text = with_server(context, "org.apache.kafka.tools.BrokerApiVersionsCommand")
+    expect("Produce(0): 0 to 13" in text and "ApiVersions(18)" in text, text)
+
+
+def delete_records(context):
+    path = os.path.join(context.folder, "delete.json")
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({"version": 1, "partitions": [
+            {"topic": TOPIC, "partition": 0, "offset": 1},
+            {"topic": TOPIC, "partition": 1, "offset": -1}]}, file)
+    text = with_server(context, "org.apache.kafka.tools.DeleteRecordsCommand",
+                       "--offset-json-file", path)
+    expect(re.search(rf"partition: {TOPIC}-0\s+low_watermark: 1\b", text), text)
+
+
+def console_producer_and_consumer(context):
+    lines = b"".join(b"line %d\n" % n for n in range(500))
+    with_server(context, "org.apache.kafka.tools.ConsoleProducer", "--topic", "console", "--sync",
+                "--timeout", "5",
+                input=lines[:200])
+    topics(context, "--delete", "--topic", "console")
+    topics(context, "--create", "--topic", "console", "--partitions", "1")
+    with_server(context, "org.apache.kafka.tools.ConsoleProducer", "--topic", "console",
+                "--compression-codec", "zstd", input=lines)
+    text = with_server(context, "org.apache.kafka.tools.consumer.ConsoleConsumer", "--topic",
+                       "console", "--partition", "0", "--offset", "earliest", "--max-messages",
+                       "500")
+    expect(lines.decode() in text, text[:2000])
+
+
+def topics_delete(context):
+    topics(context, "--delete", "--topic", TOPIC)
+    expect(TOPIC not in topics(context, "--list").split(), "the deleted topic is listed")
+
+
+CASES = [Case(run.__name__, run, seconds_max=1500) for run in [
+    topics_create_list_describe, producer_perf_test, get_offsets, configs_round_trip, log_dirs,
+    broker_api_versions, delete_records, console_producer_and_consumer, topics_delete]]
