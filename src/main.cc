@@ -90,7 +90,11 @@ int main(int argc, char** argv) {
   dump_command->add_option("path", dump.path, "A data directory or one file in it")->required();
   dump_command->add_flag("--records", dump.with_records, "Also each record batch of a segment");
 
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 1;  // --help and --version are such errors, too.
+  }
   if (serve_command->parsed()) return serve(config);
   if (status_command->parsed()) return status(admin_address);
   return tailrace::runtime::dump_files(dump) ? 0 : 1;

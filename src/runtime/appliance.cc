@@ -112,6 +112,7 @@ bool Appliance::State::open_place(const Config& config, std::string& why) {
   set_log_level(level_of(profile.log_level));
   if (!runtime::read_endpoints(config, endpoints, why)) return false;
   if (!runtime::ports_are_free(endpoints.listen, why)) return false;
+  if (!runtime::ports_are_free(endpoints.admin, why)) return false;
   std::uint64_t seed = 0;
   if (!draw_seed(seed, why)) return false;
   prng = Prng(seed, "node");

@@ -17,6 +17,7 @@
 #include "log/checkpoint.h"
 #include "log/dump_segment.h"
 #include "log/dump_wal.h"
+#include "log/manifest.h"
 #include "log/segment.h"
 #include "log/wal_format.h"
 #include "runtime/data_directory.h"
@@ -24,7 +25,7 @@
 namespace tailrace::runtime {
 namespace {
 
-enum class FileKind { lock, meta, segment, index, wal, checkpoint, metadata, unknown };
+enum class FileKind { lock, meta, segment, index, wal, checkpoint, manifest, metadata, unknown };
 
 // A file as bytes, read where it is touched.
 class MappedFile {
@@ -72,9 +73,22 @@ FileKind kind_of(const std::string& path, Bytes bytes) {
   if (wal || is_damage_of(wal.error())) return FileKind::wal;
   const auto checkpoint = log::decode_checkpoint(bytes);
   if (checkpoint || is_damage_of(checkpoint.error())) return FileKind::checkpoint;
+  const auto manifest = log::parse_manifest(bytes);
+  if (manifest || is_damage_of(manifest.error())) return FileKind::manifest;
   const auto meta = parse_directory_meta(bytes);
   if (meta || is_damage_of(meta.error())) return FileKind::meta;
   return FileKind::unknown;
+}
+
+bool dump_manifest(Bytes bytes, const LineSink& sink) {
+  const auto manifest = log::parse_manifest(bytes);
+  if (!manifest) {
+    sink(fmt::format("PROBLEM: this manifest is {}", to_string(manifest.error().code)));
+    return false;
+  }
+  sink(fmt::format("manifest: generation {} of the WALs is in force, {} of {} bytes",
+                   manifest->generation, manifest->core_count, manifest->ring_bytes));
+  return true;
 }
 
 bool dump_meta(Bytes bytes, const LineSink& sink) {
@@ -134,6 +148,7 @@ bool dump_file(const std::string& path, const DumpRequest& request, const LineSi
     case FileKind::index: return dump_index(file.bytes(), request, indented);
     case FileKind::wal: return log::dump_wal(file.bytes(), request.with_records, indented) == 0;
     case FileKind::checkpoint: return log::dump_checkpoint(file.bytes(), indented) == 0;
+    case FileKind::manifest: return dump_manifest(file.bytes(), indented);
     case FileKind::metadata: return control::dump_metadata(file.bytes(), indented);
     case FileKind::unknown: break;
   }

@@ -19,20 +19,21 @@ std::string listener_list(const std::vector<HostPort>& addresses) {
   return list;
 }
 
-bool read_listen(const std::string& text, Endpoints& endpoints, std::string& why) {
+bool read_numeric(std::string_view option, const std::string& text,
+                  std::vector<HostPort>& addresses, std::string& why) {
   HostPort address;
   if (!split_address(text, address, why)) {
-    why = "--listen: " + why;
+    why = fmt::format("{}: {}", option, why);
     return false;
   }
   sockaddr_storage unused{};
   socklen_t size = 0;
   if (!to_socket_address(address, unused, size)) {
-    why = fmt::format("--listen: \"{}\": the host must be a numeric address, such as 127.0.0.1 or "
-                      "[::1]", text);
+    why = fmt::format("{}: \"{}\": the host must be a numeric address, such as 127.0.0.1 or [::1]",
+                      option, text);
     return false;
   }
-  endpoints.listen.push_back(address);
+  addresses.push_back(address);
   return true;
 }
 
@@ -61,7 +62,10 @@ bool read_endpoints(const Config& config, Endpoints& endpoints, std::string& why
     return false;
   }
   for (const std::string& text : config.listen) {
-    if (!read_listen(text, endpoints, why)) return false;
+    if (!read_numeric("--listen", text, endpoints.listen, why)) return false;
+  }
+  if (!config.admin.empty() && !read_numeric("--admin", config.admin, endpoints.admin, why)) {
+    return false;
   }
   if (!config.advertise.empty() && config.advertise.size() != config.listen.size()) {
     why = fmt::format("--advertise: found {} addresses, allowed: one per --listen, {}",

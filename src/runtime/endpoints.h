@@ -15,6 +15,7 @@ namespace tailrace::runtime {
 struct Endpoints {
   std::vector<HostPort> listen;     // as bound
   std::vector<HostPort> advertise;  // what clients are told, by listener
+  std::vector<HostPort> admin;      // none or one
 
   // A port of 0 in `listen` becomes the one that was bound, in `advertise` as well.
   void set_port(std::size_t listener, std::uint16_t port);
