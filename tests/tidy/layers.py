@@ -20,7 +20,9 @@ LIBRARY_HEADERS = {
     "POSIX": r"(sys|netinet|arpa|net|linux)/|(unistd|fcntl|poll|signal|pthread|sched|dirent|"
              r"netdb|termios|spawn|getopt|x86intrin|immintrin|nmmintrin)\.h$",
 }
-STANDARD = re.compile(r"^[a-z_0-9]+$")  # <vector>, <cstdint>
+# <vector>, <cstdint>, and C's own names of the latter.
+STANDARD = re.compile(r"^([a-z_0-9]+|(assert|errno|inttypes|limits|math|stddef|stdint|stdio|stdlib|"
+                      r"string|time)\.h)$")
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
 TICKED = re.compile(r"`([^`]+)`")
 
