@@ -1,0 +1,107 @@
+#include "client.h"
+
+#include "sim_node.h"
+
+namespace tailrace::sim {
+namespace {
+
+// A client that gets no answer for so long breaks off and starts anew, as real ones do.
+constexpr Duration answer_patience = seconds(10);
+
+}  // namespace
+
+Client::Client(World& world, std::string name, Prng prng)
+    : world_(world), name_(std::move(name)), prng_(prng) {}
+
+Client::~Client() = default;
+
+bool Client::alive() const {
+  return conn_ != 0 && node_->listening() && node_->life() == life_;
+}
+
+void Client::connect() {
+  SimNode& node = *world_.nodes[prng_.below(world_.nodes.size())];
+  if (!node.listening()) return;
+  node_ = &node;
+  life_ = node.life();
+  transport_ = &node.transport(static_cast<std::uint16_t>(prng_.below(node.core_count())));
+  conn_ = transport_->client_connect(0);
+  inbox_.clear();
+  asked_.clear();
+}
+
+void Client::disconnect() {
+  if (conn_ == 0) return;
+  if (alive()) transport_->client_close(conn_);
+  world_.trace.say(world_.clock.instant(), "{} disconnects", name_);
+  conn_ = 0;
+  asked_.clear();
+  inbox_.clear();
+  on_disconnect();
+}
+
+bool Client::send_bytes(Bytes bytes) {
+  if (!alive() || !transport_->client_send(conn_, bytes)) return false;
+  if (asked_.empty()) asked_since_ = world_.clock.instant();
+  return true;
+}
+
+void Client::step() {
+  if (conn_ != 0 && !alive()) disconnect();
+  if (conn_ != 0) receive();
+  if (world_.clock.instant() < wake_at_) return;
+  if (conn_ == 0) connect();
+  if (conn_ == 0) return wait(milliseconds(static_cast<std::int64_t>(prng_.between(1, 10))));
+  act();
+}
+
+void Client::receive() {
+  const bool open = transport_->client_receive(conn_, inbox_);
+  std::size_t at = 0;
+  while (conn_ != 0 && inbox_.size() - at >= 4) {
+    const auto size = static_cast<std::size_t>(load_be<std::int32_t>(inbox_.data() + at));
+    if (size < 4 || size > (std::size_t{16} << 20)) {
+      world_.verdicts.broken("responses_in_order", "{}: a response of {} bytes", name_, size);
+      break;
+    }
+    if (inbox_.size() - at < 4 + size) break;
+    const std::vector<std::byte> frame(inbox_.begin() + static_cast<std::ptrdiff_t>(at + 4),
+                                       inbox_.begin() + static_cast<std::ptrdiff_t>(at + 4 + size));
+    at += 4 + size;
+    if (world_.plant == Plant::swap_answers && asked_.size() > 1) std::swap(asked_[0], asked_[1]);
+    if (asked_.empty() || load_be<std::int32_t>(frame.data()) != asked_.front().correlation_id) {
+      world_.verdicts.broken("responses_in_order", "{}: an answer to {} came, {} are open", name_,
+                             load_be<std::int32_t>(frame.data()), asked_.size());
+      disconnect();
+      return;
+    }
+    const Asked asked = asked_.front();
+    asked_.pop_front();
+    asked_since_ = world_.clock.instant();
+    on_response(asked, frame);
+  }
+  if (conn_ == 0) return;
+  inbox_.erase(inbox_.begin(), inbox_.begin() + static_cast<std::ptrdiff_t>(at));
+  const bool impatient =
+      !asked_.empty() && asked_since_ + answer_patience <= world_.clock.instant();
+  if (!open || impatient) {
+    disconnect();
+    if (wake_at_ == never()) wake();
+  }
+}
+
+void Client::bad_response(const Asked& asked) {
+  world_.verdicts.broken("responses_in_order", "{}: response to API {} version {} is malformed",
+                         name_, asked.api_key, asked.version);
+  disconnect();
+}
+
+Instant Client::next_deadline() {
+  if (conn_ == 0) return wake_at_;
+  if (!alive()) return world_.clock.instant();
+  Instant deadline = std::min(wake_at_, transport_->client_deadline(conn_));
+  if (!asked_.empty()) deadline = std::min(deadline, asked_since_ + answer_patience);
+  return deadline;
+}
+
+}  // namespace tailrace::sim

@@ -1,0 +1,50 @@
+// LogModel: what one partition's log must hold, batch by batch.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <vector>
+
+#include "checkers/verdicts.h"
+#include "log/partition_log.h"
+
+namespace tailrace::sim {
+
+struct ModelBatch {
+  std::int64_t base_offset = -1;
+  std::int64_t end_offset = -1;
+  std::vector<std::byte> bytes;   // as given to append()
+  std::int64_t max_timestamp = 0;
+};
+
+struct LogModel {
+  log::PartitionKey key;
+  log::PartitionConfig config;
+  std::deque<ModelBatch> batches;      // by offset, all that may be in the log
+  std::int64_t acked_end = 0;          // everything before it was acknowledged
+  std::int64_t log_start = 0;          // newest seen
+  std::int64_t delete_to = 0;          // the furthest that was asked for
+  std::int64_t delete_acked = 0;       // the furthest known to be durable
+  std::int64_t log_start_seen_max = 0;
+  std::int64_t retention_ms_least = INT64_MAX;
+  std::int64_t retention_bytes_least = INT64_MAX;
+  std::map<std::int64_t, std::int32_t> next_sequence;  // by producer
+  std::map<std::int64_t, std::deque<ModelBatch>> sent; // by producer: its newest batches, any fate
+
+  std::int64_t end() const { return batches.empty() ? first_offset : batches.back().end_offset; }
+  std::int64_t first_offset = 0;       // where `batches` begins or would begin
+
+  const ModelBatch* find(std::int64_t offset) const;
+  std::string name() const;
+
+  // A restart found the log to end at `end`: later batches never were. Checks the promises.
+  void on_recovered(std::int64_t log_start, std::int64_t end, Verdicts& verdicts);
+  // The log says that it starts at `log_start`.
+  void on_log_start(std::int64_t log_start, std::int64_t wall_ms, Verdicts& verdicts);
+  // Whole batches that a read at `offset` gave. Returns the offset behind them.
+  std::int64_t check_batches(std::int64_t offset, std::span<const Bytes> pieces,
+                             Verdicts& verdicts) const;
+};
+
+}  // namespace tailrace::sim

@@ -1,0 +1,43 @@
+// The planted faults and the promise that each breaks: the test of the checkers.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+#include "world.h"
+
+namespace tailrace::sim {
+
+struct PlantInfo {
+  Plant plant;
+  std::string_view name;
+  std::string_view promise;  // that is found broken
+};
+
+inline constexpr std::array<PlantInfo, 16> plants = {{
+    {Plant::sync_lies, "sync_lies", "acked_is_durable"},
+    {Plant::directory_lies, "directory_lies", "starts"},
+    {Plant::ack_early, "ack_early", "acked_is_durable"},
+    {Plant::spoil_response, "spoil_response", "acked_is_durable"},
+    {Plant::send_twice, "send_twice", "no_duplicate"},
+    {Plant::swap_order, "swap_order", "order"},
+    {Plant::lose_batch, "lose_batch", "offsets_dense"},
+    {Plant::read_ahead, "read_ahead", "reads_stay"},
+    {Plant::delete_more, "delete_more", "retention_keeps"},
+    {Plant::forget_delete, "forget_delete", "delete_records_stay"},
+    {Plant::forget_topic, "forget_topic", "metadata_stays"},
+    {Plant::swap_answers, "swap_answers", "responses_in_order"},
+    {Plant::stall, "stall", "liveness"},
+    {Plant::leak, "leak", "bounded_memory"},
+    {Plant::spoil_block, "spoil_block", "seams"},
+    {Plant::remember, "remember", "same_seed"},
+}};
+
+inline const PlantInfo* find_plant(std::string_view name) {
+  for (const PlantInfo& info : plants) {
+    if (info.name == name) return &info;
+  }
+  return nullptr;
+}
+
+}  // namespace tailrace::sim

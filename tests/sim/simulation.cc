@@ -1,0 +1,181 @@
+#include "simulation.h"
+
+#include <algorithm>
+
+namespace tailrace::sim {
+namespace {
+
+constexpr Duration patience = seconds(60);
+// A run that goes on for so long without time advancing much is stuck in a loop.
+constexpr std::uint64_t turns_max = 3'000'000;
+
+using State = SimNode::State;
+
+}  // namespace
+
+Simulation::Simulation(std::uint64_t seed, Plant plant, bool verbose)
+    : world_(verbose), prng_(seed, "simulation"), busy_(draw_ms(20, 200)),
+      plan_(draw_faults(seed, world_.clock.instant(), busy_)), workload_(world_, seed) {
+  world_.plant = plant;
+  world_.nodes.push_back(std::make_unique<SimNode>(world_, seed, 1, plan_));
+  if (plant == Plant::remember) {
+    static std::uint64_t runs = 0;
+    world_.trace.add(++runs);
+  }
+}
+
+Duration Simulation::draw_ms(std::uint64_t low, std::uint64_t high) {
+  return milliseconds(static_cast<std::int64_t>(prng_.between(low, high)));
+}
+
+RunResult Simulation::run() {
+  start_node();
+  const Instant busy_end = world_.clock.instant() + busy_;
+  run_until([&] { return busy_end <= world_.clock.instant() || refused_rightly_; }, patience);
+  world_.quiet = true;
+  world_.nodes.front()->heal();
+  const auto settled = [&] { return workload_.settled() || refused_rightly_; };
+  bool live = run_until(settled, patience);
+  if (live && !refused_rightly_) {
+    end_and_start();
+    workload_.add_final_reader();
+    live = run_until(settled, patience);
+  }
+  if (!live && !refused_rightly_) {
+    world_.verdicts.broken("liveness", "after {} s without faults, node {}: {}",
+                           patience.ns / 1'000'000'000,
+                           static_cast<int>(world_.nodes.front()->state()),
+                           workload_.waiting_for());
+  }
+  world_.nodes.front()->crash(false);
+  result_.broken = weigh();
+  result_.hash = world_.trace.hash();
+  result_.records = world_.history.records.size();
+  result_.refused = refused_rightly_;
+  return result_;
+}
+
+template <class Over>
+bool Simulation::run_until(Over over, Duration time) {
+  const Instant deadline = world_.clock.instant() + time;
+  for (std::uint64_t turns = 0; turns < turns_max; ++turns) {
+    if (over()) return true;
+    if (!world_.verdicts.all_kept()) return true;
+    if (deadline <= world_.clock.instant()) return false;
+    turn();
+  }
+  return false;
+}
+
+// Everybody whose time has come, once; then time goes on: a little, or to the next deadline.
+void Simulation::turn() {
+  while (!world_.quiet && next_event_ < plan_.events.size() &&
+         plan_.events[next_event_].at <= world_.clock.instant()) {
+    strike(plan_.events[next_event_++]);
+  }
+  tend_node();
+  SimNode& node = *world_.nodes.front();
+  bool ran = node.step();
+  auto& clients = workload_.clients();
+  const std::size_t first = prng_.below(clients.size());
+  for (std::size_t i = 0; i < clients.size(); ++i) {
+    Client& client = *clients[(first + i) % clients.size()];
+    if (world_.clock.instant() < client.next_deadline()) continue;
+    client.step();
+    ran = true;
+  }
+  const Instant now = world_.clock.instant();
+  if (ran) return world_.clock.advance_to(now + microseconds(static_cast<std::int64_t>(
+                                                    prng_.between(1, 8))));
+  Instant next = now + seconds(1);
+  next = std::min(next, node.next_deadline());
+  if (start_planned_) next = std::min(next, start_at_);
+  if (!world_.quiet && next_event_ < plan_.events.size()) {
+    next = std::min(next, plan_.events[next_event_].at);
+  }
+  for (const auto& client : clients) next = std::min(next, client->next_deadline());
+  world_.clock.advance_to(std::max(next, now + nanoseconds(100)));
+}
+
+void Simulation::start_node() {
+  SimNode& node = *world_.nodes.front();
+  start_planned_ = false;
+  std::uint16_t cores = result_.starts == 0 ? plan_.core_count : node.core_count();
+  if (result_.starts > 0 && plan_.changes_core_count) {
+    cores = static_cast<std::uint16_t>(prng_.between(1, 4));
+  }
+  ++result_.starts;
+  faults_at_start_ = node.faults_injected();
+  node.start(cores);
+}
+
+// What an operator does: starts what is down, starts again what has failed or would not start.
+void Simulation::tend_node() {
+  SimNode& node = *world_.nodes.front();
+  const bool over = node.state() == State::down || node.state() == State::refused ||
+                    node.state() == State::failed;
+  if (!over) return;
+  if (!start_planned_) {
+    start_planned_ = true;
+    start_at_ = world_.clock.instant() + draw_ms(0, 15);
+    if (node.state() != State::refused) return;
+    if (node.rotted_wal()) {
+      refused_rightly_ = true;
+      return;
+    }
+    const bool had_faults = node.faults_injected() > faults_at_start_ ||
+                            (plan_.capacity_bytes != 0 && !world_.quiet);
+    if (!had_faults) world_.verdicts.broken("starts", "refused to start: {}", node.why());
+    return;
+  }
+  if (world_.clock.instant() < start_at_) return;
+  node.crash(false);
+  start_node();
+}
+
+void Simulation::strike(const Event& event) {
+  SimNode& node = *world_.nodes.front();
+  switch (event.kind) {
+    case Event::Kind::power_cut: return node.crash(true);
+    case Event::Kind::kill: return node.crash(false);
+    case Event::Kind::stop: return node.begin_stop();
+    case Event::Kind::rot_segment: return node.rot(false);
+    case Event::Kind::rot_wal: return node.rot(true);
+    case Event::Kind::wall_jump: {
+      const auto by = static_cast<std::int64_t>(prng_.between(0, 4'000));
+      world_.trace.say(world_.clock.instant(), "--- wall clock jumps");
+      return world_.clock.move_wall(by - 1'000);
+    }
+  }
+}
+
+void Simulation::end_and_start() {
+  SimNode& node = *world_.nodes.front();
+  const std::uint64_t how = prng_.below(4);
+  if (how == 3) return;
+  if (how == 2) {
+    node.begin_stop();
+    if (!run_until([&] { return node.state() == State::down || start_planned_; }, seconds(20))) {
+      world_.verdicts.broken("liveness", "the node does not stop");
+    }
+    return;
+  }
+  node.crash(how == 0);
+}
+
+// Damage that nothing can undo excuses what follows from it.
+std::vector<Verdict> Simulation::weigh() const {
+  const SimNode& node = *world_.nodes.front();
+  std::vector<Verdict> left;
+  for (const Verdict& verdict : world_.verdicts.list()) {
+    const bool own = verdict.promise == "seams" || verdict.promise == "bounded_memory";
+    if (node.rotted_wal() && !own) continue;
+    if (node.rotted_segment() && (verdict.promise == "liveness" || verdict.promise == "starts")) {
+      continue;
+    }
+    left.push_back(verdict);
+  }
+  return left;
+}
+
+}  // namespace tailrace::sim

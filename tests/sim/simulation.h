@@ -1,0 +1,55 @@
+// Simulation: one run. Everything that happens follows from the seed.
+//
+//   busy (work and faults) -> quiet (no faults; what is open ends) -> one more end of the node and
+//   a start -> everything is read and checked
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "faults.h"
+#include "sim_node.h"
+#include "workload.h"
+#include "world.h"
+
+namespace tailrace::sim {
+
+struct RunResult {
+  std::vector<Verdict> broken;   // empty: all promises were kept
+  std::uint64_t hash = 0;        // of everything that happened
+  std::uint64_t records = 0;     // sent
+  std::uint32_t starts = 0;      // of the node
+  bool refused = false;          // it would not start on a damaged WAL, which is right
+};
+
+class Simulation {
+ public:
+  Simulation(std::uint64_t seed, Plant plant, bool verbose);
+  RunResult run();
+
+ private:
+  // Steps until `over` holds; false when that took longer than `patience`.
+  template <class Over>
+  bool run_until(Over over, Duration patience);
+  void turn();
+  void start_node();
+  void tend_node();
+  void strike(const Event& event);
+  void end_and_start();
+  Duration draw_ms(std::uint64_t low, std::uint64_t high);
+  std::vector<Verdict> weigh() const;
+
+  World world_;
+  Prng prng_;
+  Duration busy_;
+  FaultPlan plan_;
+  Workload workload_;
+  std::size_t next_event_ = 0;
+  Instant start_at_{};           // of the node, when it is not running
+  bool start_planned_ = false;
+  std::uint64_t faults_at_start_ = 0;
+  bool refused_rightly_ = false;
+  RunResult result_;
+};
+
+}  // namespace tailrace::sim

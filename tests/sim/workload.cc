@@ -1,0 +1,83 @@
+#include "workload.h"
+
+#include "admin.h"
+#include "consumer.h"
+#include "producer.h"
+
+namespace tailrace::sim {
+namespace {
+
+ProducerSettings draw_producer(Prng& prng) {
+  ProducerSettings settings;
+  settings.idempotent = prng.chance(2, 3);
+  constexpr std::array<std::int16_t, 4> acks = {-1, -1, 1, 0};
+  settings.acks = settings.idempotent ? std::int16_t{-1} : acks[prng.below(acks.size())];
+  settings.requests_in_flight_max = static_cast<std::uint32_t>(prng.between(1, 5));
+  settings.batches_max = static_cast<std::uint32_t>(prng.between(5, 60));
+  settings.records_max = static_cast<std::uint32_t>(prng.between(1, 12));
+  settings.value_bytes_max = static_cast<std::uint32_t>(
+      prng.chance(1, 5) ? prng.between(500, 900) : prng.between(10, 300));
+  settings.pause_max = microseconds(static_cast<std::int64_t>(prng.between(50, 4000)));
+  return settings;
+}
+
+ConsumerSettings draw_consumer(Prng& prng) {
+  ConsumerSettings settings;
+  settings.sessions = prng.chance(1, 2);
+  settings.max_wait_ms = static_cast<std::int32_t>(prng.between(0, 100));
+  settings.min_bytes = static_cast<std::int32_t>(prng.chance(1, 2) ? 1 : prng.between(0, 4000));
+  settings.max_bytes = static_cast<std::int32_t>(
+      prng.chance(1, 3) ? prng.between(1, 4000) : prng.between(10'000, 500'000));
+  settings.partition_max_bytes = static_cast<std::int32_t>(
+      prng.chance(1, 3) ? prng.between(1, 2000) : prng.between(5'000, 100'000));
+  settings.pause_max = microseconds(static_cast<std::int64_t>(prng.between(10, 10'000)));
+  return settings;
+}
+
+AdminSettings draw_admin(Prng& prng) {
+  AdminSettings settings;
+  settings.operations_max = static_cast<std::uint32_t>(prng.between(1, 14));
+  settings.topics_max = static_cast<std::uint32_t>(prng.between(1, 4));
+  settings.partitions_max = static_cast<std::int32_t>(prng.between(1, 5));
+  settings.small_retention = prng.chance(1, 2);
+  settings.pause_max = milliseconds(static_cast<std::int64_t>(prng.between(1, 30)));
+  return settings;
+}
+
+}  // namespace
+
+Workload::Workload(World& world, std::uint64_t seed) : world_(world), prng_(seed, "workload") {
+  clients_.push_back(std::make_unique<Admin>(world, Prng(prng_.next()), draw_admin(prng_)));
+  const std::uint64_t producers = prng_.between(1, 4);
+  for (std::uint32_t i = 0; i < producers; ++i) {
+    clients_.push_back(
+        std::make_unique<Producer>(world, i, Prng(prng_.next()), draw_producer(prng_)));
+  }
+  const std::uint64_t consumers = prng_.between(0, 3);
+  for (std::uint32_t i = 0; i < consumers; ++i) {
+    clients_.push_back(
+        std::make_unique<Consumer>(world, i, Prng(prng_.next()), draw_consumer(prng_)));
+  }
+}
+
+void Workload::add_final_reader() {
+  auto reader = std::make_unique<FinalReader>(world_, Prng(prng_.next()));
+  final_reader_ = reader.get();
+  clients_.push_back(std::move(reader));
+}
+
+bool Workload::settled() const {
+  for (const auto& client : clients_) {
+    if (!client->settled()) return false;
+  }
+  return true;
+}
+
+std::string Workload::waiting_for() const {
+  for (const auto& client : clients_) {
+    if (!client->settled()) return client->name() + ": " + client->waiting_for();
+  }
+  return "nothing";
+}
+
+}  // namespace tailrace::sim

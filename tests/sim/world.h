@@ -1,0 +1,56 @@
+// World: what all parts of one run share.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "checkers/history.h"
+#include "checkers/records.h"
+#include "checkers/retention.h"
+#include "checkers/verdicts.h"
+#include "sim_clock.h"
+#include "trace.h"
+
+namespace tailrace::sim {
+
+class SimNode;
+
+// Lies told by the seams or to the checkers, one at a time; plants.h says who must notice.
+enum class Plant : std::uint8_t {
+  none,
+  sync_lies,       // the disk says "durable" and does nothing
+  directory_lies,  // the same for the entries of directories
+  ack_early,       // a producer believes in an acknowledgement that never came
+  spoil_response,  // a bit of a response changes on its way
+  send_twice,      // a record is sent again as a new one
+  swap_order,      // two records of a producer change their numbers
+  lose_batch,      // a consumer does not see the first of several batches
+  read_ahead,      // a consumer believes to have read one record more
+  delete_more,     // somebody deletes records, and the checker is not told
+  forget_delete,   // the checker is told of a deletion that was not asked for
+  forget_topic,    // the checker is told of a topic that was never made
+  swap_answers,    // a client takes the second answer for the first
+  stall,           // the node takes no more turns
+  leak,            // something is kept at every turn
+  spoil_block,     // a block changes while it is written
+  remember,        // something outlives a run and decides in the next
+};
+
+struct World {
+  explicit World(bool verbose);
+  ~World();
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+
+  SimClock clock;
+  Trace trace;
+  History history;
+  Verdicts verdicts;
+  RecordCheckers records{history, verdicts};
+  RetentionChecker retention{history, verdicts};
+  std::vector<std::unique_ptr<SimNode>> nodes;
+  Plant plant = Plant::none;
+  bool quiet = false;  // no more faults, no more new work: what is open is brought to its end
+};
+
+}  // namespace tailrace::sim
