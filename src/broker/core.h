@@ -54,6 +54,7 @@ struct Core {
   std::vector<StreamOp> stream_ops;
   std::vector<bus::Outgoing> messages;
   bool is_stopping = false;
+  std::uint64_t appended_at_step = 0;  // counters.records_appended when the log last stepped
 
   void send(bus::CoreId to, bus::MessageKind kind, void* object, std::uint64_t word = 0) {
     messages.push_back({to, {kind, core, image == nullptr ? 0 : image->version, object, word}});

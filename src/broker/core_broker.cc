@@ -21,10 +21,12 @@ void on_image(Core& core, const bus::MetadataImage& image, Now now) {
 
 // Two passes at most: room that the log's step has made is used in the same turn.
 void step_log(Core& core, Now now) {
+  core.appended_at_step = core.counters.records_appended.load();
   core.log.step(now);
   const bool was_stalled = core.owner.is_stalled();
   core.owner.step(now);
   if (!was_stalled || core.owner.is_stalled()) return;
+  core.appended_at_step = core.counters.records_appended.load();
   core.log.step(now);
   core.owner.step(now);
 }
@@ -120,6 +122,11 @@ void CoreBroker::ops_taken(DiskClass disk_class, std::size_t count) {
 }
 
 Instant CoreBroker::next_deadline() const {
+  // What came up too late in the last turn: records that wait to be sealed, memory to be given.
+  const bool has_work =
+      core_->appended_at_step != core_->counters.records_appended.load() ||
+      (core_->memory_was_freed && core_->memory_waiters.front() != nullptr);
+  if (has_work) return {};
   return std::min({core_->deadlines.next_deadline(), core_->log.next_deadline(),
                    core_->owner.next_deadline(), idle_deadline(*core_)});
 }

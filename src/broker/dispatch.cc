@@ -79,8 +79,12 @@ Request& add_request(Core& core, Session& session, const kafka::RequestHeader& h
   return request;
 }
 
-// As if it had never begun.
-void undo_request(Core& core, Session& session, Request& request) {
+// As if it had never begun: what was received stays the session's.
+void undo_request(Core& core, Session& session, Request& request, bool in_place) {
+  if (!in_place && !request.frame.empty()) {
+    session.frame = request.frame;
+    request.frame = {};
+  }
   TR_ASSERT(request.messages_out == 0);
   TR_ASSERT(request.control == nullptr);
   session.requests.remove(request);
@@ -112,7 +116,7 @@ Started start_request(Core& core, Session& session, Bytes frame, bool in_place, 
   Call call{request, session, header, frame, in.rest(), in_place};
   const Started started = dispatch(core, call, now);
   if (started != Started::yes) {
-    undo_request(core, session, request);
+    undo_request(core, session, request, in_place);
     return started;
   }
   const auto key = static_cast<std::size_t>(header.api_key);

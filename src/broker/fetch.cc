@@ -101,6 +101,7 @@ Started start_full(Core& core, Call& call, const FetchRequest& body, Now now) {
   if (body.session_id != 0) {
     FetchSession* old = core.fetch_sessions.find(body.session_id);
     if (old != nullptr && !old->in_use) core.fetch_sessions.remove(*old);
+    core.memory_was_freed = true;
   }
   if (body.session_epoch == initial_epoch) open_session(core, call.request, body, now);
   return Started::yes;
@@ -180,13 +181,11 @@ std::uint64_t count_tasks(const Request& request) {
 
 std::uint64_t bytes_seen(const Request& request) {
   std::uint64_t bytes = 0;
-  for (const Task& task : request.tasks) {
-    if (!task.is_out && task.item_count > 0) bytes += task.bytes_ready;
-  }
+  for (const Task& task : request.tasks) bytes += task.bytes_known;
   return bytes;
 }
 
-// Can the fetch be answered with what the watches that are home have seen?
+// Can the fetch be answered with what the watches have told?
 bool is_satisfied(const Request& request) {
   for (const Task& task : request.tasks) {
     if (task.is_out) continue;
@@ -234,7 +233,7 @@ void begin_take(Core& core, Request& request, Now now) {
 void watch_again(Core& core, Request& request, Task& task, Now now) {
   const std::uint64_t missing = request.fetch.bytes_min - bytes_seen(request);
   task.bytes_min =
-      task.bytes_ready + std::max<std::uint64_t>(missing / count_tasks(request), 1);
+      task.bytes_known + std::max<std::uint64_t>(missing / count_tasks(request), 1);
   submit_task(core, request, task, now);
 }
 
@@ -279,6 +278,7 @@ void on_fetch_task_home(Core& core, Request& request, Task& task, Now now) {
     if (request.messages_out == 0) make_ready(core, request);
     return;
   }
+  if (!task.is_out) task.bytes_known = task.bytes_ready;
   const bool is_over = request.fetch.expired || is_satisfied(request);
   if (is_over) {
     if (!request.fetch.expired) cancel_tasks(core, request);

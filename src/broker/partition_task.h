@@ -99,6 +99,7 @@ struct Task {
   bool is_out = false;
   bool cancel_is_out = false;
   bool holds_reads = false;
+  std::uint64_t bytes_known = 0;  // watch: as last told, also while it watches again
 
   // --- the owner's
   bool is_open = false;           // at the owner, not yet answered

@@ -31,6 +31,7 @@ void make_ready(Core& core, Request& request) {
   TR_ASSERT(request.state == Request::State::working);
   core.deadlines.remove(request);
   if (request.is_orphan) return leave(core, request);
+  if (is_api(request, kafka::ApiKey::produce)) free_request_memory(core, request.frame);
   request.state = Request::State::ready;
   if (Session* session = core.sessions.find(request.session)) add_work(core, *session);
 }

@@ -49,6 +49,13 @@ void wait_for_memory(Core& core, Session& session) {
   if (!session.memory_link.linked) core.memory_waiters.push_back(session);
 }
 
+// Who stops waiting may have stood in the way of others.
+void stop_waiting(Core& core, Session& session) {
+  if (!session.memory_link.linked) return;
+  core.memory_waiters.remove(session);
+  core.memory_was_freed = true;
+}
+
 // May a request that begins with these bytes begin now? If not, an answer of this connection
 // will be sent, and then it is asked again.
 bool may_start(const Core& core, const Session& session, Bytes frame) {
@@ -127,7 +134,8 @@ void consume(Core& core, Session& session, Bytes& in, Now now) {
       continue;
     }
     // Who came first is served first, or a large frame would wait for ever.
-    if (core.memory_waiters.front() != nullptr && !core.serves_waiters) {
+    const Session* first = core.memory_waiters.front();
+    if (first != nullptr && first != &session && !core.serves_waiters) {
       return wait_for_memory(core, session);
     }
     session.frame = core.request_memory.allocate(session.frame_bytes);
@@ -184,7 +192,10 @@ void pump_input(Core& core, Session& session, Now now) {
     consume(core, session, in, now);
     if (session.is_closing) return;
     session.backlog_pos = session.backlog.size() - in.size();
-    if (in.empty()) free_answer_memory(core, session.backlog);
+    if (in.empty()) {
+      free_answer_memory(core, session.backlog);
+      session.backlog_pos = 0;
+    }
   }
   if (session.backlog.empty() && !session.held.empty()) {
     consume(core, session, session.held, now);
@@ -195,6 +206,8 @@ void pump_input(Core& core, Session& session, Now now) {
     Bytes nothing;
     consume(core, session, nothing, now);
   }
+  if (session.is_closing) return;
+  if (!session.wants_memory && !session.wants_answer_memory) stop_waiting(core, session);
   update_pause(core, session);
 }
 
@@ -314,7 +327,7 @@ void on_closed(Core& core, const StreamEvent& event) {
   }
   drop_input(core, *session);
   core.idle_order.remove(*session);
-  if (session->memory_link.linked) core.memory_waiters.remove(*session);
+  stop_waiting(core, *session);
   if (session->work_link.linked) core.work.remove(*session);
   core.sessions_by_conn.erase(event.conn);
   core.sessions.erase(session->id);
@@ -331,7 +344,7 @@ void close_session(Core& core, Session& session, Now now) {
     make_orphan(core, current);
   }
   drop_input(core, session);
-  if (session.memory_link.linked) core.memory_waiters.remove(session);
+  stop_waiting(core, session);
   session.wants_memory = false;
   touch(core, session, now);
   core.stream_ops.push_back({OpKind::close, session.conn, 0, {}});

@@ -284,5 +284,17 @@ TEST_F(Fetch, ASlowReaderHoldsOnlyItself) {
   EXPECT_FALSE(slow.is_paused);
 }
 
+TEST_F(Fetch, RequestsBehindAWaitingOneAreKeptTimeAfterTime) {
+  for (std::int64_t offset = 0; offset < 3; ++offset) {
+    for (int i = 0; i < 2; ++i) reader().send(make({.offset = offset, .max_wait_ms = 1000}), 11);
+    node.settle();
+    ASSERT_FALSE(reader().take_frame());
+    put("a");
+    EXPECT_TRUE(reader().take_frame());
+    EXPECT_TRUE(reader().take_frame());
+    EXPECT_FALSE(reader().is_closed);
+  }
+}
+
 }  // namespace
 }  // namespace tailrace::broker

@@ -212,6 +212,30 @@ TEST_F(Connection, WithoutMemoryForAFrameReadingPausesAndGoesOnLater) {
   EXPECT_EQ(node.unreleased_count(), 0u);
 }
 
+// A small frame waits behind a large one, and goes on when that one's client gives up.
+TEST_F(Connection, WhoWaitsBehindAnotherGoesOnWhenThatOneLeaves) {
+  const test::Buffer large = {std::byte{0}, std::byte{3}, std::byte{0}, std::byte{0}};
+  const test::Buffer half_as_large = {std::byte{0}, std::byte{2}, std::byte{0}, std::byte{0}};
+  Client& one = node.connect();
+  Client& two = node.connect();
+  Client& three = node.connect();
+  const test::Buffer frame = build_request(hello, 3, 1);
+  one.send_bytes(large);
+  two.send_bytes(half_as_large);
+  three.send_bytes(large);
+  node.settle();
+  EXPECT_TRUE(three.is_paused);
+  Client& small = node.connect();
+  small.send_bytes(Bytes(frame).first(10));
+  node.settle();
+  EXPECT_TRUE(small.is_paused);
+  node.hang_up(three);
+  EXPECT_FALSE(small.is_paused);
+  small.send_bytes(Bytes(frame).subspan(10));
+  node.settle();
+  EXPECT_TRUE(small.take_frame());
+}
+
 TEST_F(Connection, MemoryOfAClientThatLeavesIsFreeAgain) {
   const test::Buffer length = {std::byte{0}, std::byte{3}, std::byte{0}, std::byte{0}};
   for (int i = 0; i < 20; ++i) {

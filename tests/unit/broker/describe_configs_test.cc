@@ -1,0 +1,135 @@
+// Stories of DescribeConfigs and of the settings in force.
+#include "kafka/broker_config.h"
+#include "kafka/gen/describe_configs.h"
+#include "tests/unit/broker/rig.h"
+#include "broker/topic_settings.h"
+
+namespace tailrace::broker {
+namespace {
+
+using Request = kafka::DescribeConfigsRequest;
+using Response = kafka::DescribeConfigsResponse;
+using Resource = Request::DescribeConfigsResource;
+using Config = Response::DescribeConfigsResult::DescribeConfigsResourceResult;
+
+constexpr std::int8_t topic_resource = 2;
+constexpr std::int8_t broker_resource = 4;
+
+class Configs : public testing::Test {
+ protected:
+  Configs() {
+    node.images.base().broker_configs = {{"log.retention.ms", "1000"}};
+    node.images.add_topic("orders", 1, 1).configs = {{"segment.bytes", "2097152"}};
+    node.publish();
+    client = &node.connect();
+  }
+  test::Parsed<Response> describe(std::int8_t type, std::string_view name,
+                                  std::int16_t version = 4) {
+    std::vector<Resource> resources = {{.resource_type = type, .resource_name = name}};
+    return client->call<Response>(Request{.resources = resources, .include_synonyms = true,
+                                          .include_documentation = true}, version);
+  }
+  static const Config& find(const Response& response, std::string_view name) {
+    for (const Config& config : response.results[0].configs) {
+      if (config.name == name) return config;
+    }
+    static const Config none{};
+    ADD_FAILURE() << "no config " << name;
+    return none;
+  }
+  Node node;
+  Client* client;
+};
+
+TEST_F(Configs, AllOfATopicAreToldWithTheirSource) {
+  for (std::int16_t version = 1; version <= 4; ++version) {
+    const auto answer = describe(topic_resource, "orders", version);
+    ASSERT_EQ(answer->results[0].error_code, 0);
+    EXPECT_EQ(answer->results[0].configs.size(), kafka::topic_config_defs().size());
+    const Config& own = find(answer.response, "segment.bytes");
+    EXPECT_EQ(own.value.value, "2097152");
+    EXPECT_EQ(own.config_source, 1);
+    const Config& broker = find(answer.response, "retention.ms");
+    EXPECT_EQ(broker.value.value, "1000");
+    EXPECT_EQ(broker.config_source, 2);
+    const Config& left = find(answer.response, "cleanup.policy");
+    EXPECT_EQ(left.value.value, "delete");
+    EXPECT_EQ(left.config_source, 5);
+    EXPECT_FALSE(left.read_only);
+    if (version < 3) continue;
+    EXPECT_EQ(own.config_type, 3);
+    EXPECT_FALSE(own.documentation.is_null());
+  }
+}
+
+TEST_F(Configs, SynonymsTellWhatWouldComeNext) {
+  const auto answer = describe(topic_resource, "orders");
+  const Config& own = find(answer.response, "segment.bytes");
+  ASSERT_EQ(own.synonyms.size(), 2u);
+  EXPECT_EQ(own.synonyms[0].name, "segment.bytes");
+  EXPECT_EQ(own.synonyms[1].name, "log.segment.bytes");
+  EXPECT_EQ(own.synonyms[1].source, 5);
+  const Config& broker = find(answer.response, "retention.ms");
+  ASSERT_EQ(broker.synonyms.size(), 2u);
+  EXPECT_EQ(broker.synonyms[0].name, "log.retention.ms");
+  EXPECT_EQ(broker.synonyms[0].source, 2);
+}
+
+TEST_F(Configs, OnlyTheAskedKeysAreTold) {
+  std::vector<std::string_view> keys = {"retention.ms", "no.such.config"};
+  std::vector<Resource> resources = {{.resource_type = topic_resource,
+                                      .resource_name = "orders",
+                                      .configuration_keys = std::span<std::string_view>(keys)}};
+  const auto answer = client->call<Response>(Request{.resources = resources}, 4);
+  ASSERT_EQ(answer->results[0].configs.size(), 1u);
+  EXPECT_EQ(answer->results[0].configs[0].name, "retention.ms");
+  EXPECT_TRUE(answer->results[0].configs[0].synonyms.empty());
+  EXPECT_TRUE(answer->results[0].configs[0].documentation.is_null());
+}
+
+TEST_F(Configs, ThisBrokerTellsItsOwn) {
+  const auto answer = describe(broker_resource, "1");
+  EXPECT_EQ(answer->results[0].configs.size(), kafka::broker_config_defs().size());
+  const Config& fixed = find(answer.response, "listeners");
+  EXPECT_EQ(fixed.value.value, "PLAINTEXT://0.0.0.0:9092");
+  EXPECT_EQ(fixed.config_source, 4);
+  EXPECT_TRUE(fixed.read_only);
+  EXPECT_EQ(find(answer.response, "log.retention.ms").config_source, 2);
+}
+
+TEST_F(Configs, WithoutANumberOnlyWhatWasSetForAllIsTold) {
+  const auto answer = describe(broker_resource, "");
+  ASSERT_EQ(answer->results[0].configs.size(), 1u);
+  EXPECT_EQ(answer->results[0].configs[0].name, "log.retention.ms");
+}
+
+TEST_F(Configs, WhatIsNotHereIsAnError) {
+  EXPECT_EQ(describe(topic_resource, "nowhere")->results[0].error_code, 3);
+  EXPECT_EQ(describe(broker_resource, "2")->results[0].error_code, 42);
+  EXPECT_EQ(describe(77, "x")->results[0].error_code, 42);
+}
+
+TEST(TopicSettings, TheLogIsToldWhatIsInForce) {
+  ImageMaker maker;
+  maker.base().broker_configs = {{"log.retention.ms", "1000"}, {"message.max.bytes", "777"}};
+  maker.add_topic("t", 1, 1).configs = {{"retention.ms", "5"},
+                                        {"cleanup.policy", "compact"},
+                                        {"compression.type", "zstd"},
+                                        {"compression.zstd.level", "9"},
+                                        {"message.timestamp.type", "LogAppendTime"}};
+  const auto image = maker.make();
+  const std::vector<bus::ConfigEntry> fixed = {{"log.segment.bytes", "1048576"},
+                                               {"message.max.bytes", "1"}};
+  const log::PartitionConfig config = partition_config(*image, fixed, *image->find_topic("t"));
+  EXPECT_EQ(config.retention.retention_ms, 5);
+  EXPECT_FALSE(config.retention.delete_policy);
+  EXPECT_EQ(config.batch_bytes_max, 777);
+  EXPECT_EQ(config.segment_bytes, 1048576);
+  EXPECT_TRUE(config.rules.log_append_time);
+  EXPECT_TRUE(config.rules.keys_required);
+  EXPECT_EQ(config.rules.compression, 4);
+  EXPECT_EQ(config.rules.compression_level, 9);
+}
+
+}  // namespace
+}  // namespace tailrace::broker
