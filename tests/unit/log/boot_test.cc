@@ -35,22 +35,6 @@ TEST(Boot, AnotherNumberOfCoresKeepsEverything) {
   }
 }
 
-TEST(Boot, ADamagedWalIsNotTakenForATornOne) {
-  LogNode node;
-  ASSERT_TRUE(node.boot());
-  BatchMaker maker;
-  for (int i = 0; i < 8; ++i) {
-    node.append_now(partition_of(1, 0), maker.make("batch" + std::to_string(i)));
-    node.turn();
-  }
-  node.settle();
-  Prng prng(1);
-  node.crash(prng);
-  node.disk.flip_bit("wal/0-0.wal", 3 * disk_block_bytes + 70);
-  EXPECT_FALSE(node.boot(1, false));
-  EXPECT_NE(node.why.find("damaged"), std::string::npos) << node.why;
-}
-
 // What the random life below believes about one partition.
 struct Model {
   std::vector<std::vector<std::byte>> batches;  // as staged, by offset (one record each)

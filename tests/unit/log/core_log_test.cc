@@ -54,69 +54,6 @@ TEST(CoreLog, ARepeatedIdempotentBatchGetsItsFirstOffset) {
   EXPECT_EQ(node.partition(p0).staged_end(), 2);
 }
 
-TEST(CoreLog, ReadsFromMemoryAndFromSegmentsTheSameBytes) {
-  LogNode node;
-  node.config.segment_bytes = 40'000;
-  ASSERT_TRUE(node.boot());
-  BatchMaker maker;
-  for (int i = 0; i < 400; ++i) {
-    const std::string text = std::string(900, 'x') + std::to_string(i);
-    EXPECT_EQ(node.append_now(p0, maker.make(text)).base_offset, i);
-  }
-  node.settle();
-  ASSERT_GT(node.partition(p0).segments().size(), 3u);
-  const auto all = node.read_all(p0, 0);
-  EXPECT_EQ(LogNode::last_offset(all), 399);
-  node.turn();
-  EXPECT_GT(node.logs[0]->counters().cold_reads.load(), 0u);
-  EXPECT_GT(node.logs[0]->counters().hot_reads.load(), 0u);
-  EXPECT_EQ(node.read_all(p0, 0, 1), all) << "one batch at a time";
-  const auto rest = node.read_all(p0, 200);
-  EXPECT_TRUE(std::equal(rest.begin(), rest.end(), all.end() - static_cast<long>(rest.size())));
-}
-
-TEST(CoreLog, FindsTimestampsInSegmentsAndInMemory) {
-  LogNode node;
-  node.config.segment_bytes = 40'000;
-  ASSERT_TRUE(node.boot());
-  BatchMaker maker;
-  for (int i = 0; i < 300; ++i) {
-    node.append_now(p0, maker.make(std::string(900, 'x'), 2, 1'700'000'000'000 + i * 10));
-  }
-  node.settle();
-  for (int i = 0; i < 300; i += 7) {
-    const auto id = node.logs[0]->find_timestamp(node.partition(p0), 1'700'000'000'000 + i * 10 + 1, 5);
-    ASSERT_TRUE(id);
-    for (int t = 0; t < 100 && !node.logs[0]->get(*id).done; ++t) node.turn();
-    const Read& read = node.logs[0]->get(*id);
-    ASSERT_TRUE(read.done);
-    ASSERT_TRUE(read.status) << i;
-    EXPECT_EQ(read.found.offset, i * 2 + 1);
-    EXPECT_EQ(read.found_epoch, 3);
-    node.logs[0]->release_read(*id);
-  }
-  const auto none = node.logs[0]->find_timestamp(node.partition(p0), 1'800'000'000'000, 5);
-  ASSERT_TRUE(none);
-  ASSERT_TRUE(node.logs[0]->get(*none).done);
-  EXPECT_EQ(node.logs[0]->get(*none).status.error().code, Errc::not_found);
-  node.logs[0]->release_read(*none);
-}
-
-TEST(CoreLog, FindsATimestampBehindALogStartInTheMiddleOfASegment) {
-  LogNode node;
-  ASSERT_TRUE(node.boot());
-  BatchMaker maker;
-  for (int i = 0; i < 300; ++i) node.append_now(p0, maker.make(std::string(900, 'x')));
-  node.settle();
-  ASSERT_TRUE(node.logs[0]->advance_log_start(node.partition(p0), 50, node.now));
-  node.settle();
-  const auto id = node.logs[0]->find_timestamp(node.partition(p0), 1'700'000'000'000, 5);
-  ASSERT_TRUE(id);
-  for (int t = 0; t < 100 && !node.logs[0]->get(*id).done; ++t) node.turn();
-  EXPECT_EQ(node.logs[0]->get(*id).found.offset, 50);
-  node.logs[0]->release_read(*id);
-}
-
 TEST(CoreLog, RetentionDropsWholeSegmentsFromTheFront) {
   LogNode node;
   node.config.segment_bytes = 20'000;
@@ -161,44 +98,6 @@ TEST(CoreLog, AFailedSyncStopsAcknowledgingForGood) {
   EXPECT_TRUE(node.logs[0]->fenced());
   EXPECT_EQ(node.partition(p0).durable_end(), 0);
   EXPECT_EQ(node.append(p0, maker.make("more")).error().code, Errc::fenced);
-}
-
-TEST(CoreLog, NoSpaceIsToldAndPasses) {
-  LogNode node;
-  ASSERT_TRUE(node.boot());
-  node.settle();
-  BatchMaker maker;
-  node.disk.fault = [](const DiskOp& op) {
-    return op.kind == DiskOpKind::write && op.disk_class == DiskClass::segment ? 28 : 0;
-  };
-  bool refused = false;
-  for (int i = 0; i < 200 && !refused; ++i) {
-    const auto appended = node.append(p0, maker.make(std::string(900, 'x')));
-    refused = !appended && appended.error().code == Errc::no_space;
-    node.turn();
-  }
-  EXPECT_TRUE(refused);
-  EXPECT_FALSE(node.logs[0]->fenced());
-  node.disk.fault = nullptr;
-  node.now.instant = node.now.instant + seconds(2);
-  node.settle();
-  node.append_now(p0, maker.make("again"));
-}
-
-TEST(CoreLog, StopLeavesNothingToReplay) {
-  LogNode node;
-  ASSERT_TRUE(node.boot());
-  BatchMaker maker;
-  for (int i = 0; i < 50; ++i) node.append_now(p0, maker.make("text" + std::to_string(i)));
-  const auto before = (node.settle(), node.read_all(p0, 0));
-  node.logs[0]->begin_stop();
-  node.settle();
-  ASSERT_TRUE(node.logs[0]->stopped());
-  EXPECT_EQ(node.disk.open_count(), 0u);
-  ASSERT_TRUE(node.boot(1, false)) << node.why;
-  node.settle();
-  EXPECT_EQ(node.logs[0]->counters().replay_bytes.load(), 0);
-  EXPECT_EQ(node.read_all(p0, 0), before);
 }
 
 }  // namespace

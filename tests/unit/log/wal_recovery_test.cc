@@ -1,0 +1,76 @@
+#include "log/wal_recovery.h"
+
+#include "unit/log/core_log_rig.h"
+
+namespace tailrace::log {
+namespace {
+
+const PartitionKey p0 = partition_of(1, 0);
+
+class WalRecoveryTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(node.boot());
+    for (int i = 0; i < 8; ++i) {
+      node.append_now(p0, maker.make("batch" + std::to_string(i)));
+      node.turn();
+    }
+    node.settle();
+    before = node.read_all(p0, 0);
+    node.crash(prng);
+  }
+
+  LogNode node;
+  BatchMaker maker;
+  Prng prng{1};
+  std::vector<std::byte> before;
+};
+
+TEST_F(WalRecoveryTest, ReplaysWhatNoSegmentHas) {
+  EXPECT_FALSE(node.disk.exists(std::string(segment_path(p0, 0).text())));
+  ASSERT_TRUE(node.boot(1, false)) << node.why;
+  node.settle();
+  EXPECT_EQ(node.read_all(p0, 0), before);
+}
+
+TEST_F(WalRecoveryTest, ATornNewerCheckpointLeavesTheOlderInForce) {
+  node.disk.put("wal/0-0.checkpoint-a", std::vector<std::byte>(8192, std::byte{7}));
+  ASSERT_TRUE(node.boot(1, false)) << node.why;
+  node.settle();
+  EXPECT_EQ(node.read_all(p0, 0), before);
+}
+
+TEST_F(WalRecoveryTest, WithoutACheckpointNothingIsGuessed) {
+  node.disk.flip_bit("wal/0-0.checkpoint-b", 20);
+  EXPECT_FALSE(node.boot(1, false));
+  EXPECT_NE(node.why.find("no checkpoint that is whole"), std::string::npos) << node.why;
+}
+
+TEST_F(WalRecoveryTest, AForeignWalIsRefused) {
+  node.disk.flip_bit("wal/0-0.wal", 3);
+  EXPECT_FALSE(node.boot(1, false));
+  EXPECT_NE(node.why.find("wal/0-0.wal"), std::string::npos) << node.why;
+}
+
+TEST_F(WalRecoveryTest, ADamagedFrameIsNotTakenForATornOne) {
+  node.disk.flip_bit("wal/0-0.wal", 3 * disk_block_bytes + 70);
+  EXPECT_FALSE(node.boot(1, false));
+  EXPECT_NE(node.why.find("damaged"), std::string::npos) << node.why;
+}
+
+TEST_F(WalRecoveryTest, AFrameLargerThanAllowedNowIsNamed) {
+  LogNode other;
+  ASSERT_TRUE(other.boot());
+  other.append_now(p0, maker.make(std::string(9000, 'x')));
+  other.settle();
+  other.crash(prng);
+  Limits smaller = small_limits();
+  smaller.frame_bytes_max = 16U << 10;
+  LogNode strict(smaller);
+  for (const std::string& name : other.disk.names()) strict.disk.put(name, other.disk.bytes(name));
+  EXPECT_FALSE(strict.boot(1, false));
+  EXPECT_NE(strict.why.find("frame_bytes_max"), std::string::npos) << strict.why;
+}
+
+}  // namespace
+}  // namespace tailrace::log
