@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""Where the broker's cycles go: samples its data thread with perf while it is loaded, and sorts
+the samples by what they are for. Needs perf and the right to sample (root, or
+kernel.perf_event_paranoid <= 1)."""
+import argparse
+import collections
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from common import SIZES, Broker, describe_machine, need, print_table, say  # noqa: E402
+from common import stop_on_signals  # noqa: E402
+
+# First match wins; over the symbol and its shared object.
+KINDS = [
+    ("CRC", r"crc32"),
+    ("copy into the frame", r"mem(cpy|move)"),
+    ("copies between kernel and us", r"copy_(to|from)_iter|rep_movs|copy_user|copy_page|"
+                                     r"_copy_(to|from)|skb_copy_datagram|simple_copy"),
+    ("check of records", r"RecordIterator|BatchChecker|varint|record::"),
+    ("log", r"tailrace::log::"),
+    ("broker and codecs", r"tailrace::(broker|kafka|bus|runtime)::"),
+    ("our I/O layer", r"tailrace::io::|tailrace::"),
+    ("network in the kernel", r"tcp|skb|sock|inet|ip_|__ip|net_|napi|recv|send|loopback|dev_|"
+                              r"eth_|qdisc|xmit|netif|csum|nf_|fib_|dst_"),
+    ("disk in the kernel", r"ext4|jbd2|iomap|dio|bio|blk|virtio|virtqueue|vring|submit_bio|"
+                           r"fsync|folio|page|gup|pin_user|iov_iter|mq_|sbitmap|scsi|dd_"),
+    ("io_uring", r"io_|req_"),
+    ("sleeping, waking, scheduling", r"sched|wake|swait|futex|hrtimer|timer|tick|clock|ktime|rcu|"
+                                     r"task|pick_|enqueue|dequeue|update_|cpu|idle|irq|spin|"
+                                     r"lock|switch"),
+    ("entering the kernel", r"syscall|entry|exit"),
+]
+
+
+def record(broker, path, seconds):
+    command = ["perf", "record", "-q", "-e", "cpu-clock", "-F", "1999", "-g", "-o", path,
+               "-p", str(broker.process.pid), "--", "sleep", str(seconds)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def samples(path):
+    """[(symbol, stack)], the innermost function first."""
+    done = subprocess.run(["perf", "script", "-i", path, "-F", "ip,sym,dso"],
+                          capture_output=True, text=True)
+    for block in done.stdout.split("\n\n"):
+        names = [line.split(None, 1)[1] for line in block.splitlines() if len(line.split()) > 1]
+        if names:
+            yield names[0], names
+
+
+def kind_of(symbol):
+    for kind, pattern in KINDS:
+        if re.search(pattern, symbol):
+            return kind
+    return "other"
+
+
+def report(path, cpu_seconds_per_gb, top):
+    kinds, symbols = collections.Counter(), collections.Counter()
+    for symbol, _ in samples(path):
+        kinds[kind_of(symbol)] += 1
+        symbols[re.sub(r"\(.*", "", symbol)] += 1
+    total = sum(kinds.values())
+    if total == 0:
+        raise SystemExit("bench: perf saw nothing")
+    print_table(["what", "share", "CPU-s/GB"],
+                [[kind, f"{count / total:.1%}", f"{count / total * cpu_seconds_per_gb:.4f}"]
+                 for kind, count in kinds.most_common()])
+    print_table(["function", "share", "as"],
+                [[name[:70], f"{count / total:.1%}", kind_of(name)]
+                 for name, count in symbols.most_common(top)])
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tools/dev bench account")
+    parser.add_argument("--profile", default="hw-profiles/laptop.toml")
+    parser.add_argument("--size", default="64K", choices=list(SIZES))
+    parser.add_argument("--load", default="produce", choices=["produce", "fetch"])
+    parser.add_argument("--seconds", type=int, default=6)
+    parser.add_argument("--connections", type=int, default=4)
+    parser.add_argument("--depth", type=int, default=4)
+    parser.add_argument("--partitions", type=int, default=8)
+    parser.add_argument("--top", type=int, default=30)
+    options = parser.parse_args()
+    need("tailrace", "tailrace_load")
+    if shutil.which("perf") is None:
+        say("perf is not there (package linux-perf): no account")
+        return
+    stop_on_signals()
+    describe_machine()
+    shape = {"topic": "bench", "partitions": options.partitions, "bytes": SIZES[options.size],
+             "connections": options.connections, "depth": options.depth}
+    with Broker("account", options.profile) as broker:
+        broker.load("create", topic="bench", partitions=options.partitions)
+        if options.load == "fetch":
+            broker.load("produce", **shape, total_bytes=16 << 20, seconds=600, warm_up=0)
+        results = []
+        loading = threading.Thread(target=lambda: results.append(
+            broker.load(options.load, **shape, warm_up=1, seconds=options.seconds + 2)))
+        loading.start()
+        time.sleep(2)
+        path = os.path.join(broker.directory, "perf.data")
+        recorded = record(broker, path, options.seconds)
+        loading.join()
+        if recorded.returncode != 0:
+            raise SystemExit(f"bench: perf: {recorded.stderr}")
+        run = results[0]
+        say(f"{options.load} {options.size}: {run['mb_s']} MB/s, {run['broker_s_per_gb']} broker "
+            f"CPU-s/GB (user {run['broker_user_s']} s, system {run['broker_system_s']} s)")
+        report(path, run["broker_s_per_gb"], options.top)
+
+
+if __name__ == "__main__":
+    main()
