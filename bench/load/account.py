@@ -16,10 +16,16 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from common import SIZES, Broker, describe_machine, need, print_table, say  # noqa: E402
 from common import stop_on_signals  # noqa: E402
 
-# First match wins; over the symbol and its shared object.
+# Copies are told apart by who asked for them: first match over the stack.
+COPY = re.compile(r"^__?mem(cpy|move)")
+COPIERS = [
+    ("copy into the frame", r"copy_and_crc32c|CoreLog::stage"),
+    ("copy into segment blocks", r"::gather|Flusher::"),
+    ("putting split requests together", r"broker::on_data|broker::.*(consume|backlog|pump)"),
+]
+# First match wins, over the innermost function.
 KINDS = [
-    ("CRC", r"crc32"),
-    ("copy into the frame", r"mem(cpy|move)"),
+    ("copy into the frame, CRC", r"copy_and_crc32c|crc32"),
     ("copies between kernel and us", r"copy_(to|from)_iter|rep_movs|copy_user|copy_page|"
                                      r"_copy_(to|from)|skb_copy_datagram|simple_copy"),
     ("check of records", r"RecordIterator|BatchChecker|varint|record::"),
@@ -39,13 +45,14 @@ KINDS = [
 
 
 def record(broker, path, seconds):
-    command = ["perf", "record", "-q", "-e", "cpu-clock", "-F", "1999", "-g", "-o", path,
-               "-p", str(broker.process.pid), "--", "sleep", str(seconds)]
+    command = ["perf", "record", "-q", "-e", "cpu-clock", "-F", "997", "-o", path,
+               "--call-graph", "dwarf,4096", "-p", str(broker.process.pid), "--", "sleep",
+               str(seconds)]
     return subprocess.run(command, capture_output=True, text=True)
 
 
 def samples(path):
-    """[(symbol, stack)], the innermost function first."""
+    """(innermost function, the whole stack from it on) of each."""
     done = subprocess.run(["perf", "script", "-i", path, "-F", "ip,sym,dso"],
                           capture_output=True, text=True)
     for block in done.stdout.split("\n\n"):
@@ -54,7 +61,12 @@ def samples(path):
             yield names[0], names
 
 
-def kind_of(symbol):
+def kind_of(symbol, stack=()):
+    if COPY.search(symbol):
+        for kind, pattern in COPIERS:
+            if any(re.search(pattern, name) for name in stack):
+                return kind
+        return "other copies"
     for kind, pattern in KINDS:
         if re.search(pattern, symbol):
             return kind
@@ -63,8 +75,8 @@ def kind_of(symbol):
 
 def report(path, cpu_seconds_per_gb, top):
     kinds, symbols = collections.Counter(), collections.Counter()
-    for symbol, _ in samples(path):
-        kinds[kind_of(symbol)] += 1
+    for symbol, stack in samples(path):
+        kinds[kind_of(symbol, stack)] += 1
         symbols[re.sub(r"\(.*", "", symbol)] += 1
     total = sum(kinds.values())
     if total == 0:

@@ -1,8 +1,8 @@
 // The CRC of every byte that is acknowledged, and the one copy of the ack path that goes with it.
 //
-// copy_and_crc32c takes steps that stay in the first-level cache. Beside it: both passes over
-// everything (what the steps save), the copy alone and the checksum alone (the lower bounds),
-// other step sizes, the checksum before the copy, and a loop of our own with stores that pass the
+// copy_and_crc32c takes steps that stay in the first-level cache, the checksum first. Beside it:
+// both passes over everything (what the steps save), the copy alone and the checksum alone (the
+// lower bounds), the copy first, other step sizes, and a loop of our own with stores that pass the
 // caches. Sources and targets move on as in the broker: from receive buffers of a few MiB into
 // chunks of 64 MiB, which no cache holds.
 #if defined(__x86_64__)

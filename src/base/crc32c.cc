@@ -20,12 +20,14 @@ std::uint32_t crc32c(Bytes bytes, std::uint32_t crc) {
 }
 
 std::uint32_t copy_and_crc32c(std::byte* to, Bytes from, std::uint32_t crc) {
-  // Steps that stay in the first-level cache between the copy and the checksum.
-  constexpr std::size_t step_bytes = 8192;
+  // The checksum of a step brings it into the first-level cache, where the copy finds it. The
+  // other way round takes 1.7 times as long: it waits for the target's lines, which the copy has
+  // only just asked for (bench/micro/crc32c_bench.cc).
+  constexpr std::size_t step_bytes = 4096;
   while (!from.empty()) {
     const std::size_t size = std::min(from.size(), step_bytes);
+    crc = crc32c(from.first(size), crc);
     std::memcpy(to, from.data(), size);
-    crc = crc32c({to, size}, crc);
     to += size;
     from = from.subspan(size);
   }
