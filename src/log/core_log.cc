@@ -95,20 +95,29 @@ void CoreLog::finish_removals() {
   std::erase_if(removing_, [&](PartitionId id) {
     PartitionLog& partition = partitions_.at(id);
     if (partition.jobs_ > 0) return false;
-    TR_ASSERT(partition.reads_ == 0);
-    partition.on_written({INT64_MAX, 0}, cache_);
-    TR_ASSERT(!partition.has_unwritten());
-    reader_.forget(partition.key());
-    // The deletion is durable in the metadata log, so the files need not wait for the WAL.
-    for (const SegmentInfo& segment : partition.segments_) {
-      flusher_.remove_file(segment_path(partition.key(), segment.base_offset), 0);
-      flusher_.remove_file(index_path(partition.key(), segment.base_offset), 0);
-    }
-    flusher_.remove_directory(partition_directory(partition.key()), 0);
-    flusher_.remove_directory(topic_directory(partition.key().topic), 0);
+    // The files wait for this entry: a replay that knows the partition but not its end would
+    // write into files that are not there.
+    const Result<CommitLog::Draft> draft = commit_.begin(0);
+    if (!draft) return false;
+    remove_files_of(partition,
+                    commit_.finish({.kind = EntryKind::remove, .key = partition.key()}));
     partitions_.erase(id);
     return true;
   });
+}
+
+// Nothing of it is wanted in memory or, once `seq` is durable, on disk.
+void CoreLog::remove_files_of(PartitionLog& partition, std::uint64_t seq) {
+  TR_ASSERT(partition.reads_ == 0);
+  partition.on_written({INT64_MAX, 0}, cache_);
+  TR_ASSERT(!partition.has_unwritten());
+  reader_.forget(partition.key());
+  for (const SegmentInfo& segment : partition.segments_) {
+    flusher_.remove_file(segment_path(partition.key(), segment.base_offset), seq);
+    flusher_.remove_file(index_path(partition.key(), segment.base_offset), seq);
+  }
+  flusher_.remove_directory(partition_directory(partition.key()), seq);
+  flusher_.remove_directory(topic_directory(partition.key().topic), seq);
 }
 
 // ---- appending
@@ -199,6 +208,8 @@ Result<Appended> CoreLog::stage(PartitionLog& partition, PartitionId id, Bytes b
   }
   const Stamp stamp = stamp_batch(partition, draft->payload, *checked, request, now);
   book(partition, id, *draft, draft->payload, stamp, rolls, now);
+  // Until the file system is asked again, or a fast producer would be far beyond the limit by then.
+  usable_bytes_ -= std::min<std::uint64_t>(usable_bytes_, batch.size());
   return Appended{.base_offset = stamp.header.base_offset,
                   .end_offset = stamp.header.last_offset() + 1,
                   .log_append_time_ms = stamp.log_append_time_ms};

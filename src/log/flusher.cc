@@ -124,6 +124,9 @@ void Flusher::write_segments(Now now) {
     partition->queued_ = false;
     if (start_write(*partition, id)) queue_partition(*partition, id);
   }
+  // What met the full disk is gone, perhaps removed for that very reason. Nothing is left that
+  // would find out whether there is space again, so the next write shall.
+  if (out_of_space_ && write_queue_.empty() && writer_.idle()) out_of_space_ = false;
 }
 
 bool Flusher::start_write(PartitionLog& partition, PartitionId id) {

@@ -100,5 +100,19 @@ TEST(CoreLog, AFailedSyncStopsAcknowledgingForGood) {
   EXPECT_EQ(node.append(p0, maker.make("more")).error().code, Errc::fenced);
 }
 
+TEST(CoreLog, FreeSpaceIsUsedUpByAppendsUntilItIsToldAgain) {
+  Limits limits = small_limits();
+  limits.free_bytes_min = 10'000;
+  LogNode node(limits);
+  ASSERT_TRUE(node.boot());
+  node.settle();
+  BatchMaker maker;
+  node.logs[0]->set_usable_bytes(10'000);
+  ASSERT_TRUE(node.append(p0, maker.make("x")));
+  EXPECT_EQ(node.append(p0, maker.make("y")).error().code, Errc::no_space);
+  node.logs[0]->set_usable_bytes(10'000);
+  EXPECT_TRUE(node.append(p0, maker.make("y")));
+}
+
 }  // namespace
 }  // namespace tailrace::log

@@ -29,6 +29,32 @@ TEST(Flusher, NoSpaceIsToldAndPasses) {
   node.append_now(p0, maker.make("again"));
 }
 
+TEST(Flusher, NoSpacePassesWhenWhatMetItIsRemoved) {
+  LogNode node;
+  ASSERT_TRUE(node.boot());
+  node.settle();
+  BatchMaker maker;
+  const PartitionKey other = partition_of(9, 0);
+  node.append_now(other, maker.make("written before"));
+  node.settle();
+  node.disk.fault = [](const DiskOp& op) {
+    return op.kind == DiskOpKind::write && op.disk_class == DiskClass::segment ? 28 : 0;
+  };
+  bool refused = false;
+  for (int i = 0; i < 200 && !refused; ++i) {
+    const auto appended = node.append(p0, maker.make(std::string(900, 'x')));
+    refused = !appended && appended.error().code == Errc::no_space;
+    node.turn();
+  }
+  ASSERT_TRUE(refused);
+  node.logs[0]->remove(node.partition(p0));
+  node.settle();
+  node.disk.fault = nullptr;
+  node.now.instant = node.now.instant + seconds(2);
+  node.settle();
+  node.append_now(other, maker.make("again"));
+}
+
 TEST(Flusher, ManySmallPartitionsAreWrittenAtTheCheckpoint) {
   LogNode node;
   ASSERT_TRUE(node.boot());
