@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "log/checkpoint.h"
+#include "log/manifest.h"
 #include "log/wal_format.h"
 #include "runtime/data_directory.h"
 
@@ -60,12 +61,27 @@ TEST(DumpCommand, KnowsFilesByTheirContent) {
   std::vector<std::byte> checkpoint;
   log::encode_checkpoint({.number = 2}, checkpoint);
   folder.put("b", checkpoint);
+  std::vector<std::byte> manifest(disk_block_bytes);
+  log::store_manifest(manifest, {.generation = 3, .core_count = 2, .ring_bytes = 8192});
+  folder.put("c", manifest);
   const Dumped dumped = dump(folder.path);
   EXPECT_TRUE(dumped.good) << dumped.text;
   EXPECT_TRUE(dumped.says("of node 5")) << dumped.text;
   EXPECT_TRUE(dumped.says("no frame was written yet")) << dumped.text;
   EXPECT_TRUE(dumped.says("checkpoint 2 of WAL")) << dumped.text;
+  EXPECT_TRUE(dumped.says("generation 3 of the WALs is in force, 2 of 8192")) << dumped.text;
   EXPECT_TRUE(dumped.says("no problems found")) << dumped.text;
+}
+
+TEST(DumpCommand, ADamagedManifestIsAProblem) {
+  Folder folder;
+  std::vector<std::byte> manifest(disk_block_bytes);
+  log::store_manifest(manifest, {.generation = 3, .core_count = 2, .ring_bytes = 8192});
+  manifest[17] ^= std::byte{1};
+  folder.put("manifest", manifest);
+  const Dumped dumped = dump(folder.path);
+  EXPECT_FALSE(dumped.good);
+  EXPECT_TRUE(dumped.says("PROBLEM: this manifest is corrupt")) << dumped.text;
 }
 
 TEST(DumpCommand, TellsWhatIsWrongWithADamagedFileAndGoesOn) {

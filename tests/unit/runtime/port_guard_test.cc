@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <thread>
+
 namespace tailrace::runtime {
 namespace {
 
@@ -25,6 +28,26 @@ TEST(PortGuard, ABusyPortIsNamed) {
   EXPECT_NE(why.find(join_address(busy) + ": Address already in use"), std::string::npos) << why;
   close(fd);
   EXPECT_TRUE(ports_are_free({busy}, why)) << why;
+}
+
+// What a killed node leaves behind until the kernel has taken down its ring.
+TEST(PortGuard, APortThatBecomesFreeInAMomentIsFree) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(listen(fd, 1), 0);
+  socklen_t size = sizeof address;
+  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
+
+  std::thread closer([fd] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    close(fd);
+  });
+  std::string why;
+  EXPECT_TRUE(ports_are_free({{"127.0.0.1", ntohs(address.sin_port)}}, why)) << why;
+  closer.join();
 }
 
 TEST(PortGuard, PortZeroIsAlwaysFree) {
