@@ -10,8 +10,8 @@ from wire import FETCH, PRODUCE, Connection, batch, records
 
 REQUEST_BYTES_MAX = 104857600  # request_bytes_max of the profile
 IDLE_CONNECTIONS = 1000
-# What a peer may add to the resident memory: request_memory_bytes and slack.
-GROWTH_KIB_MAX = (128 + 32) * 1024
+# What peers may add to the resident memory: requests, what waits for them, and slack.
+GROWTH_KIB_MAX = (128 + 64 + 32) * 1024
 
 
 def connect(context, timeout=30):

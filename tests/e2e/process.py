@@ -226,12 +226,12 @@ def produce_until_accepted(peer, topic, seconds):
         time.sleep(0.2)
 
 
-def disk_full(context):
+def disk_full(context, free_bytes_min=100 << 20):
     """Produce is refused with a retriable error, reads go on, a topic's deletion frees space."""
     with SmallDisk(context.folder) as disk:
         context.note(disk.kind)
         profile = write_profile(os.path.join(context.folder, "full.toml"),
-                                free_bytes_min=100 << 20)
+                                free_bytes_min=free_bytes_min)
         broker = start(context, profile=profile, data=os.path.join(disk.path, "data"))
         try:
             with Connection(broker.port, timeout=60) as peer:
@@ -257,7 +257,12 @@ def disk_full(context):
             broker.kill9()
 
 
+def disk_full_to_the_last_byte(context):
+    """The same when no reserve is kept, so that writes themselves meet the full disk."""
+    disk_full(context, free_bytes_min=0)
+
+
 CASES = [Case(run.__name__, run, own_broker=True) for run in [
     version_and_help, clean_stop, default_profile, second_process_refused, taken_port_refused,
     nonsense_profiles, foreign_directory, damaged_meta_file, status_and_metrics,
-    dump_of_a_directory, disk_full]]
+    dump_of_a_directory, disk_full, disk_full_to_the_last_byte]]
