@@ -70,7 +70,12 @@ void Boot::step(Now now) {
     case Phase::checkpointing:
       if (checkpoint_writer_.busy()) return;
       if (!checkpoint_writer_.succeeded()) {
-        return give_up(fmt::format("{}.checkpoint-b cannot be written", new_path(core_)));
+        return give_up(fmt::format("a checkpoint of {} cannot be written", new_path(core_)));
+      }
+      if (!second_checkpoint_) {
+        second_checkpoint_ = true;
+        checkpoint_writer_.start(FileName(new_path(core_) + ".checkpoint-a").text(), firsts_[core_]);
+        return;
       }
       ++core_;
       format_next();
@@ -108,7 +113,15 @@ void Boot::on_disk_done(const DiskDone& done, Now now) {
         return give_up(fmt::format("a directory cannot be made: {}",
                                    std::strerror(static_cast<int>(-done.result))));
       }
-      if (++directories_made_ < std::size(directories)) return;
+      ++directories_made_;
+      if (directories_made_ < std::size(directories)) return;
+      if (directories_made_ == std::size(directories)) {
+        // Their own entries as well: what is synced in a directory that a power cut takes is gone.
+        queue_.push({.kind = DiskOpKind::sync_directory,
+                     .tag = make_tag(Asker::boot, 0),
+                     .name = FileName(".")});
+        return;
+      }
       phase_ = Phase::manifest;
       reader_.start(manifest_path, disk_block_bytes);
       return;
@@ -247,6 +260,7 @@ void Boot::format_next() {
 
 void Boot::on_formatted() {
   phase_ = Phase::checkpointing;
+  second_checkpoint_ = false;
   checkpoint_writer_.start(FileName(new_path(core_) + ".checkpoint-b").text(), firsts_[core_]);
 }
 

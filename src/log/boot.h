@@ -96,6 +96,9 @@ class Boot {
   std::vector<Checkpoint> firsts_;         // of the new cores
   std::unique_ptr<WalFormat> format_;
   CheckpointWriter checkpoint_writer_;
+  // Both files are made now: a name that is made later would not be durable without a sync of
+  // its directory.
+  bool second_checkpoint_ = false;
   ManifestWriter manifest_writer_;
   Remover remover_;
   bool removing_ = false;

@@ -66,7 +66,8 @@ bool is_known(EntryKind kind) {
     case EntryKind::batch:
     case EntryKind::tail:
     case EntryKind::log_start:
-    case EntryKind::truncate: return true;
+    case EntryKind::truncate:
+    case EntryKind::remove: return true;
   }
   return false;
 }

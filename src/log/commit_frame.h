@@ -28,6 +28,9 @@ enum class EntryKind : std::uint8_t {
   log_start = 3,
   // Everything from base_offset on is dropped; the next batch starts a new segment.
   truncate = 4,
+  // The partition was removed: what came before with this key is gone, and its files are being
+  // removed. Without it a replay would bring it back, without its files.
+  remove = 5,
 };
 
 struct Entry {

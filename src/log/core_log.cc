@@ -480,7 +480,7 @@ void CoreLog::step(Now now) {
   step_tail_loads();
   finish_removals();
   check_clock(now);
-  flusher_.step(now);
+  if (!wal_.closing) flusher_.step(now);  // No checkpoint behind the last one.
   reads_.step();
   commit_.step();
   if (stopping_ && !fenced()) step_stop();

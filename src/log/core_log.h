@@ -152,6 +152,7 @@ class CoreLog {
   void apply_retention(PartitionLog& partition, PartitionId id, Now now);
   void delete_segments(PartitionLog& partition, std::size_t count, std::uint64_t seq);
   void finish_removals();
+  void remove_files_of(PartitionLog& partition, std::uint64_t seq);
   void check_clock(Now now);
   void make_cache_room();
   void mirror_counters();

@@ -156,7 +156,10 @@ void CoreLog::restore(const Checkpoint& checkpoint) {
 Result<bool> CoreLog::replay(const Entry& entry, Bytes payload, Now now) {
   PartitionLog* partition = find(entry.key);
   if (partition == nullptr) {
-    if (entry.kind != EntryKind::batch || entry.base_offset != 0) return fail(Errc::malformed);
+    if (entry.kind == EntryKind::remove) return true;
+    // A log may begin with a deletion of nothing.
+    const bool begins = entry.kind == EntryKind::batch || entry.kind == EntryKind::log_start;
+    if (!begins || entry.base_offset != 0) return fail(Errc::malformed);
     const Result<PartitionLog*> made = create(entry.key, {}, now);
     if (!made) return fail(made.error());
     partition = *made;
@@ -166,6 +169,12 @@ Result<bool> CoreLog::replay(const Entry& entry, Bytes payload, Now now) {
       return replay_batch(*partition, partition->id_, entry, payload, now);
     case EntryKind::tail: return replay_tail(*partition, entry, payload);
     case EntryKind::log_start: return replay_log_start(*partition, entry.base_offset);
+    case EntryKind::remove:
+      if (partition->jobs_ > 0) return false;  // Being written to make memory free.
+      remove_files_of(*partition, 0);
+      by_key_.erase(entry.key);
+      partitions_.erase(partition->id_);
+      return true;
     case EntryKind::truncate: break;  // Nobody writes it yet: replicas will.
   }
   return fail(Errc::unsupported);

@@ -25,6 +25,7 @@ const char* kind_name(EntryKind kind) {
     case EntryKind::tail: return "tail";
     case EntryKind::log_start: return "log start";
     case EntryKind::truncate: return "truncate";
+    case EntryKind::remove: return "remove";
   }
   return "unknown";
 }

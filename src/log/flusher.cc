@@ -315,6 +315,13 @@ void Flusher::write_checkpoint() {
   // Files that a partition had let go of before the cut are named nowhere once it counts, so
   // they must be gone by then, or nobody would ever remove them.
   if (removals_before_cut_ > 0 || !remover_.idle()) return;
+  // What was removed since the cut was not written or synced any more, but the snapshot names it:
+  // the entries that say it is gone must be there to be replayed.
+  for (std::size_t i = 0; i < partitions_.capacity(); ++i) {
+    const PartitionLog* partition = partitions_.at_index(i);
+    if (partition != nullptr && partition->removing_) return;
+  }
+  if (!removes_.empty() && removes_.back().seq > commit_.durable_seq()) return;
   if (commit_.durable_seq() + 1 < snapshot_.replay_from.seq) return;
   snapshot_.number = number_ + 1;
   const char* ending = snapshot_.number % 2 == 0 ? "a" : "b";

@@ -159,6 +159,11 @@ void SegmentWriter::on_disk_done(const DiskDone& done) {
       push_directory_op(slot, DiskOpKind::make_directory, Phase::making_directory);
       return;
     case Phase::making_directory:
+      if (error_number == ENOENT) {
+        // The topic's directory was empty and has been removed, with another partition's.
+        push_directory_op(slot, DiskOpKind::make_directory, Phase::making_topic_directory);
+        return;
+      }
       if (error_number != 0) return finish(slot, error_number, false);
       active.phase = Phase::needs_file;
       try_lease(slot);

@@ -67,4 +67,15 @@ FaultPlan draw_faults(std::uint64_t seed, Instant start, Duration busy) {
   return plan;
 }
 
+std::string to_string(const FaultPlan& plan) {
+  const DiskFaults& f = plan.disk_faults;
+  return fmt::format("{} cores{}, {}; per million: read error {}, write error {}, short write {}, "
+                     "sync error {}, open error {}, read rot {}; {}capacity {}; resets {}",
+                     plan.core_count, plan.changes_core_count ? " (changing)" : "",
+                     plan.durable_writes ? "durable writes" : "write and sync", f.read_error,
+                     f.write_error, f.write_short, f.sync_error, f.open_error, f.read_rot,
+                     f.garbage ? "garbage sectors; " : "", plan.capacity_bytes,
+                     plan.network_pace.reset);
+}
+
 }  // namespace tailrace::sim

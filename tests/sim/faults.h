@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "base/prng.h"
@@ -34,6 +35,9 @@ struct FaultPlan {
   bool changes_core_count = false;   // at restarts
   bool durable_writes = false;       // log::Limits::durable_writes
 };
+
+// One line for a verbose run.
+std::string to_string(const FaultPlan& plan);
 
 // For a run that is busy for about `busy`.
 FaultPlan draw_faults(std::uint64_t seed, Instant start, Duration busy);

@@ -37,6 +37,7 @@ std::unique_ptr<SimDisk> LogSimulation::make_disk(std::string name) {
 }
 
 RunResult LogSimulation::run() {
+  world_.trace.say(world_.clock.instant(), "{}", to_string(plan_));
   const auto actions = static_cast<std::uint32_t>(prng_.between(50, actions_max));
   if (boot()) {
     for (std::uint32_t i = 0; i < actions && !cores_.empty() && world_.verdicts.all_kept(); ++i) {
@@ -138,10 +139,13 @@ void LogSimulation::step_start(log::Boot& boot, SimDisk& disk) {
 // What a crash took never was; its sequences are free again.
 void LogSimulation::forget_lost(LogModel& model) {
   for (auto& [producer, sent] : model.sent) {
-    while (!sent.empty() && model.find(sent.back().base_offset) == nullptr) {
-      model.next_sequence[producer] = record::parse_header(sent.back().bytes)->base_sequence;
-      sent.pop_back();
+    while (!sent.empty() && model.find(sent.back().base_offset) == nullptr) sent.pop_back();
+    std::int32_t next = 0;
+    for (const ModelBatch& batch : model.batches) {
+      const auto header = *record::parse_header(batch.bytes);
+      if (header.producer_id == producer) next = header.last_sequence() + 1;
     }
+    model.next_sequence[producer] = next;
   }
 }
 

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/log.h"
 #include "log_simulation.h"
 #include "plants.h"
 #include "simulation.h"
@@ -49,6 +50,7 @@ double now_seconds() {
 // An assertion that fails ends the program: the seed must be known all the same.
 std::uint64_t seed_now = 0;
 bool log_now = false;
+bool verbose_now = false;
 void on_abort(int) {
   fmt::print("FAILED seed {}{}: aborted\nfirst failing seed: tools/dev sim {}{}\n", seed_now,
              log_now ? " --log" : "", seed_now, log_now ? " --log" : "");
@@ -233,6 +235,10 @@ int main(int argc, char** argv) {
     return 2;
   }
   std::signal(SIGABRT, on_abort);
+  verbose_now = options.verbose;
+  tailrace::set_log_sink([](tailrace::LogLevel, std::string_view area, std::string_view line) {
+    if (verbose_now) fmt::print("                 {} log: {}\n", area, line);
+  });
   if (options.self_test) return run_self_test(options);
   if (options.seed) return run_single(options);
   return run_batch(options);

@@ -29,6 +29,7 @@ Duration Simulation::draw_ms(std::uint64_t low, std::uint64_t high) {
 }
 
 RunResult Simulation::run() {
+  world_.trace.say(world_.clock.instant(), "{}", to_string(plan_));
   start_node();
   const Instant busy_end = world_.clock.instant() + busy_;
   run_until([&] { return busy_end <= world_.clock.instant() || refused_rightly_; }, patience);
