@@ -64,8 +64,7 @@ void CoreLog::step_stop() {
 bool CoreLog::stopped() const { return stopping_ && (fenced() || wal_.closed); }
 
 bool CoreLog::settle(Now now) {
-  flusher_.settle(now);
-  if (!writer_.idle()) return false;
+  if (!flusher_.settle(now)) return false;
   files_.close_all();
   return files_.idle() && files_.open_count() == 0;
 }
@@ -234,8 +233,7 @@ Result<bool> CoreLog::replay_tail(PartitionLog& partition, const Entry& entry, B
       entry.segment_pos + payload.size() != place.bytes || payload.size() >= disk_block_bytes) {
     return fail(Errc::malformed);
   }
-  if (partition.tail_unknown_) partition.keep_tail(place, payload);
-  partition.tail_unknown_ = false;
+  if (partition.tail_unknown_) partition.replay_tail(place, payload);
   return true;
 }
 

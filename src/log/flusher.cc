@@ -82,13 +82,25 @@ void Flusher::step(Now now) {
   writer_.step();
 }
 
-void Flusher::settle(Now now) {
+bool Flusher::settle(Now now) {
   writer_.step();
   take_done(now);
+  bool torn = false;
+  for (std::size_t i = 0; i < partitions_.capacity() && !out_of_space_; ++i) {
+    PartitionLog* partition = partitions_.at_index(i);
+    if (partition == nullptr || !partition->is_torn()) continue;
+    torn = true;
+    partition->flush_until_ = partition->tail_.place;
+    queue_partition(*partition, partitions_.handle_at(i));
+  }
+  if (torn && !failed_) write_segments(now);
+  writer_.step();
+  return !torn && writer_.idle();
 }
 
 void Flusher::step_writes(Now now) {
-  settle(now);
+  writer_.step();
+  take_done(now);
   for (std::size_t i = 0; i < partitions_.capacity(); ++i) {
     PartitionLog* partition = partitions_.at_index(i);
     if (partition == nullptr || !partition->has_unwritten()) continue;

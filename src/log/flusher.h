@@ -68,7 +68,9 @@ class Flusher {
   void step(Now now);
   // During replay, when memory is full: writes everything there is.
   void step_writes(Now now);
-  void settle(Now now);  // only what is under way
+  // Behind replay: writes blocks again that a crash may have torn; true once that is done and
+  // nothing is under way.
+  bool settle(Now now);
   void on_disk_done(const DiskDone& done);  // Asker::checkpoint, index, remover
   Instant next_deadline() const;
 

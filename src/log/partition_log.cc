@@ -140,6 +140,8 @@ void PartitionLog::keep_tail(const SegmentPlace& place, Bytes block) {
 std::uint64_t PartitionLog::durable_bytes_in(std::int64_t segment_base,
                                              std::uint64_t frames_durable) const {
   std::uint64_t bytes = written_.bytes;
+  // A tail that was replayed reaches beyond what is taken for written.
+  if (tail_.place.base_offset == segment_base) bytes = std::max(bytes, tail_.place.bytes);
   for (std::size_t i = first_unwritten_ - batches_first_; i < batches_.size(); ++i) {
     const CachedBatch& batch = batches_[i];
     if (batch.segment_base != segment_base || batch.seq > frames_durable) break;
@@ -175,6 +177,15 @@ std::size_t PartitionLog::drop_cached(const ChunkCache& cache, bool clean_too) {
   for (std::size_t i = 0; i < drop; ++i) batches_.pop_front();
   batches_first_ += drop;
   return drop;
+}
+
+void PartitionLog::replay_tail(const SegmentPlace& place, Bytes block) {
+  TR_ASSERT(tail_unknown_);
+  TR_ASSERT(batches_.empty());
+  keep_tail(place, block);
+  tail_unknown_ = false;
+  written_ = {place.base_offset, round_down(place.bytes, disk_block_bytes)};
+  unwritten_durable_bytes_ += place.bytes - written_.bytes;
 }
 
 PartitionCheckpoint PartitionLog::checkpoint() const {

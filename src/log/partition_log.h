@@ -112,6 +112,12 @@ class PartitionLog {
   // them: the caller asks only for bytes at or behind the written block.
   void gather(std::int64_t base, std::uint64_t from, MutableBytes to, ChunkCache& cache) const;
   void keep_tail(const SegmentPlace& place, Bytes block);
+  // The last block was logged because it would be rewritten; a crash may have torn it since. It is
+  // taken for unwritten until it was written again, and that is before anybody reads.
+  void replay_tail(const SegmentPlace& place, Bytes block);
+  bool is_torn() const {
+    return tail_.place.base_offset == written_.base_offset && written_ < tail_.place;
+  }
   bool tail_known() const {
     return staged_place().bytes % disk_block_bytes == 0 || !tail_unknown_;
   }

@@ -37,6 +37,9 @@ void WalRecovery::step(Now now) {
       return;
     case Phase::replaying: replay(now); return;
     case Phase::settling:
+      if (core_.fenced()) {
+        return give_up(fmt::format("the segments of {}.wal cannot be written", path_));
+      }
       if (!core_.settle(now)) return;
       push(Phase::closing, {.kind = DiskOpKind::close, .file = file_});
       return;

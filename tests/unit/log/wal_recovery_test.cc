@@ -41,6 +41,7 @@ TEST_F(WalRecoveryTest, ATornNewerCheckpointLeavesTheOlderInForce) {
 }
 
 TEST_F(WalRecoveryTest, WithoutACheckpointNothingIsGuessed) {
+  node.disk.flip_bit("wal/0-0.checkpoint-a", 20);
   node.disk.flip_bit("wal/0-0.checkpoint-b", 20);
   EXPECT_FALSE(node.boot(1, false));
   EXPECT_NE(node.why.find("no checkpoint that is whole"), std::string::npos) << node.why;
