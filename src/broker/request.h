@@ -1,8 +1,8 @@
 // Request: one client request from its whole frame to the last byte of its response.
 //
-//            dispatch           all tasks home, or        at the front of      `sent`, reads
-//   (frame) ─────────▶ working ─ control's reply ▶ ready ─ its connection ▶ sending ─ unpinned ▶ gone
-//                         └──────── answered at once ───────▲
+//          dispatch         all tasks home, or       at the front of     `sent`, reads
+//   (frame) ─────▶ working ─ control's reply ─▶ ready ─ its connection ─▶ sending ─ unpinned ▶ gone
+//                     └─────── answered at once ──▲
 //
 // A connection that closes leaves its requests as orphans: they still wait for their tasks and
 // for control, since others hold pointers into them, and then go without an answer.

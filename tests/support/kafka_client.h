@@ -131,7 +131,8 @@ inline void append_text(Buffer& out, std::string_view text) {
 }
 
 // One uncompressed batch as a producer sends it.
-inline Buffer build_batch(const std::vector<TestRecord>& records, const BatchOptions& options = {}) {
+inline Buffer build_batch(const std::vector<TestRecord>& records,
+                          const BatchOptions& options = {}) {
   Buffer batch(record::header_bytes);
   record::BatchHeader header;
   header.attributes = options.attributes;

@@ -1,8 +1,7 @@
-// Stories of DescribeConfigs and of the settings in force.
+// Stories of DescribeConfigs.
 #include "kafka/broker_config.h"
 #include "kafka/gen/describe_configs.h"
 #include "tests/unit/broker/rig.h"
-#include "broker/topic_settings.h"
 
 namespace tailrace::broker {
 namespace {
@@ -107,28 +106,6 @@ TEST_F(Configs, WhatIsNotHereIsAnError) {
   EXPECT_EQ(describe(topic_resource, "nowhere")->results[0].error_code, 3);
   EXPECT_EQ(describe(broker_resource, "2")->results[0].error_code, 42);
   EXPECT_EQ(describe(77, "x")->results[0].error_code, 42);
-}
-
-TEST(TopicSettings, TheLogIsToldWhatIsInForce) {
-  ImageMaker maker;
-  maker.base().broker_configs = {{"log.retention.ms", "1000"}, {"message.max.bytes", "777"}};
-  maker.add_topic("t", 1, 1).configs = {{"retention.ms", "5"},
-                                        {"cleanup.policy", "compact"},
-                                        {"compression.type", "zstd"},
-                                        {"compression.zstd.level", "9"},
-                                        {"message.timestamp.type", "LogAppendTime"}};
-  const auto image = maker.make();
-  const std::vector<bus::ConfigEntry> fixed = {{"log.segment.bytes", "1048576"},
-                                               {"message.max.bytes", "1"}};
-  const log::PartitionConfig config = partition_config(*image, fixed, *image->find_topic("t"));
-  EXPECT_EQ(config.retention.retention_ms, 5);
-  EXPECT_FALSE(config.retention.delete_policy);
-  EXPECT_EQ(config.batch_bytes_max, 777);
-  EXPECT_EQ(config.segment_bytes, 1048576);
-  EXPECT_TRUE(config.rules.log_append_time);
-  EXPECT_TRUE(config.rules.keys_required);
-  EXPECT_EQ(config.rules.compression, 4);
-  EXPECT_EQ(config.rules.compression_level, 9);
 }
 
 }  // namespace

@@ -150,7 +150,9 @@ TEST(FetchSessionTable, ManyPartitionsAndNamesKeepTheirPlaces) {
   for (int t = 0; t < 40; ++t) {
     const std::uint32_t topic = sessions.add_topic(*session, "topic" + std::to_string(t), {});
     EXPECT_EQ(topic, static_cast<std::uint32_t>(t));
-    for (int p = 0; p < 10; ++p) ASSERT_TRUE(sessions.put(*session, {.topic = topic, .partition = p}));
+    for (int p = 0; p < 10; ++p) {
+      ASSERT_TRUE(sessions.put(*session, {.topic = topic, .partition = p}));
+    }
   }
   sessions.forget(*session, "topic7", {}, 3);
   EXPECT_EQ(session->partition_count, 399u);

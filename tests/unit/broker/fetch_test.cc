@@ -1,5 +1,5 @@
 // Stories of Fetch on one core: what is read, what waits, what is refused.
-#include "tests/unit/broker/rig.h"
+#include "tests/unit/broker/stories.h"
 
 namespace tailrace::broker {
 namespace {
@@ -9,37 +9,7 @@ using kafka::FetchResponse;
 using test::build_batch;
 using Values = std::vector<std::string>;
 
-class Fetch : public testing::Test {
- protected:
-  Fetch() {
-    node.images.add_topic("orders", 1, 3);
-    node.publish();
-  }
-  void put(const std::string& value, std::int32_t partition = 0) {
-    const auto batch = build_batch({{"k", value}});
-    ProduceMaker produce;
-    const auto answer =
-        writer().call<kafka::ProduceResponse>(produce({.partition = partition}, batch), 9);
-    ASSERT_EQ(only(answer.response).error_code, 0);
-  }
-  test::Parsed<FetchResponse> fetch(const FetchOne& ask, std::int16_t version = 12) {
-    return reader().call<FetchResponse>(make(ask), version);
-  }
-  Client& writer() {
-    if (writer_ == nullptr) writer_ = &node.connect();
-    return *writer_;
-  }
-  Client& reader() {
-    if (reader_ == nullptr) reader_ = &node.connect();
-    return *reader_;
-  }
-  Node node;
-  FetchMaker make;
-
- private:
-  Client* writer_ = nullptr;
-  Client* reader_ = nullptr;
-};
+class Fetch : public FetchStory {};
 
 TEST_F(Fetch, EveryVersionReadsWhatWasWritten) {
   put("a");
@@ -64,16 +34,6 @@ TEST_F(Fetch, AnOffsetInsideABatchGivesTheWholeBatch) {
   writer().call<kafka::ProduceResponse>(
       produce({}, build_batch({{"k", "a"}, {"k", "b"}, {"k", "c"}})), 9);
   EXPECT_EQ(values_of(fetch({.offset = 2}).response), (Values{"a", "b", "c"}));
-}
-
-TEST_F(Fetch, RecordsEndTheAnswerOfOnePartition) {
-  put("a");
-  reader().send(make({}), 10);  // As kafka-go reads it.
-  node.settle();
-  const auto frame = *reader().take_frame();
-  const auto answer = test::parse_response<FetchResponse>(frame, 10);
-  const Bytes records = only(answer.response).records.value;
-  EXPECT_EQ(records.data() + records.size(), answer.frame.data() + answer.frame.size());
 }
 
 TEST_F(Fetch, AtTheEndItWaitsForData) {
@@ -112,20 +72,6 @@ TEST_F(Fetch, WithoutDataItIsAnsweredAfterMaxWait) {
   EXPECT_FALSE(only(answer.response).records.is_null());
 }
 
-TEST_F(Fetch, MinBytesWaitsForMore) {
-  const std::size_t batch_bytes = build_batch({{"k", "a"}}).size();
-  put("a");
-  reader().send(make({.max_wait_ms = 1000, .min_bytes = static_cast<std::int32_t>(2 * batch_bytes)}),
-                11);
-  node.settle();
-  EXPECT_FALSE(reader().take_frame());
-  put("b");
-  auto frame = reader().take_frame();
-  ASSERT_TRUE(frame);
-  EXPECT_EQ(values_of(test::parse_response<FetchResponse>(*frame, 11).response),
-            (Values{"a", "b"}));
-}
-
 TEST_F(Fetch, OutsideTheLogIsOutOfRange) {
   put("a");
   EXPECT_EQ(only(fetch({.offset = 2}).response).error_code, 1);
@@ -145,18 +91,6 @@ TEST_F(Fetch, TheClientsLeaderEpochIsChecked) {
   EXPECT_EQ(only(fetch({.leader_epoch = 2}).response).error_code, 74);
   EXPECT_EQ(only(fetch({.leader_epoch = 0}).response).error_code, 74);  // librdkafka sends 0.
   EXPECT_EQ(only(fetch({.leader_epoch = 4}).response).error_code, 75);
-}
-
-TEST_F(Fetch, ADivergingEpochIsTold) {
-  put("a");
-  put("b");
-  const auto agrees = fetch({.offset = 2, .max_wait_ms = 0, .last_fetched_epoch = 3});
-  EXPECT_EQ(only(agrees.response).diverging_epoch.epoch, -1);
-  // The client has records of an epoch that is not in this log.
-  const auto answer = fetch({.offset = 2, .last_fetched_epoch = 5});
-  EXPECT_EQ(only(answer.response).error_code, 0);
-  EXPECT_EQ(only(answer.response).diverging_epoch.epoch, 3);
-  EXPECT_EQ(only(answer.response).diverging_epoch.end_offset, 2);
 }
 
 TEST_F(Fetch, TheFirstBatchComesEvenAboveTheLimits) {
@@ -183,62 +117,6 @@ TEST_F(Fetch, LaterPartitionsGetWhatIsLeft) {
   EXPECT_EQ(answer->responses[0].partitions[2].high_watermark, 1);
 }
 
-TEST_F(Fetch, AbortedTransactionsAreNullOrEmpty) {
-  put("a");
-  EXPECT_TRUE(only(fetch({}).response).aborted_transactions.is_null());
-  EXPECT_FALSE(only(fetch({.isolation_level = 1}).response).aborted_transactions.is_null());
-}
-
-TEST_F(Fetch, ManySmallBatchesAreCopiedAndLargeOnesAreNot) {
-  Values expected;
-  for (int i = 0; i < 20; ++i) {
-    expected.push_back(i % 5 == 0 ? std::string(2000, 'x') : "small" + std::to_string(i));
-    put(expected.back());
-  }
-  EXPECT_EQ(values_of(fetch({}).response), expected);
-}
-
-TEST_F(Fetch, TheFewSlicesOfASendCutTheAnswerBetweenBatches) {
-  Limits limits = small_limits();
-  limits.slices_max = 5;
-  Node narrow(limits);
-  narrow.images.add_topic("orders", 1, 1);
-  narrow.publish();
-  Client& client = narrow.connect();
-  ProduceMaker produce;
-  Client& other = narrow.connect();
-  for (int i = 0; i < 8; ++i) {
-    // Two partitions' worth of frames keep the batches apart in memory.
-    client.call<kafka::ProduceResponse>(
-        produce({}, build_batch({{std::to_string(i), std::string(1000, 'x')}})), 9);
-  }
-  std::int64_t offset = 0;
-  for (int round = 0; round < 8 && offset < 8; ++round) {
-    const auto answer = other.call<FetchResponse>(make({.offset = offset, .max_wait_ms = 0}), 11);
-    const auto records = test::read_records(only(answer.response).records.value);
-    ASSERT_FALSE(records.empty());
-    EXPECT_EQ(records.front().offset, offset);
-    offset = records.back().offset + 1;
-  }
-  EXPECT_EQ(offset, 8);
-}
-
-TEST_F(Fetch, OldDataComesFromTheDisk) {
-  for (int i = 0; i < 120; ++i) put(std::string(20'000, 'x') + std::to_string(i));
-  std::int64_t offset = 0;
-  for (int round = 0; round < 200 && offset < 120; ++round) {
-    const auto answer = fetch({.offset = offset, .partition_max_bytes = 100'000});
-    const auto records = test::read_records(only(answer.response).records.value);
-    ASSERT_FALSE(records.empty()) << offset << " error " << only(answer.response).error_code;
-    for (const auto& record : records) {
-      ASSERT_EQ(record.value, std::string(20'000, 'x') + std::to_string(record.offset));
-    }
-    offset = records.back().offset + 1;
-  }
-  EXPECT_EQ(offset, 120);
-  EXPECT_GT(node.log().counters().cold_reads.load(), 0u);
-}
-
 TEST_F(Fetch, ADeletedTopicEndsTheWait) {
   reader().send(make({.max_wait_ms = 10'000}), 11);
   node.settle();
@@ -247,14 +125,6 @@ TEST_F(Fetch, ADeletedTopicEndsTheWait) {
   auto frame = reader().take_frame();
   ASSERT_TRUE(frame);
   EXPECT_EQ(only(test::parse_response<FetchResponse>(*frame, 11).response).error_code, 3);
-}
-
-TEST_F(Fetch, AClientThatLeavesWhileItWaitsIsForgotten) {
-  reader().send(make({.max_wait_ms = 10'000}), 11);
-  node.settle();
-  node.hang_up(reader());
-  put("a");
-  EXPECT_EQ(node.unreleased_count(), 0u);
 }
 
 TEST_F(Fetch, ASlowReaderHoldsOnlyItself) {

@@ -1,87 +1,15 @@
-// Stories of what a client learns about the cluster: ApiVersions, Metadata, DescribeCluster.
-#include "kafka/gen/api_versions.h"
+// Stories of Metadata and of the topics it makes.
 #include "kafka/gen/create_topics.h"
-#include "kafka/gen/describe_cluster.h"
-#include "kafka/gen/metadata.h"
-#include "kafka/apis.h"
-#include "tests/unit/broker/rig.h"
+#include "tests/unit/broker/stories.h"
 
 namespace tailrace::broker {
 namespace {
 
-using kafka::ApiVersionsRequest;
-using kafka::ApiVersionsResponse;
 using kafka::MetadataRequest;
 using kafka::MetadataResponse;
 using AskedTopic = MetadataRequest::MetadataRequestTopic;
 
-class Cluster : public testing::Test {
- protected:
-  Cluster() {
-    node.images.base().broker_configs = {{"auto.create.topics.enable", "true"}};
-    node.images.add_topic("orders", 1, 2);
-    node.images.add_topic("payments", 2, 1);
-    node.publish();
-    client = &node.connect();
-  }
-  MetadataRequest ask(std::vector<AskedTopic>& topics, bool create = false) {
-    MetadataRequest request;
-    request.topics = std::span<AskedTopic>(topics);
-    request.allow_auto_topic_creation = create;
-    return request;
-  }
-  test::Parsed<MetadataResponse> all(std::int16_t version) {
-    MetadataRequest request;  // Null: all.
-    std::vector<AskedTopic> none;
-    if (version == 0) request.topics = std::span<AskedTopic>(none);
-    return client->call<MetadataResponse>(request, version);
-  }
-  Node node;
-  Client* client;
-};
-
-// --- ApiVersions
-
-TEST_F(Cluster, ApiVersionsTellsEveryRange) {
-  const ApiVersionsRequest request{.client_software_name = "librdkafka",
-                                   .client_software_version = "2.15.0"};
-  for (std::int16_t version = 0; version <= 4; ++version) {
-    const auto answer = client->call<ApiVersionsResponse>(request, version);
-    EXPECT_EQ(answer->error_code, 0);
-    ASSERT_EQ(answer->api_keys.size(), kafka::apis().size());
-    for (const auto& api : answer->api_keys) EXPECT_LE(api.min_version, api.max_version);
-    EXPECT_EQ(answer->api_keys[0].api_key, 0);
-    EXPECT_EQ(answer->api_keys[0].min_version, 0);  // librdkafka < 2.11.1 wants it.
-  }
-}
-
-TEST_F(Cluster, AnApiVersionsFromTheFutureIsAnsweredAtVersionZero) {
-  for (const std::int16_t version : std::array<std::int16_t, 3>{5, 99, 32767}) {
-    // The body must not be read: here it is none at all.
-    client->send_bytes(test::build_raw_request(18, version, 0));
-    node.settle();
-    auto frame = client->received.take();
-    ASSERT_TRUE(frame);
-    const auto answer = test::parse_response<ApiVersionsResponse>(*frame, 0);
-    ASSERT_TRUE(answer.ok);
-    EXPECT_EQ(answer->error_code, 35);
-    ASSERT_EQ(answer->api_keys.size(), 1u);
-    EXPECT_EQ(answer->api_keys[0].api_key, 18);
-    EXPECT_EQ(answer->api_keys[0].max_version, 4);
-  }
-  EXPECT_FALSE(client->is_closed);
-}
-
-TEST_F(Cluster, ABadClientNameIsAnInvalidRequest) {
-  for (const char* name : {"", "-a", "a-", "a b", "\xc3\xa4"}) {
-    const ApiVersionsRequest request{.client_software_name = name,
-                                     .client_software_version = "1"};
-    EXPECT_EQ(client->call<ApiVersionsResponse>(request, 3)->error_code, 42) << name;
-  }
-  EXPECT_EQ(client->call<ApiVersionsResponse>(ApiVersionsRequest{}, 2)->error_code, 0);
-}
-
-// --- Metadata
+class Cluster : public ClusterStory {};
 
 TEST_F(Cluster, EveryVersionTellsNodesTopicsAndLeaders) {
   for (std::int16_t version = 0; version <= 13; ++version) {
@@ -225,31 +153,6 @@ TEST_F(Cluster, NothingIsMadeWhenTheClientOrTheBrokerForbidsIt) {
   EXPECT_EQ(client->call<MetadataResponse>(ask(topics, true), 9)->topics[0].error_code, 3);
   EXPECT_EQ(client->call<MetadataResponse>(ask(topics), 1)->topics[0].error_code, 3);
   EXPECT_TRUE(node.control_inbox.empty());
-}
-
-// --- DescribeCluster
-
-TEST_F(Cluster, DescribeClusterTellsNodesAndController) {
-  for (std::int16_t version = 0; version <= 2; ++version) {
-    const auto answer = client->call<kafka::DescribeClusterResponse>(
-        kafka::DescribeClusterRequest{.include_cluster_authorized_operations = true}, version);
-    EXPECT_EQ(answer->error_code, 0);
-    EXPECT_EQ(answer->cluster_id, "abcdefghijklmnopqrstuv");
-    EXPECT_EQ(answer->controller_id, 1);
-    ASSERT_EQ(answer->brokers.size(), 1u);
-    EXPECT_EQ(answer->brokers[0].host, "broker.test");
-    EXPECT_EQ(answer->cluster_authorized_operations, 8096);
-  }
-}
-
-TEST_F(Cluster, DescribeClusterKnowsItsEndpointTypes) {
-  const auto describe = [&](std::int8_t type) {
-    return client->call<kafka::DescribeClusterResponse>(
-        kafka::DescribeClusterRequest{.endpoint_type = type}, 1)->error_code;
-  };
-  EXPECT_EQ(describe(1), 0);
-  EXPECT_EQ(describe(2), 42);
-  EXPECT_EQ(describe(3), 115);
 }
 
 }  // namespace

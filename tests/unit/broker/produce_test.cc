@@ -1,31 +1,12 @@
 // Stories of Produce: one core, a log on a disk in memory.
-#include "tests/unit/broker/rig.h"
+#include "tests/unit/broker/stories.h"
 
 namespace tailrace::broker {
 namespace {
 
 using test::build_batch;
 
-class Produce : public testing::Test {
- protected:
-  Produce() {
-    node.images.add_topic("orders", 1, 2);
-    node.publish();
-  }
-  test::Parsed<kafka::ProduceResponse> produce(Bytes batch, std::int16_t version = 9,
-                                               const ProduceOne& ask = {}) {
-    return client().call<kafka::ProduceResponse>(make(ask, batch), version);
-  }
-  Client& client() {
-    if (client_ == nullptr) client_ = &node.connect();
-    return *client_;
-  }
-  Node node;
-  ProduceMaker make;
-
- private:
-  Client* client_ = nullptr;
-};
+class Produce : public ProduceStory {};
 
 TEST_F(Produce, EveryVersionIsAnswered) {
   std::int64_t offset = 0;
@@ -171,34 +152,6 @@ TEST_F(Produce, LogAppendTimeIsTold) {
   EXPECT_EQ(only(answer.response).log_append_time_ms, node.now.wall_ms);
 }
 
-TEST_F(Produce, ADuplicateIsASuccessAtItsFirstOffset) {
-  const test::BatchOptions first{.producer_id = 7, .producer_epoch = 0, .base_sequence = 0};
-  const test::BatchOptions second{.producer_id = 7, .producer_epoch = 0, .base_sequence = 1};
-  EXPECT_EQ(only(produce(build_batch({{"k", "a"}}, first)).response).base_offset, 0);
-  EXPECT_EQ(only(produce(build_batch({{"k", "b"}}, second)).response).base_offset, 1);
-  const auto again = produce(build_batch({{"k", "a"}}, first));
-  EXPECT_EQ(only(again.response).error_code, 0);
-  EXPECT_EQ(only(again.response).base_offset, 0);
-  EXPECT_EQ(node.partition(1, 0)->staged_end(), 2);
-  const test::BatchOptions gap{.producer_id = 7, .producer_epoch = 0, .base_sequence = 9};
-  EXPECT_EQ(only(produce(build_batch({{"k", "c"}}, gap)).response).error_code, 45);
-}
-
-TEST_F(Produce, ADuplicateOfWhatIsNotDurableWaitsToo) {
-  node.disks[0].held = true;
-  const test::BatchOptions first{.producer_id = 7, .producer_epoch = 0, .base_sequence = 0};
-  client().send(make({}, build_batch({{"k", "a"}}, first)), 9);
-  node.settle();
-  Client& other = node.connect();
-  other.send(make({}, build_batch({{"k", "a"}}, first)), 9);
-  node.settle();
-  EXPECT_FALSE(other.take_frame());
-  node.disks[0].held = false;
-  node.settle();
-  EXPECT_TRUE(other.take_frame());
-  EXPECT_TRUE(client().take_frame());
-}
-
 TEST_F(Produce, NotDurableInTimeIsTimedOut) {
   node.disks[0].held = true;
   client().send(make({.timeout_ms = 100}, build_batch({{"k", "v"}})), 9);
@@ -209,66 +162,6 @@ TEST_F(Produce, NotDurableInTimeIsTimedOut) {
   auto frame = client().take_frame();
   ASSERT_TRUE(frame);
   EXPECT_EQ(only(test::parse_response<kafka::ProduceResponse>(*frame, 9).response).error_code, 7);
-}
-
-TEST_F(Produce, AFullLogStopsTheConnectionButLosesNothing) {
-  node.disks[0].held = true;
-  const std::string big(20'000, 'x');
-  int sent = 0;
-  for (; sent < 60; ++sent) {
-    if (client().is_paused) break;
-    client().send(make({.acks = 1}, build_batch({{"k", big}})), 9);
-    node.settle();
-  }
-  ASSERT_TRUE(client().is_paused);
-  Client& other = node.connect();  // Meanwhile others go on.
-  EXPECT_EQ(only(other.call<kafka::FetchResponse>(FetchMaker()({.max_wait_ms = 0}), 11).response)
-                .error_code, 0);
-  node.disks[0].held = false;
-  node.settle();
-  for (int i = 0; i < sent; ++i) ASSERT_TRUE(client().take_frame()) << i;
-  EXPECT_EQ(node.partition(1, 0)->durable_end(), sent);
-  EXPECT_FALSE(client().is_paused);
-  EXPECT_EQ(node.unreleased_count(), 0u);
-}
-
-TEST_F(Produce, AStuckRequestKeepsItsPlace) {
-  Limits limits = small_limits();
-  limits.requests_in_flight_max = 64;
-  limits.request_memory_bytes = 4U << 20;
-  Node wide(limits);
-  wide.images.add_topic("orders", 1, 1);
-  wide.publish();
-  wide.disks[0].held = true;
-  Client& one = wide.connect();
-  const std::string big(20'000, 'x');
-  int sent = 0;
-  for (; sent < 50; ++sent) {
-    one.send(make({.acks = 1}, build_batch({{std::to_string(sent), big}})), 9);
-    wide.settle();
-  }
-  EXPECT_GT(wide.brokers[0]->counters().append_stalls.load(), 0u);
-  wide.disks[0].held = false;
-  for (int i = 0; i < 20; ++i) wide.settle();
-  for (int i = 0; i < sent; ++i) {
-    auto frame = one.take_frame();
-    ASSERT_TRUE(frame) << i;
-    const auto answer = test::parse_response<kafka::ProduceResponse>(*frame, 9);
-    EXPECT_EQ(only(answer.response).error_code, 0);
-    EXPECT_EQ(only(answer.response).base_offset, i);
-  }
-}
-
-TEST_F(Produce, AFailedDiskIsAStorageErrorAndReadsGoOn) {
-  produce(build_batch({{"k", "kept"}}));
-  node.disks[0].fault = [](const DiskOp& op) {
-    return op.disk_class == DiskClass::wal ? EIO : 0;
-  };
-  EXPECT_EQ(only(produce(build_batch({{"k", "lost"}})).response).error_code, 56);
-  EXPECT_EQ(only(produce(build_batch({{"k", "lost"}})).response).error_code, 56);
-  FetchMaker fetch;
-  const auto read = client().call<kafka::FetchResponse>(fetch({.max_wait_ms = 0}), 11);
-  EXPECT_EQ(values_of(read.response), std::vector<std::string>{"kept"});
 }
 
 TEST_F(Produce, SeveralTopicsAndPartitionsInOneRequest) {
@@ -298,17 +191,6 @@ TEST_F(Produce, ADeletedTopicAnswersThoseWhoWait) {
   EXPECT_EQ(only(test::parse_response<kafka::ProduceResponse>(*frame, 9).response).error_code, 3);
   node.disks[0].held = false;
   node.settle();
-}
-
-TEST_F(Produce, AClientThatLeavesTakesNothingWithIt) {
-  node.disks[0].held = true;
-  client().send(make({}, build_batch({{"k", "v"}})), 9);
-  node.settle();
-  node.hang_up(client());
-  node.disks[0].held = false;
-  node.settle();
-  EXPECT_EQ(node.partition(1, 0)->durable_end(), 1);
-  EXPECT_EQ(node.unreleased_count(), 0u);
 }
 
 }  // namespace

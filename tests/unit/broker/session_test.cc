@@ -1,9 +1,7 @@
 // Stories of a connection: frames however they are cut, order, limits, and who gets closed.
 #include "broker/session.h"
 
-#include "kafka/gen/api_versions.h"
-#include "kafka/gen/metadata.h"
-#include "tests/unit/broker/rig.h"
+#include "tests/unit/broker/stories.h"
 
 namespace tailrace::broker {
 namespace {
@@ -12,22 +10,7 @@ using kafka::ApiVersionsResponse;
 using test::build_batch;
 using test::build_request;
 
-const kafka::ApiVersionsRequest hello{.client_software_name = "test",
-                                      .client_software_version = "1.0"};
-
-class Connection : public testing::Test {
- protected:
-  explicit Connection(Limits limits = small_limits()) : node(limits) {
-    node.images.add_topic("orders", 1, 1);
-    node.publish();
-  }
-  std::size_t count_frames(Client& client) {
-    std::size_t count = 0;
-    while (client.take_frame()) ++count;
-    return count;
-  }
-  Node node;
-};
+class Connection : public ConnectionStory {};
 
 TEST_F(Connection, BytesMayComeOneByOne) {
   Client& client = node.connect();
@@ -78,25 +61,6 @@ TEST_F(Connection, ALengthBeyondTheLimitOrBelowZeroCloses) {
     node.settle();
     EXPECT_TRUE(client.is_closed) << length;
   }
-}
-
-TEST_F(Connection, UnknownApisAndVersionsClose) {
-  const std::vector<std::pair<std::int16_t, std::int16_t>> unknown = {
-      {999, 0}, {-1, 0}, {17, 0}, {3, 14}, {3, -1}, {1, 3}, {0, 0}, {0, 1}, {0, 2}, {0, 14}};
-  for (const auto& [key, version] : unknown) {
-    Client& client = node.connect();
-    client.send_bytes(test::build_raw_request(key, version, 1));
-    node.settle();
-    EXPECT_TRUE(client.is_closed) << key << " version " << version;
-    EXPECT_TRUE(client.received.empty());
-  }
-}
-
-TEST_F(Connection, AnUnreadableBodyCloses) {
-  Client& client = node.connect();
-  client.send_bytes(test::build_raw_request(3, 1, 1, as_bytes("\x7f\xff\xff\xff")));
-  node.settle();
-  EXPECT_TRUE(client.is_closed);
 }
 
 TEST_F(Connection, RequestsInFlightAreBounded) {
@@ -245,33 +209,6 @@ TEST_F(Connection, MemoryOfAClientThatLeavesIsFreeAgain) {
     EXPECT_FALSE(client.is_paused);
     node.hang_up(client);
   }
-}
-
-TEST(Start, ConnectionsWaitForTheFirstImage) {
-  Node node;
-  Client& client = node.connect();
-  client.send(hello, 3);
-  node.settle();
-  EXPECT_FALSE(client.take_frame());
-  EXPECT_FALSE(node.brokers[0]->has_image());
-  node.publish();
-  EXPECT_TRUE(client.take_frame());
-  EXPECT_EQ(node.adopted, std::vector<std::uint64_t>{1});
-}
-
-TEST(Stop, ConnectionsAreClosedAndTheLogIsPutInOrder) {
-  Node node;
-  node.images.add_topic("orders", 1, 1);
-  node.publish();
-  Client& client = node.connect();
-  ProduceMaker produce;
-  client.call<kafka::ProduceResponse>(produce({}, build_batch({{"k", "v"}})), 9);
-  EXPECT_FALSE(node.brokers[0]->stopped());
-  node.brokers[0]->begin_stop(node.now);
-  node.settle();
-  EXPECT_TRUE(client.is_closed);
-  EXPECT_TRUE(node.connect().is_aborted);
-  EXPECT_TRUE(node.brokers[0]->stopped());
 }
 
 }  // namespace
