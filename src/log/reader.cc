@@ -174,6 +174,7 @@ void Reader::start_at_front(Job& job) {
   job.batch_pos = 0;
   job.expected_base = job.request.segment.base_offset;
   job.from_index = false;
+  job.read_count = 0;
 }
 
 void Reader::use_index(Job& job, const Index& index) {
@@ -278,12 +279,14 @@ void Reader::open_segment(std::uint32_t id) {
   }
   if (lease->file == no_file) return;
   job.lease = *lease;
-  begin_read(id, false);
+  begin_read(id, 0);
 }
 
-// The first read covers an index interval and what is asked for. When that does not do, the next
-// one, from the batch that was cut, takes the whole buffer.
-void Reader::begin_read(std::uint32_t id, bool whole_buffer) {
+// The first read covers an index interval and what is asked for. It mostly reaches the batch, but
+// may cut it: the second one, from there, covers that batch (`need_bytes` of it are known to be
+// needed) and what is asked for. When that does not do either, the place was not known well, and
+// the next ones take the whole buffer.
+void Reader::begin_read(std::uint32_t id, std::uint64_t need_bytes) {
   Job& job = jobs_[id];
   TR_ASSERT(job.lease.file != no_file);
   const std::uint64_t size_bytes = job.request.segment.size_bytes;
@@ -295,9 +298,13 @@ void Reader::begin_read(std::uint32_t id, bool whole_buffer) {
   const std::uint64_t rest = round_up(size_bytes - job.read_pos, disk_block_bytes);
   const std::uint64_t most = std::min<std::uint64_t>(rest, buffer_bytes_);
   std::uint64_t wanted = most;
-  if (!whole_buffer) {
+  if (job.read_count < 2) {
     const std::uint64_t ahead = std::max(job.request.bytes_max, read_ahead_bytes_min);
-    wanted = std::min(most, round_up(limits_.index_interval_bytes + ahead, disk_block_bytes));
+    const std::uint64_t end = job.read_count == 0
+                                  ? job.read_pos + limits_.index_interval_bytes + ahead
+                                  : job.batch_pos + std::max(need_bytes, ahead);
+    wanted = std::min(most, round_up(end - job.read_pos, disk_block_bytes));
+    ++job.read_count;
   }
   job.read_bytes = static_cast<std::uint32_t>(wanted);
   job.read_most = wanted == most;
@@ -339,7 +346,7 @@ void Reader::walk(std::uint32_t id) {
       // Read again from there, but not the very same bytes for ever.
       const bool again = round_down(job.batch_pos, disk_block_bytes) == job.read_pos;
       if (again && job.read_most) return on_bad_batch(id);
-      return begin_read(id, true);
+      return begin_read(id, record::header_bytes);
     }
     if (look.kind == Look::Kind::bad) return on_bad_batch(id);
 
@@ -356,7 +363,7 @@ void Reader::walk(std::uint32_t id) {
       if (look.bytes.size() == header.size_bytes()) return collect(id);
       const bool again = round_down(job.batch_pos, disk_block_bytes) == job.read_pos;
       if (again && job.read_most) return on_bad_batch(id);
-      return begin_read(id, true);
+      return begin_read(id, header.size_bytes());
     }
     pass(job, header, kept);
   }
@@ -433,7 +440,7 @@ void Reader::on_bad_batch(std::uint32_t id) {
   if (job.from_index) {
     if (!job.place_known) keep_index(job, Index(limits_.index_interval_bytes), 0);
     start_at_front(job);
-    begin_read(id, false);
+    begin_read(id, 0);
     return;
   }
   finish(id, fail(corrupt(job)));

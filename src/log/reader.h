@@ -93,6 +93,7 @@ class Reader {
     bool forgotten = false;      // its index must not be kept
     bool taken = false;          // its Done was handed out
     bool read_most = false;      // a read from read_pos cannot bring more
+    std::uint8_t read_count = 0; // since batch_pos was set by an index or to the front; at most 2
     std::uint32_t buffer = no_index;
     FileTable::Lease lease;
     std::uint64_t batch_pos = 0;      // of the next batch to look at
@@ -124,7 +125,7 @@ class Reader {
   void open_index(std::uint32_t id);
   void on_index_loaded(std::uint32_t id, std::int64_t result);
   void open_segment(std::uint32_t id);
-  void begin_read(std::uint32_t id, bool whole_buffer);
+  void begin_read(std::uint32_t id, std::uint64_t need_bytes);
   void on_read(std::uint32_t id, std::int64_t result);
   void walk(std::uint32_t id);
   Look look_at(const Job& job) const;

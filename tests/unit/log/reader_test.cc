@@ -506,6 +506,27 @@ TEST(Reader, little_is_read_when_little_is_asked_for) {
   EXPECT_EQ(rig.reader.counters().reads, 2U);
 }
 
+// Batches as large as what is asked for: half of the first reads cut the one that is wanted.
+TEST(Reader, a_batch_that_the_first_read_cuts_does_not_cost_a_whole_buffer) {
+  Limits limits = small_limits();
+  limits.frame_bytes_max = 2U << 20;
+  limits.index_interval_bytes = 64U << 10;
+  Prng prng(22);
+  KnownSegment segment = make_segment(prng, 0, 0);
+  segment.index = Index(limits.index_interval_bytes);
+  for (int i = 0; i < 40; ++i) segment.add(prng, 100'000);
+  Rig rig(limits);
+  rig.put(segment, true);
+  std::uint64_t wanted_bytes = 0;
+  for (const KnownSegment::Batch& batch : segment.batches) {
+    const auto got = rig.read(by_offset(segment, batch.base_offset));
+    ASSERT_TRUE(got);
+    EXPECT_EQ(*got, batch.bytes);
+    wanted_bytes += batch.bytes.size() + (128U << 10);
+  }
+  EXPECT_LE(rig.reader.counters().bytes, 2 * wanted_bytes);
+}
+
 TEST(Reader, the_largest_batch_is_read_wherever_it_starts) {
   for (std::size_t shift = 1; shift < 5000; shift += 617) {
     Prng prng(21);
