@@ -12,6 +12,7 @@
 #include "broker/fetch_session.h"
 #include "broker/id_table.h"
 #include "broker/memory_pool.h"
+#include "broker/request_memory.h"
 #include "broker/partition_owner.h"
 #include "broker/request.h"
 #include "broker/session.h"
@@ -27,7 +28,7 @@ struct Core {
   const StaticConfig config;
   Counters counters;
 
-  MemoryPool request_memory;
+  RequestMemory request_memory;
   MemoryPool answer_memory;
   Arena scratch;                  // of the request being decoded and its response
 
@@ -35,6 +36,7 @@ struct Core {
   IdTable<Session> sessions_by_conn;
   List<Session, &Session::idle_link> idle_order;     // the longest idle first
   List<Session, &Session::memory_link> memory_waiters;
+  Instant stall_check_at;          // while somebody waits for memory
   std::uint32_t held_count = 0;
   bool memory_was_freed = false;  // since the waiters were last served
   bool serves_waiters = false;    // it is the first waiter's turn

@@ -108,6 +108,7 @@ void CoreBroker::step(Now now) {
   drain_done(core, now);
   do_work(core, now);
   close_idle_sessions(core, now);
+  close_stalled_sessions(core, now);
 }
 
 std::span<const StreamOp> CoreBroker::stream_ops() const { return core_->stream_ops; }

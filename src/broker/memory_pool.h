@@ -22,6 +22,9 @@ class MemoryPool {
   void free(MutableBytes& piece);
 
   bool can_allocate(std::size_t bytes) const;
+  bool owns(Bytes piece) const {
+    return piece.data() >= memory_.get() && piece.data() < memory_.get() + unit_count_ * unit_bytes;
+  }
   // What allocate() can give when nothing is in use.
   std::size_t piece_bytes_max() const { return piece_bytes_max_; }
   // In whole blocks.

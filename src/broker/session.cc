@@ -15,6 +15,11 @@ using OpKind = StreamOp::Kind;
 
 constexpr std::size_t header_bytes_min = 8;  // key, version, correlation id
 
+// While others wait for memory, a frame that has some must come at this rate, after a while.
+constexpr std::int64_t frame_bytes_per_s_min = 256 << 10;
+constexpr Duration frame_grace = seconds(5);
+constexpr Duration stall_check_interval = seconds(1);
+
 Session* find(Core& core, ConnId conn) {
   return core.sessions.find(core.sessions_by_conn.find(conn));
 }
@@ -133,13 +138,16 @@ void consume(Core& core, Session& session, Bytes& in, Now now) {
       in = in.subspan(frame.size());
       continue;
     }
-    // Who came first is served first, or a large frame would wait for ever.
+    // Who came first is served first, or a large frame would wait for ever. Small frames have
+    // memory of their own.
     const Session* first = core.memory_waiters.front();
-    if (first != nullptr && first != &session && !core.serves_waiters) {
+    const bool must_queue = !core.request_memory.is_small(session.frame_bytes);
+    if (must_queue && first != nullptr && first != &session && !core.serves_waiters) {
       return wait_for_memory(core, session);
     }
     session.frame = core.request_memory.allocate(session.frame_bytes);
     session.frame_filled = 0;
+    session.frame_since = now.instant;
     if (session.frame.empty()) return wait_for_memory(core, session);
   }
 }
@@ -404,9 +412,31 @@ void close_idle_sessions(Core& core, Now now) {
   }
 }
 
+void close_stalled_sessions(Core& core, Now now) {
+  if (core.memory_waiters.front() == nullptr || now.instant < core.stall_check_at) return;
+  core.stall_check_at = now.instant + stall_check_interval;
+  for (std::size_t i = 0; i < core.sessions.capacity(); ++i) {
+    Session* session = core.sessions.at_index(i);
+    if (session == nullptr || session->is_closing || session->frame.empty()) continue;
+    if (session->frame_filled == session->frame_bytes) continue;
+    const Instant due = session->frame_since + frame_grace;
+    const std::int64_t late_ms = (now.instant - due).ns / 1'000'000;
+    const auto filled = static_cast<std::int64_t>(session->frame_filled);
+    if (late_ms <= 0 || filled >= late_ms * frame_bytes_per_s_min / 1000) continue;
+    log_event(LogLevel::warn, "broker",
+              "connection {:x}: {} of {} bytes of a request so far, others wait for its memory: "
+              "closed",
+              session->conn, session->frame_filled, session->frame_bytes);
+    core.counters.protocol_errors.add();
+    close_session(core, *session, now);
+  }
+}
+
 Instant idle_deadline(const Core& core) {
   const Session* session = core.idle_order.front();
-  return session == nullptr ? never() : session->last_request + core.limits.connection_idle_max;
+  const Instant idle =
+      session == nullptr ? never() : session->last_request + core.limits.connection_idle_max;
+  return core.memory_waiters.front() == nullptr ? idle : std::min(idle, core.stall_check_at);
 }
 
 }  // namespace tailrace::broker

@@ -44,6 +44,7 @@ struct Session {
   std::size_t frame_bytes = 0;     // of the frame being received
   MutableBytes frame;
   std::size_t frame_filled = 0;
+  Instant frame_since;             // when it got its memory
   MutableBytes backlog;
   std::size_t backlog_pos = 0;
   Bytes held;
@@ -73,6 +74,8 @@ void close_session(Core& core, Session& session, Now now);
 // Those that wait for memory or slots, in their order, as far as they get.
 void serve_memory_waiters(Core& core, Now now);
 void close_idle_sessions(Core& core, Now now);
+// Those that hold memory for a frame and hardly send it, while others wait for memory.
+void close_stalled_sessions(Core& core, Now now);
 Instant idle_deadline(const Core& core);
 
 }  // namespace tailrace::broker

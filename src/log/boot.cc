@@ -74,7 +74,8 @@ void Boot::step(Now now) {
       }
       if (!second_checkpoint_) {
         second_checkpoint_ = true;
-        checkpoint_writer_.start(FileName(new_path(core_) + ".checkpoint-a").text(), firsts_[core_]);
+        checkpoint_writer_.start(FileName(new_path(core_) + ".checkpoint-a").text(),
+                                 firsts_[core_]);
         return;
       }
       ++core_;
@@ -97,6 +98,17 @@ void Boot::step(Now now) {
   }
 }
 
+// What is made in a directory that a power cut takes is gone; and names that an earlier start
+// made, but did not live to sync, are relied upon from now on.
+void Boot::sync_directories() {
+  const auto sync = [&](std::string_view name) {
+    queue_.push({.kind = DiskOpKind::sync_directory, .tag = make_tag(Asker::boot, 0),
+                 .name = name});
+  };
+  sync(".");
+  for (const std::string_view name : directories) sync(name);
+}
+
 void Boot::on_disk_done(const DiskDone& done, Now now) {
   switch (asker_of(done.tag)) {
     case Asker::boot: break;
@@ -110,18 +122,12 @@ void Boot::on_disk_done(const DiskDone& done, Now now) {
   switch (phase_) {
     case Phase::directories:
       if (done.result < 0) {
-        return give_up(fmt::format("a directory cannot be made: {}",
+        return give_up(fmt::format("a directory cannot be made or synced: {}",
                                    std::strerror(static_cast<int>(-done.result))));
       }
       ++directories_made_;
-      if (directories_made_ < std::size(directories)) return;
-      if (directories_made_ == std::size(directories)) {
-        // Their own entries as well: what is synced in a directory that a power cut takes is gone.
-        queue_.push({.kind = DiskOpKind::sync_directory,
-                     .tag = make_tag(Asker::boot, 0),
-                     .name = FileName(".")});
-        return;
-      }
+      if (directories_made_ == std::size(directories)) sync_directories();
+      if (directories_made_ < 2 * std::size(directories) + 1) return;
       phase_ = Phase::manifest;
       reader_.start(manifest_path, disk_block_bytes);
       return;

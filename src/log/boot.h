@@ -63,6 +63,7 @@ class Boot {
     done, failed,
   };
   void give_up(std::string why);
+  void sync_directories();
   void on_manifest(Now now);
   void recover_next(Now now);
   void on_recovered(Now now);

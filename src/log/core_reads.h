@@ -29,6 +29,9 @@ struct Read {
   Result<void> status;
   std::span<const Bytes> pieces;   // whole batches in offset order
   std::uint64_t bytes = 0;         // in all pieces
+  // The pieces lie in one of the few read buffers, without which no other cold read goes on: copy
+  // them and release, rather than wait for anything with it.
+  bool holds_buffer() const { return done && job != UINT32_MAX; }
   // Of find_timestamp:
   record::FoundRecord found;
   std::int32_t found_epoch = -1;

@@ -36,6 +36,11 @@ void FileReader::push_read() {
                .tag = make_tag(Asker::boot, 0)});
 }
 
+void FileReader::push_close() {
+  phase_ = Phase::closing;
+  queue_.push({.kind = DiskOpKind::close, .file = file_, .tag = make_tag(Asker::boot, 0)});
+}
+
 void FileReader::on_disk_done(const DiskDone& done) {
   const auto error_number = static_cast<std::uint16_t>(done.result < 0 ? -done.result : 0);
   switch (phase_) {
@@ -60,10 +65,20 @@ void FileReader::on_disk_done(const DiskDone& done) {
         push_read();
         return;
       }
-      phase_ = Phase::closing;
-      queue_.push({.kind = DiskOpKind::close, .file = file_, .tag = make_tag(Asker::boot, 0)});
+      // The process that wrote it may have died before its sync; what is decided by this content
+      // must not be undone by a power cut.
+      if (status_) {
+        phase_ = Phase::syncing;
+        queue_.push({.kind = DiskOpKind::sync, .file = file_, .tag = make_tag(Asker::boot, 0)});
+        return;
+      }
+      push_close();
       return;
     }
+    case Phase::syncing:
+      if (error_number != 0) status_ = fail(Errc::io, error_number);
+      push_close();
+      return;
     case Phase::closing: phase_ = Phase::idle; return;
   }
 }

@@ -1,4 +1,4 @@
-// FileReader: reads a small file whole, at start: open, read block by block, close.
+// FileReader: reads a small file whole, at start: open, read block by block, sync, close.
 #pragma once
 
 #include <memory>
@@ -21,8 +21,9 @@ class FileReader {
   Result<Bytes> content() const;
 
  private:
-  enum class Phase : std::uint8_t { idle, opening, reading, closing };
+  enum class Phase : std::uint8_t { idle, opening, reading, syncing, closing };
   void push_read();
+  void push_close();
 
   OpQueue& queue_;
   Phase phase_ = Phase::idle;

@@ -175,7 +175,8 @@ bool Flusher::start_write(PartitionLog& partition, PartitionId id) {
   std::memset(block.data() + (to - from), 0, bytes - (to - from));
 
   Job& job = jobs_[slot];
-  job = {.used = true, .partition = id, .to = {written.base_offset, to}, .is_sync = false, .tail = {}};
+  job = {.used = true, .partition = id, .to = {written.base_offset, to}, .is_sync = false,
+         .tail = {}};
   const std::size_t partial = to % disk_block_bytes;
   std::memcpy(job.tail.data(), block.data() + (to - from) - partial, partial);
   ++partition.jobs_;
@@ -219,7 +220,8 @@ void Flusher::take_done(Now now) {
     if (partition.removing_) continue;
     if (done[i].error_number == ENOSPC && !done[i].sync_failed) {
       if (!out_of_space_) {
-        log_event(LogLevel::error, "log", "no space for segments: produce is refused until there is");
+        log_event(LogLevel::error, "log",
+                  "no space for segments: produce is refused until there is");
       }
       out_of_space_ = true;
       retry_at_ = now.instant + retry_after;
@@ -229,7 +231,8 @@ void Flusher::take_done(Now now) {
     failed_ = true;
     log_event(LogLevel::error, "log", "{} of {} failed: {}; the core stops acknowledging",
         done[i].sync_failed ? "sync" : "write",
-        segment_path(partition.key(), job.to.base_offset).text(), std::strerror(done[i].error_number));
+        segment_path(partition.key(), job.to.base_offset).text(),
+        std::strerror(done[i].error_number));
   }
 }
 
@@ -345,7 +348,8 @@ void Flusher::finish_checkpoint(Now now) {
   if (checkpoint_writer_.busy()) return;
   phase_ = Phase::idle;
   if (!checkpoint_writer_.succeeded()) {
-    log_event(LogLevel::warn, "log", "a checkpoint of {} could not be written; trying again", path_);
+    log_event(LogLevel::warn, "log", "a checkpoint of {} could not be written; trying again",
+              path_);
     wanted_ = true;
     retry_at_ = now.instant + retry_after;
     checkpoint_at_ = retry_at_;

@@ -68,7 +68,9 @@ void ManifestWriter::start(const Manifest& manifest) {
 void ManifestWriter::on_disk_done(const DiskDone& done) {
   const bool is_short = phase_ == Phase::writing && done.result >= 0 &&
                         static_cast<std::uint64_t>(done.result) < block_.size();
-  if (error_number_ == 0 && done.result < 0) error_number_ = static_cast<std::int32_t>(-done.result);
+  if (error_number_ == 0 && done.result < 0) {
+    error_number_ = static_cast<std::int32_t>(-done.result);
+  }
   if (error_number_ == 0 && is_short) error_number_ = EIO;
   const bool failed = error_number_ != 0;
   switch (phase_) {

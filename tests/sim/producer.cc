@@ -176,12 +176,12 @@ void Producer::send_request() {
   const bool answered = settings_.acks != 0;
   world_.trace.say(world_.clock.instant(), "{} sends {} batches to {}", name_, content.size(),
                    topic.name);
+  if (answered) requests_[word] = content;
+  const bool asked = ask(request, version, word, answered);
   if (!answered) {
     for (const InRequest& one : content) lanes_[one.partition].batches.clear();
-  } else {
-    requests_[word] = std::move(content);
   }
-  if (!ask(request, version, word, answered)) disconnect();
+  if (!asked) disconnect();
 }
 
 void Producer::on_response(const Asked& asked, Bytes frame) {

@@ -33,7 +33,9 @@ struct Machine {
     return run({.kind = kind, .file = file, .file_pos = pos, .block = buffer.bytes()});
   }
   std::int64_t sync(FileId file) { return run({.kind = DiskOpKind::sync, .file = file}); }
-  std::int64_t sync_root() { return run({.kind = DiskOpKind::sync_directory, .name = FileName(".")}); }
+  std::int64_t sync_root() {
+    return run({.kind = DiskOpKind::sync_directory, .name = FileName(".")});
+  }
   void power_cut(bool garbage = false) {
     disk.crash(true);
     files.power_cut(garbage);

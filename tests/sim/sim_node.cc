@@ -1,6 +1,7 @@
 #include "sim_node.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace tailrace::sim {
 namespace {
@@ -14,7 +15,7 @@ std::uint16_t owner_of(const log::PartitionKey& key, std::uint16_t core_count) {
 NodeLimits draw_limits(Prng& prng, const FaultPlan& plan) {
   NodeLimits limits;
   log::Limits& l = limits.log;
-  l.frame_bytes_max = static_cast<std::uint32_t>(prng.between(4, 12)) * 4096;
+  l.frame_bytes_max = static_cast<std::uint32_t>(prng.between(7, 14)) * 4096;
   l.wal_bytes = round_up(std::uint64_t{l.frame_bytes_max} * prng.between(8, 24), 4096);
   l.frame_entries_max = static_cast<std::uint32_t>(prng.between(8, 128));
   l.frames_in_flight_max = static_cast<std::uint32_t>(prng.between(1, 4));
@@ -42,6 +43,7 @@ NodeLimits draw_limits(Prng& prng, const FaultPlan& plan) {
   b.request_bytes_max = 256U << 10;
   b.request_memory_bytes = std::uint64_t{512} << 10;
   b.answer_memory_bytes = std::uint64_t{512} << 10;
+  b.cold_memory_bytes = std::uint64_t{prng.between(2, 8)} * std::bit_ceil(l.read_bytes());
   b.decode_bytes_max = 128U << 10;
   b.events_held_max = 8;
   b.fetch_bytes_max = 256U << 10;
@@ -56,7 +58,7 @@ NodeLimits draw_limits(Prng& prng, const FaultPlan& plan) {
   limits.control.images_max = static_cast<std::uint32_t>(prng.between(2, 8));
   limits.control.entry_bytes_max = 16U << 10;
   limits.control.config_bytes_max = 4U << 10;
-  limits.control.journal_bytes = std::uint64_t{64} << 10;
+  limits.control.journal_bytes = std::uint64_t{256} << 10;
   limits.control.journal_bytes_max = std::uint64_t{4} << 20;
   return limits;
 }
@@ -270,7 +272,7 @@ Instant SimNode::next_deadline() const {
 }
 
 void SimNode::begin_stop() {
-  if (state_ != State::serving) return;
+  if (state_ != State::serving) return crash(false);  // A signal that comes early kills.
   world_.trace.say(world_.clock.instant(), "--- stop");
   state_ = State::stopping;
   for (const auto& core : cores_) {

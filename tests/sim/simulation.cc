@@ -15,7 +15,7 @@ using State = SimNode::State;
 
 Simulation::Simulation(std::uint64_t seed, Plant plant, bool verbose)
     : world_(verbose), prng_(seed, "simulation"), busy_(draw_ms(20, 200)),
-      plan_(draw_faults(seed, world_.clock.instant(), busy_)), workload_(world_, seed) {
+      plan_(draw_faults(seed, Instant{}, busy_)), workload_(world_, seed) {
   world_.plant = plant;
   world_.nodes.push_back(std::make_unique<SimNode>(world_, seed, 1, plan_));
   if (plant == Plant::remember) {
@@ -31,9 +31,14 @@ Duration Simulation::draw_ms(std::uint64_t low, std::uint64_t high) {
 RunResult Simulation::run() {
   world_.trace.say(world_.clock.instant(), "{}", to_string(plan_));
   start_node();
+  const auto up = [&] { return world_.nodes.front()->listening() || refused_rightly_; };
+  if (!run_until(up, patience)) world_.verdicts.broken("liveness", "the node does not start");
+  for (Event& event : plan_.events) event.at = world_.clock.instant() + Duration{event.at.ns};
+  next_event_ = 0;
   const Instant busy_end = world_.clock.instant() + busy_;
   run_until([&] { return busy_end <= world_.clock.instant() || refused_rightly_; }, patience);
   world_.quiet = true;
+  cut_at_ = never();
   world_.nodes.front()->heal();
   const auto settled = [&] { return workload_.settled() || refused_rightly_; };
   bool live = run_until(settled, patience);
@@ -70,6 +75,10 @@ bool Simulation::run_until(Over over, Duration time) {
 
 // Everybody whose time has come, once; then time goes on: a little, or to the next deadline.
 void Simulation::turn() {
+  if (!world_.quiet && cut_at_ <= world_.clock.instant()) {
+    cut_at_ = never();
+    world_.nodes.front()->crash(prng_.chance(1, 2));
+  }
   while (!world_.quiet && next_event_ < plan_.events.size() &&
          plan_.events[next_event_].at <= world_.clock.instant()) {
     strike(plan_.events[next_event_++]);
@@ -88,7 +97,7 @@ void Simulation::turn() {
   const Instant now = world_.clock.instant();
   if (ran) return world_.clock.advance_to(now + microseconds(static_cast<std::int64_t>(
                                                     prng_.between(1, 8))));
-  Instant next = now + seconds(1);
+  Instant next = std::min(now + seconds(1), cut_at_);
   next = std::min(next, node.next_deadline());
   if (start_planned_) next = std::min(next, start_at_);
   if (!world_.quiet && next_event_ < plan_.events.size()) {
@@ -108,6 +117,9 @@ void Simulation::start_node() {
   ++result_.starts;
   faults_at_start_ = node.faults_injected();
   node.start(cores);
+  // Sometimes the power fails before it is up.
+  const bool cut = !world_.quiet && prng_.chance(1, 10);
+  cut_at_ = cut ? world_.clock.instant() + draw_ms(0, 30) : never();
 }
 
 // What an operator does: starts what is down, starts again what has failed or would not start.

@@ -44,9 +44,10 @@ class Simulation {
   Duration busy_;
   FaultPlan plan_;
   Workload workload_;
-  std::size_t next_event_ = 0;
+  std::size_t next_event_ = SIZE_MAX;  // in the plan; none before the node is up
   Instant start_at_{};           // of the node, when it is not running
   bool start_planned_ = false;
+  Instant cut_at_ = never();     // of a start under way
   std::uint64_t faults_at_start_ = 0;
   bool refused_rightly_ = false;
   RunResult result_;

@@ -176,28 +176,46 @@ TEST_F(Connection, WithoutMemoryForAFrameReadingPausesAndGoesOnLater) {
   EXPECT_EQ(node.unreleased_count(), 0u);
 }
 
-// A small frame waits behind a large one, and goes on when that one's client gives up.
+// A smaller frame waits behind a large one, and goes on when that one's client gives up.
 TEST_F(Connection, WhoWaitsBehindAnotherGoesOnWhenThatOneLeaves) {
   const test::Buffer large = {std::byte{0}, std::byte{3}, std::byte{0}, std::byte{0}};
   const test::Buffer half_as_large = {std::byte{0}, std::byte{2}, std::byte{0}, std::byte{0}};
   Client& one = node.connect();
   Client& two = node.connect();
   Client& three = node.connect();
-  const test::Buffer frame = build_request(hello, 3, 1);
+  const test::Buffer smaller = {std::byte{0}, std::byte{1}, std::byte{0}, std::byte{0}};
   one.send_bytes(large);
   two.send_bytes(half_as_large);
   three.send_bytes(large);
   node.settle();
   EXPECT_TRUE(three.is_paused);
-  Client& small = node.connect();
-  small.send_bytes(Bytes(frame).first(10));
+  Client& four = node.connect();
+  four.send_bytes(smaller);
   node.settle();
-  EXPECT_TRUE(small.is_paused);
+  EXPECT_TRUE(four.is_paused);
   node.hang_up(three);
-  EXPECT_FALSE(small.is_paused);
+  EXPECT_FALSE(four.is_paused);
+}
+
+TEST_F(Connection, LargeFramesThatNeverComeStopNobodyElse) {
+  const test::Buffer large = {std::byte{0}, std::byte{3}, std::byte{0}, std::byte{0}};
+  std::vector<Client*> stalled;
+  for (int i = 0; i < 6; ++i) {
+    stalled.push_back(&node.connect());
+    stalled.back()->send_bytes(large);
+  }
+  node.settle();
+  EXPECT_TRUE(stalled.back()->is_paused);
+  Client& small = node.connect();
+  const test::Buffer frame = build_request(hello, 3, 1);
+  small.send_bytes(Bytes(frame).first(10));
   small.send_bytes(Bytes(frame).subspan(10));
   node.settle();
   EXPECT_TRUE(small.take_frame());
+  for (int i = 0; i < 25; ++i) node.advance(seconds(1));  // Two at a time.
+  EXPECT_TRUE(stalled[0]->is_closed) << "it holds memory that another waits for";
+  EXPECT_FALSE(stalled[5]->is_paused);
+  EXPECT_FALSE(small.is_closed);
 }
 
 TEST_F(Connection, MemoryOfAClientThatLeavesIsFreeAgain) {

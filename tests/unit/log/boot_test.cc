@@ -139,7 +139,7 @@ class Life {
 };
 
 TEST(Boot, LosesNothingAcknowledgedInManyCrashes) {
-  for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     Life life(seed);
     life.run(6);

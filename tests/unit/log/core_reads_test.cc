@@ -38,7 +38,8 @@ TEST(CoreReads, FindsTimestampsInSegmentsAndInMemory) {
   }
   node.settle();
   for (int i = 0; i < 300; i += 7) {
-    const auto id = node.logs[0]->find_timestamp(node.partition(p0), 1'700'000'000'000 + i * 10 + 1, 5);
+    const std::int64_t wanted = 1'700'000'000'000 + i * 10 + 1;
+    const auto id = node.logs[0]->find_timestamp(node.partition(p0), wanted, 5);
     ASSERT_TRUE(id);
     for (int t = 0; t < 100 && !node.logs[0]->get(*id).done; ++t) node.turn();
     const Read& read = node.logs[0]->get(*id);
