@@ -27,6 +27,9 @@ struct Limits {
   std::uint64_t request_memory_bytes = std::uint64_t{128} << 20;
   // For responses, and for what a request remembers while it waits.
   std::uint64_t answer_memory_bytes = std::uint64_t{64} << 20;
+  // For records read from the disk until they are sent; at least twice the largest batch. When it
+  // is used up, a fetch gets fewer partitions than it asked for.
+  std::uint64_t cold_memory_bytes = std::uint64_t{32} << 20;
   // For the arrays of one decoded request and of its response.
   std::uint32_t decode_bytes_max = 16U << 20;
   // Received bytes that could not be taken because memory was short stay in the transport's

@@ -26,7 +26,8 @@ bool is_owned(const bus::MetadataImage& image, const bus::PartitionImage& partit
 
 PartitionOwner::PartitionOwner(const Limits& limits, bus::CoreId core, log::CoreLog& log,
                                std::span<const bus::ConfigEntry> fixed, Counters& counters)
-    : limits_(limits), core_(core), log_(log), fixed_(fixed), counters_(counters) {}
+    : limits_(limits), core_(core), log_(log), fixed_(fixed), counters_(counters),
+      cold_memory_(limits.cold_memory_bytes) {}
 
 void PartitionOwner::adopt(const bus::MetadataImage& image, Now now) {
   const bool defaults_changed = !same_entries(broker_configs_, image.broker_configs);
@@ -246,6 +247,7 @@ void PartitionOwner::release(Task& task) {
   TR_ASSERT(!task.is_open);
   for (TaskItem* item = task.first; item != nullptr; item = item->next_in_task) {
     item->pieces = {};
+    cold_memory_.free(item->copy);
     if (item->read.is_null()) continue;
     log_.release_read(item->read);
     item->read = {};
@@ -267,6 +269,7 @@ void PartitionOwner::step(Now now) {
   if (log_.fenced() && !writes_failed_) fail_writes();
   run_stalled(stalled_writes_, now);
   run_stalled(stalled_reads_, now);
+  end_memory_waits(now);
   if (retry_at_ <= now.instant) retry_open(now);
 }
 

@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "broker/counters.h"
 #include "broker/limits.h"
+#include "broker/memory_pool.h"
 #include "broker/partition_task.h"
 #include "bus/image.h"
 #include "log/core_log.h"
@@ -98,12 +99,15 @@ class PartitionOwner {
   bool find_newest(TaskItem& item, const log::PartitionLog& log);
   bool find_time(TaskItem& item, log::PartitionLog& log, std::int64_t timestamp);
   void end_read(TaskItem& item);
+  bool copy_out(TaskItem& item, const log::Read& read);
+  void end_memory_waits(Now now);
 
   Limits limits_;
   bus::CoreId core_;
   log::CoreLog& log_;
   std::span<const bus::ConfigEntry> fixed_;
   Counters& counters_;
+  MemoryPool cold_memory_;
 
   std::map<Uuid, OwnedTopic> topics_;
   std::unordered_map<log::PartitionKey, OwnedPartition*> partitions_;
@@ -115,6 +119,7 @@ class PartitionOwner {
   Tasks stalled_writes_;
   Tasks stalled_reads_;
   Tasks done_;
+  List<TaskItem, &TaskItem::wait_link> memory_waits_;  // for cold_memory_, to read once more
   List<TaskItem, &TaskItem::wait_link> deletes_;  // in the order of their durable_seq
 };
 

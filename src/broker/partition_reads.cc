@@ -1,4 +1,6 @@
 // PartitionOwner's fetches and look-ups.
+#include <cstring>
+
 #include "broker/log_view.h"
 #include "broker/partition_owner.h"
 
@@ -150,10 +152,54 @@ bool PartitionOwner::find_time(TaskItem& item, log::PartitionLog& log, std::int6
   return true;
 }
 
+// The response may wait for other partitions and for a slow client; the few read buffers must not,
+// or all cold reads would wait for each other. Half of the memory is for those that wait for it
+// (at_least_one, one per fetch): what they wait for is never held by their own fetch.
+bool PartitionOwner::copy_out(TaskItem& item, const log::Read& read) {
+  TR_ASSERT(item.copy.empty());
+  if (read.bytes == 0) return true;
+  const bool may = item.at_least_one ||
+                   cold_memory_.used_bytes() + read.bytes <= limits_.cold_memory_bytes / 2;
+  if (may) item.copy = cold_memory_.allocate(read.bytes);
+  if (item.copy.empty()) return false;
+  std::byte* to = item.copy.data();
+  for (const Bytes piece : read.pieces) {
+    std::memcpy(to, piece.data(), piece.size());
+    to += piece.size();
+  }
+  item.copied = item.copy.first(read.bytes);
+  item.pieces = {&item.copied, 1};
+  item.bytes = read.bytes;
+  item.task->holds_reads = true;
+  return true;
+}
+
+void PartitionOwner::end_memory_waits(Now now) {
+  while (TaskItem* item = memory_waits_.front()) {
+    if (!cold_memory_.can_allocate(item->bytes)) return;
+    memory_waits_.remove(*item);
+    item->bytes = 0;
+    if (begin_item(*item, now)) continue;
+    memory_waits_.push_back(*item);
+    return;
+  }
+}
+
 void PartitionOwner::end_read(TaskItem& item) {
   const log::Read& read = log_.get(item.read);
   TR_ASSERT(read.done);
   const bool is_take = item.task->kind == TaskKind::take;
+  if (is_take && read.status && read.holds_buffer()) {
+    const bool copied = copy_out(item, read);
+    if (!copied) item.bytes = item.at_least_one ? read.bytes : 0;
+    log_.release_read(item.read);
+    item.read = {};
+    // Without memory a fetch does without this one, or, for what it must not come back without,
+    // waits and reads again.
+    if (copied || !item.at_least_one) return close_item(item);
+    memory_waits_.push_back(item);
+    return;
+  }
   if (is_take && read.status) {
     item.pieces = read.pieces;
     item.bytes = read.bytes;

@@ -82,6 +82,8 @@ struct TaskItem {
   Link<TaskItem> wait_link;       // in the partition's list of what waits
   std::int64_t wait_for = -1;     // a durable end, or a durable_seq
   Handle<log::Read> read;
+  MutableBytes copy;              // take: what was read from the disk
+  Bytes copied;                   // the part of it that is filled, as `pieces` names it
 };
 
 struct Task {
