@@ -105,7 +105,7 @@ std::int64_t SimFileSystem::write(Inode& file, std::uint64_t file_pos, Bytes blo
     return -ENOSPC;
   }
   put(file.bytes, file_pos, block);
-  durable = durable && !plants.sync_does_nothing;
+  durable = durable && !lies(file);
   file.unsynced.push_back({file_pos, {block.begin(), block.end()}, false, durable});
   // Of this write alone: what came before it in other places stays as it was.
   if (durable) put(file.durable, file_pos, block);
@@ -122,8 +122,15 @@ std::int64_t SimFileSystem::truncate(Inode& file, std::uint64_t size_bytes) {
   return 0;
 }
 
+bool SimFileSystem::lies(Inode& file) const {
+  if (!plants.sync_does_nothing) return false;
+  if (file.honest_syncs == 2) return true;
+  ++file.honest_syncs;
+  return false;
+}
+
 std::int64_t SimFileSystem::sync(Inode& file, std::uint64_t covered_count) {
-  if (plants.sync_does_nothing) return 0;
+  if (lies(file)) return 0;
   if (covered_count <= file.synced_count) return 0;
   const auto count = static_cast<std::ptrdiff_t>(covered_count - file.synced_count);
   for (auto i = file.unsynced.begin(); i != file.unsynced.begin() + count; ++i) {
