@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The benches: `tools/dev bench [micro|durable|commit|load|restart|all] [OPTIONS]`.
+"""The benches: `tools/dev bench [SUITE] [OPTIONS]`.
 
 Each prints figures and never fails because of one. bench/README.md says what they mean."""
 import os

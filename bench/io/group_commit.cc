@@ -49,7 +49,6 @@ class LogSide {
         builder_(batch_bytes) {
     rig_.register_memory(memory_.bytes());
     boot();
-    for (int i = 0; i < 1000 && log_->ops(DiskClass::wal).empty(); ++i) turn();
     for (std::size_t i = 0; i < partition_count; ++i) {
       log::PartitionKey key;
       key.topic.bytes[0] = 1;
@@ -65,8 +64,9 @@ class LogSide {
   // One commit: a batch to each partition; back when the commit before it is durable. So one is
   // being staged while one is on its way, as under load.
   std::uint64_t round(Instant began, Histogram& commit_ns) {
+    const Now at = now();
     for (log::PartitionLog* partition : partitions_) {
-      while (!log_->append(*partition, {.batch = batch_, .leader_epoch = 1}, now())) turn();
+      while (!log_->append(*partition, {.batch = batch_, .leader_epoch = 1}, at)) turn();
     }
     const std::int64_t wanted = ++staged_ - 1;
     while (partitions_.back()->durable_end() < wanted) turn();

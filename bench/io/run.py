@@ -10,8 +10,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from common import (describe_machine, fresh_directory, need, print_table, program,  # noqa: E402
-                    run_json, say, spread)
+from common import (PREFIX, describe_machine, fresh_directory, need,  # noqa: E402
+                    print_table, program, run_json, say, spread)
 
 FIO_FILE_BYTES = 256 << 20
 BLOCKS = {"4K": 4096, "16K": 16384, "64K": 65536, "256K": 262144, "1M": 1 << 20}
@@ -20,7 +20,7 @@ BLOCKS = {"4K": 4096, "16K": 16384, "64K": 65536, "256K": 262144, "1M": 1 << 20}
 def fio_result(fio, path, bytes_, depth, sync, seconds):
     """Latencies from submission to completion in us. With fdatasync they come apart, write and
     sync; their percentiles are added, which is exact for neither but never below the median."""
-    command = [fio, "--name=durable", f"--filename={path}", f"--size={FIO_FILE_BYTES}",
+    command = [*PREFIX, fio, "--name=durable", f"--filename={path}", f"--size={FIO_FILE_BYTES}",
                "--rw=write", f"--bs={bytes_}", "--ioengine=io_uring", "--direct=1",
                f"--iodepth={depth}", "--time_based", f"--runtime={seconds}s",
                f"--ramp_time={max(seconds // 4, 1)}s", "--overwrite=1", "--thread",
@@ -94,7 +94,7 @@ def commit(options):
     rows = []
     for sync in options.sync.split(","):
         directory = fresh_directory("commit")
-        done = subprocess.run([program("tailrace_group_commit"), "--dir", directory,
+        done = subprocess.run([*PREFIX, program("tailrace_group_commit"), "--dir", directory,
                                "--pairs", str(options.repeats), "--sync", sync,
                                "--ms", str(options.seconds * 1000)],
                               capture_output=True, text=True)

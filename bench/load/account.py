@@ -84,9 +84,8 @@ def report(path, cpu_seconds_per_gb, top):
     print_table(["what", "share", "CPU-s/GB"],
                 [[kind, f"{count / total:.1%}", f"{count / total * cpu_seconds_per_gb:.4f}"]
                  for kind, count in kinds.most_common()])
-    print_table(["function", "share", "as"],
-                [[name[:70], f"{count / total:.1%}", kind_of(name)]
-                 for name, count in symbols.most_common(top)])
+    print_table(["function", "share"],
+                [[name[:70], f"{count / total:.1%}"] for name, count in symbols.most_common(top)])
 
 
 def main():
@@ -94,6 +93,8 @@ def main():
     parser.add_argument("--profile", default="hw-profiles/laptop.toml")
     parser.add_argument("--size", default="64K", choices=list(SIZES))
     parser.add_argument("--load", default="produce", choices=["produce", "fetch"])
+    parser.add_argument("--stored", type=int, default=16,
+                        help="MiB to fetch from; more than the cache: from disk")
     parser.add_argument("--seconds", type=int, default=6)
     parser.add_argument("--connections", type=int, default=4)
     parser.add_argument("--depth", type=int, default=4)
@@ -111,7 +112,8 @@ def main():
     with Broker("account", options.profile) as broker:
         broker.load("create", topic="bench", partitions=options.partitions)
         if options.load == "fetch":
-            broker.load("produce", **shape, total_bytes=16 << 20, seconds=600, warm_up=0)
+            broker.load("produce", **shape, total_bytes=options.stored << 20, seconds=600,
+                        warm_up=0)
         results = []
         loading = threading.Thread(target=lambda: results.append(
             broker.load(options.load, **shape, warm_up=1, seconds=options.seconds + 2)))

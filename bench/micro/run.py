@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -27,6 +28,11 @@ def collect(repeats, seconds, only):
     return runs
 
 
+def natural(name):
+    """Numbers in a name sort as numbers."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+
 def main():
     parser = argparse.ArgumentParser(prog="tools/dev bench micro")
     parser.add_argument("--repeats", type=int, default=7)
@@ -36,7 +42,8 @@ def main():
     need("tailrace_micro")
     describe_machine()
     rows = []
-    for name, runs in collect(options.repeats, options.seconds, options.only).items():
+    collected = collect(options.repeats, options.seconds, options.only)
+    for name, runs in sorted(collected.items(), key=lambda item: natural(item[0])):
         row = [name, spread(run["cpu_time"] for run in runs),
                spread(run["cycles"] for run in runs)]
         per_byte = [run["cycles/B"] for run in runs if "cycles/B" in run]
