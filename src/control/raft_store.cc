@@ -149,7 +149,8 @@ void RaftStore::on_disk_done(const DiskDone& done, Now now) {
   switch (step_) {
     case Step::none: TR_ASSERT(false); break;
     case Step::make_directory:
-      if (take_result(done)) open_next(names, open_buffered);
+    case Step::sync_name:
+      if (take_result(done)) sync_names();
       return;
     case Step::open: return on_open_done(done);
     case Step::read: return on_read_done(done);
@@ -184,6 +185,14 @@ bool RaftStore::take_result(const DiskDone& done) {
 }
 
 // ---------------------------------------------------------------- start
+
+// Names that an earlier start made, but did not live to sync, are relied upon from now on.
+void RaftStore::sync_names() {
+  constexpr std::string_view places[] = {directory, "."};
+  if (names_synced_ == std::size(places)) return open_next(names, open_buffered);
+  submit(Step::sync_name,
+         {.kind = DiskOpKind::sync_directory, .name = places[names_synced_++]});
+}
 
 void RaftStore::open_next(const std::string_view (&from)[2], std::uint8_t flags) {
   submit(Step::open, {.kind = DiskOpKind::open, .flags = flags, .name = from[loading_]});

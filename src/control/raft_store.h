@@ -78,7 +78,7 @@ class RaftStore {
   };
   // What the operation under way is for; the phase says what follows.
   enum class Step : std::uint8_t {
-    none, make_directory, open, read, fill, fill_sync, place, write, sync,
+    none, make_directory, sync_name, open, read, fill, fill_sync, place, write, sync,
   };
   struct Journal {
     FileId file = no_file;
@@ -91,6 +91,7 @@ class RaftStore {
   bool take_result(const DiskDone& done);
 
   void on_open_done(const DiskDone& done);
+  void sync_names();
   void open_next(const std::string_view (&from)[2], std::uint8_t flags);
   void on_read_done(const DiskDone& done);
   void read_more();
@@ -130,6 +131,7 @@ class RaftStore {
   AlignedBuffer buffer_;
   AlignedBuffer zeros_;
   Journal journals_[2];
+  std::size_t names_synced_ = 0;
   std::size_t loading_ = 0;   // the journal that is opened, read, filled
   std::size_t placing_ = 0;   // how much of placing is done
   raft::Recovered recovered_;

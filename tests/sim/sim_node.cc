@@ -98,7 +98,7 @@ void SimNode::start(std::uint16_t core_count) {
   core_memory_ = memory;
   boot_ = std::make_unique<log::Boot>(
       limits_.log, log::Boot::Options{.core_count = core_count, .owner_of = owner_of,
-                                      .core_memory = core_memory_, .may_format = !formatted_},
+                                      .core_memory = core_memory_, .may_format = !complete_},
       boot_prng_);
   why_.clear();
   state_ = State::booting;
@@ -120,16 +120,23 @@ bool SimNode::step_boot() {
     why_ = boot_->why();
     state_ = State::refused;
     world_.trace.say(now.instant, "--- refused to start: {}", why_);
+  } else if (boot_->done() && !metadata_is_there()) {
+    why_ = "metadata: missing or empty, though this directory held topics";
+    state_ = State::refused;
   } else if (boot_->done()) {
     compose();
   }
   return did || count > 0;
 }
 
+// As runtime/start_up.cc has it.
+bool SimNode::metadata_is_there() const {
+  return !complete_ || !files_.files("metadata").empty();
+}
+
 void SimNode::compose() {
   std::vector<std::unique_ptr<log::CoreLog>> logs = boot_->take_logs();
   TR_ASSERT(logs.size() == core_count_);
-  formatted_ = true;
   TR_ASSERT(boot_disk_->in_flight() == 0);
   boot_.reset();
   faults_before_ += boot_disk_->faults_injected();
@@ -232,7 +239,10 @@ bool SimNode::step() {
 
 void SimNode::look_at_state() {
   check_memory();
-  if (state_ == State::starting && control_->ready()) state_ = State::serving;
+  if (state_ == State::starting && control_->ready()) {
+    state_ = State::serving;
+    complete_ = true;
+  }
   bool fenced = control_->failed();
   bool finished = state_ == State::stopping;
   for (const auto& core : cores_) {

@@ -84,6 +84,7 @@ class SimNode {
     Instant turn_after{};  // not before: a turn takes time, and threads are held up
   };
   bool step_boot();
+  bool metadata_is_there() const;
   void compose();
   bool step_core(bus::CoreId index, Core& core);
   bool step_control();
@@ -116,7 +117,7 @@ class SimNode {
   Prng boot_prng_;
   std::vector<std::unique_ptr<AlignedBuffer>> memory_;
   std::vector<MutableBytes> core_memory_;
-  bool formatted_ = false;            // a start has succeeded once
+  bool complete_ = false;             // a start has succeeded once
   std::unique_ptr<SimDisk> boot_disk_;
   std::unique_ptr<log::Boot> boot_;
   std::unique_ptr<runtime::Exchange> exchange_;
