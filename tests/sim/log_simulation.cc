@@ -23,7 +23,6 @@ LogSimulation::LogSimulation(std::uint64_t seed, Plant plant, bool verbose)
       faults_(plan_.disk_faults), limits_(draw_limits(prng_, plan_)),
       files_(Prng(seed, "file system")), boot_prng_(seed, "boot") {
   world_.plant = plant;
-  files_.plants.sync_does_nothing = plant == Plant::sync_lies;
   files_.plants.directory_sync_does_nothing = plant == Plant::directory_lies;
   if (plan_.capacity_bytes != 0) {
     files_.set_capacity(plan_.capacity_bytes + 8 * limits_.log.wal_bytes);
@@ -106,6 +105,7 @@ LogSimulation::Start LogSimulation::try_start() {
     std::vector<std::unique_ptr<log::CoreLog>> logs = boot.take_logs();
     for (std::uint16_t i = 0; i < core_count_; ++i) {
       cores_.push_back({make_disk(fmt::format("core {}", i)), std::move(logs[i])});
+      cores_.back().disk->plant_sync_lies = world_.plant == Plant::sync_lies;
     }
     return Start::up;
   }

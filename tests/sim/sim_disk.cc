@@ -173,7 +173,9 @@ std::int64_t SimDisk::perform(const Waiting& item) {
     case DiskOpKind::read: return read(op);
     case DiskOpKind::write:
     case DiskOpKind::write_durable: return write(op);
-    case DiskOpKind::sync: return files_.sync(file(op.file), item.covered_end);
+    case DiskOpKind::sync:
+      if (plant_sync_lies && open_[op.file].path.ends_with(".wal")) return 0;
+      return files_.sync(file(op.file), item.covered_end);
     case DiskOpKind::allocate: return 0;
     case DiskOpKind::truncate: return files_.truncate(file(op.file), op.file_pos);
     case DiskOpKind::remove: return files_.remove(op.name.text());
@@ -199,7 +201,7 @@ std::int64_t SimDisk::open(const DiskOp& op) {
 }
 
 std::int64_t SimDisk::write(const DiskOp& op) {
-  const bool durable = op.kind == DiskOpKind::write_durable;
+  const bool durable = op.kind == DiskOpKind::write_durable && !plant_sync_lies;
   if (!strikes(faults_.write_short)) {
     return files_.write(file(op.file), op.file_pos, op.block, durable);
   }

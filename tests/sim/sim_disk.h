@@ -63,6 +63,8 @@ class SimDisk final : public io::Disk {
   std::uint64_t blocks_changed() const { return blocks_changed_; }
   // Planted: somebody writes into blocks under way.
   bool plant_spoil = false;
+  // Planted: what is written to a WAL is called durable and is not.
+  bool plant_sync_lies = false;
 
  private:
   struct Waiting {

@@ -105,7 +105,6 @@ std::int64_t SimFileSystem::write(Inode& file, std::uint64_t file_pos, Bytes blo
     return -ENOSPC;
   }
   put(file.bytes, file_pos, block);
-  durable = durable && !lies(file);
   file.unsynced.push_back({file_pos, {block.begin(), block.end()}, false, durable});
   // Of this write alone: what came before it in other places stays as it was.
   if (durable) put(file.durable, file_pos, block);
@@ -122,15 +121,7 @@ std::int64_t SimFileSystem::truncate(Inode& file, std::uint64_t size_bytes) {
   return 0;
 }
 
-bool SimFileSystem::lies(Inode& file) const {
-  if (!plants.sync_does_nothing) return false;
-  if (file.honest_syncs == 2) return true;
-  ++file.honest_syncs;
-  return false;
-}
-
 std::int64_t SimFileSystem::sync(Inode& file, std::uint64_t covered_count) {
-  if (lies(file)) return 0;
   if (covered_count <= file.synced_count) return 0;
   const auto count = static_cast<std::ptrdiff_t>(covered_count - file.synced_count);
   for (auto i = file.unsynced.begin(); i != file.unsynced.begin() + count; ++i) {
@@ -226,9 +217,11 @@ std::vector<std::pair<std::string, InodeRef>> SimFileSystem::files(std::string_v
 std::uint64_t SimFileSystem::used_bytes() const { return size_below(*root_); }
 
 void SimFileSystem::keep_sectors(std::vector<std::byte>& image, const UnsyncedWrite& write,
-                                 bool garbage) {
+                                 bool garbage, bool mostly_whole) {
   if (write.durable) return put(image, write.file_pos, write.bytes);
-  const std::uint64_t all = prng_.below(4);  // 0: nothing of it, 1: all of it, else by the sector
+  // Of a row that is kept in order, one write in sixteen is torn nevertheless.
+  const bool whole = mostly_whole && !prng_.chance(1, 16);
+  const std::uint64_t all = whole ? 1 : prng_.below(4);  // 0: nothing of it, 1: all of it, else by the sector
   if (write.truncates) {
     if ((all & 1) != 0) image.resize(write.file_pos);
     return;
@@ -280,7 +273,13 @@ void SimFileSystem::power_cut_file(Inode& file, bool garbage) {
     file.bytes = file.durable;
     return;
   }
-  for (const UnsyncedWrite& write : file.unsynced) keep_sectors(file.durable, write, garbage);
+  // A cache that writes back in order leaves the first so many; others leave any.
+  const bool in_order = prng_.chance(1, 2);
+  const std::uint64_t kept = in_order ? prng_.below(file.unsynced.size() + 1) : UINT64_MAX;
+  for (std::size_t i = 0; i < file.unsynced.size(); ++i) {
+    const UnsyncedWrite& write = file.unsynced[i];
+    if (i < kept || write.durable) keep_sectors(file.durable, write, garbage, in_order);
+  }
   file.synced_count += file.unsynced.size();
   file.unsynced.clear();
   file.bytes = file.durable;

@@ -53,15 +53,12 @@ struct Inode {
   std::vector<EntryChange> changes;
   std::uint64_t synced_changes = 0;
 
-  std::uint32_t honest_syncs = 0;   // for FileSystemPlants::sync_does_nothing
   std::uint64_t write_count() const { return synced_count + unsynced.size(); }
   std::uint64_t change_count() const { return synced_changes + changes.size(); }
 };
 
 // Seams for planted faults: each breaks one promise of a disk.
 struct FileSystemPlants {
-  // From a file's third sync on, so that a node can be formatted and has something to lose.
-  bool sync_does_nothing = false;
   bool directory_sync_does_nothing = false;
 };
 
@@ -76,7 +73,6 @@ class SimFileSystem {
   std::int64_t read(const Inode& file, std::uint64_t file_pos, MutableBytes block) const;
   std::int64_t write(Inode& file, std::uint64_t file_pos, Bytes block, bool durable);
   std::int64_t truncate(Inode& file, std::uint64_t size_bytes);
-  bool lies(Inode& file) const;
   std::int64_t sync(Inode& file, std::uint64_t covered_count);
   std::int64_t remove(std::string_view path);
   std::int64_t rename(std::string_view from, std::string_view to);
@@ -117,7 +113,8 @@ class SimFileSystem {
   void power_cut_file(Inode& file, bool garbage);
   void power_cut_directory(Inode& directory, bool garbage);
   // Applies some sectors of `write` to `image`.
-  void keep_sectors(std::vector<std::byte>& image, const UnsyncedWrite& write, bool garbage);
+  void keep_sectors(std::vector<std::byte>& image, const UnsyncedWrite& write, bool garbage,
+                    bool mostly_whole = false);
 
   Prng prng_;
   InodeRef root_;

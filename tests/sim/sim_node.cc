@@ -67,7 +67,6 @@ SimNode::SimNode(World& world, std::uint64_t seed, bus::NodeId id, const FaultPl
     : world_(world), seed_(seed), id_(id), plan_(plan), prng_(seed, "node"),
       limits_(draw_limits(prng_, plan)), faults_(plan.disk_faults),
       files_(Prng(seed, "file system")), boot_prng_(seed, "boot") {
-  files_.plants.sync_does_nothing = world.plant == Plant::sync_lies;
   files_.plants.directory_sync_does_nothing = world.plant == Plant::directory_lies;
   if (plan.capacity_bytes != 0) {
     files_.set_capacity(plan.capacity_bytes + 8 * limits_.log.wal_bytes);
@@ -151,6 +150,7 @@ void SimNode::compose() {
         world_.clock, world_.trace, Prng(prng_.next(), "transport"), plan_.network_pace, name);
     core->transport->plant_spoil = world_.plant == Plant::spoil_response;
     core->disk = make_disk(name);
+    core->disk->plant_sync_lies = world_.plant == Plant::sync_lies;
     core->log = std::move(logs[i]);
     core->broker = std::make_unique<broker::CoreBroker>(limits_.broker, i, *core->log,
                                                         broker::StaticConfig{"/sim", {}});
