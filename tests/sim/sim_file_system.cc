@@ -221,7 +221,8 @@ void SimFileSystem::keep_sectors(std::vector<std::byte>& image, const UnsyncedWr
   if (write.durable) return put(image, write.file_pos, write.bytes);
   // Of a row that is kept in order, one write in sixteen is torn nevertheless.
   const bool whole = mostly_whole && !prng_.chance(1, 16);
-  const std::uint64_t all = whole ? 1 : prng_.below(4);  // 0: nothing of it, 1: all of it, else by the sector
+  // 0: nothing of it, 1: all of it, else by the sector.
+  const std::uint64_t all = whole ? 1 : prng_.below(4);
   if (write.truncates) {
     if ((all & 1) != 0) image.resize(write.file_pos);
     return;
