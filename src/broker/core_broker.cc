@@ -164,6 +164,17 @@ bool build_answer(Core& core, Request& request) {
     case kafka::ApiKey::init_producer_id:
     case kafka::ApiKey::alter_configs:
     case kafka::ApiKey::create_partitions:
+    case kafka::ApiKey::offset_commit:
+    case kafka::ApiKey::offset_fetch:
+    case kafka::ApiKey::find_coordinator:
+    case kafka::ApiKey::join_group:
+    case kafka::ApiKey::heartbeat:
+    case kafka::ApiKey::leave_group:
+    case kafka::ApiKey::sync_group:
+    case kafka::ApiKey::describe_groups:
+    case kafka::ApiKey::list_groups:
+    case kafka::ApiKey::delete_groups:
+    case kafka::ApiKey::offset_delete:
     case kafka::ApiKey::incremental_alter_configs: return build_control_answer(core, request);
     case kafka::ApiKey::api_versions:
     case kafka::ApiKey::describe_configs:

@@ -37,6 +37,17 @@ Started run(Core& core, Call& call, Now now) {
     case ApiKey::init_producer_id:
     case ApiKey::alter_configs:
     case ApiKey::create_partitions:
+    case ApiKey::offset_commit:
+    case ApiKey::offset_fetch:
+    case ApiKey::find_coordinator:
+    case ApiKey::join_group:
+    case ApiKey::heartbeat:
+    case ApiKey::leave_group:
+    case ApiKey::sync_group:
+    case ApiKey::describe_groups:
+    case ApiKey::list_groups:
+    case ApiKey::delete_groups:
+    case ApiKey::offset_delete:
     case ApiKey::incremental_alter_configs: return start_control(core, call, now);
   }
   return Started::close;

@@ -11,18 +11,29 @@
 #include "kafka/gen/api_versions.h"
 #include "kafka/gen/create_partitions.h"
 #include "kafka/gen/create_topics.h"
+#include "kafka/gen/delete_groups.h"
 #include "kafka/gen/delete_records.h"
 #include "kafka/gen/delete_topics.h"
 #include "kafka/gen/describe_cluster.h"
 #include "kafka/gen/describe_configs.h"
+#include "kafka/gen/describe_groups.h"
 #include "kafka/gen/describe_log_dirs.h"
 #include "kafka/gen/fetch.h"
+#include "kafka/gen/find_coordinator.h"
+#include "kafka/gen/heartbeat.h"
 #include "kafka/gen/incremental_alter_configs.h"
 #include "kafka/gen/init_producer_id.h"
+#include "kafka/gen/join_group.h"
+#include "kafka/gen/leave_group.h"
+#include "kafka/gen/list_groups.h"
 #include "kafka/gen/list_offsets.h"
 #include "kafka/gen/metadata.h"
+#include "kafka/gen/offset_commit.h"
+#include "kafka/gen/offset_delete.h"
+#include "kafka/gen/offset_fetch.h"
 #include "kafka/gen/offset_for_leader_epoch.h"
 #include "kafka/gen/produce.h"
+#include "kafka/gen/sync_group.h"
 
 namespace tailrace::test {
 
@@ -40,6 +51,15 @@ void visit_message(kafka::ApiKey key, bool is_request, Visit visit) {
     TR_MESSAGE(fetch, Fetch)
     TR_MESSAGE(list_offsets, ListOffsets)
     TR_MESSAGE(metadata, Metadata)
+    TR_MESSAGE(offset_commit, OffsetCommit)
+    TR_MESSAGE(offset_fetch, OffsetFetch)
+    TR_MESSAGE(find_coordinator, FindCoordinator)
+    TR_MESSAGE(join_group, JoinGroup)
+    TR_MESSAGE(heartbeat, Heartbeat)
+    TR_MESSAGE(leave_group, LeaveGroup)
+    TR_MESSAGE(sync_group, SyncGroup)
+    TR_MESSAGE(describe_groups, DescribeGroups)
+    TR_MESSAGE(list_groups, ListGroups)
     TR_MESSAGE(api_versions, ApiVersions)
     TR_MESSAGE(create_topics, CreateTopics)
     TR_MESSAGE(delete_topics, DeleteTopics)
@@ -50,7 +70,9 @@ void visit_message(kafka::ApiKey key, bool is_request, Visit visit) {
     TR_MESSAGE(alter_configs, AlterConfigs)
     TR_MESSAGE(describe_log_dirs, DescribeLogDirs)
     TR_MESSAGE(create_partitions, CreatePartitions)
+    TR_MESSAGE(delete_groups, DeleteGroups)
     TR_MESSAGE(incremental_alter_configs, IncrementalAlterConfigs)
+    TR_MESSAGE(offset_delete, OffsetDelete)
     TR_MESSAGE(describe_cluster, DescribeCluster)
   }
 #undef TR_MESSAGE
