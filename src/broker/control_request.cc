@@ -3,16 +3,6 @@
 #include "broker/answer.h"
 
 namespace tailrace::broker {
-namespace {
-
-Handle<bus::ControlRequest> handle_of(Core& core, const bus::ControlRequest& ask) {
-  for (std::size_t i = 0; i < core.control_requests.capacity(); ++i) {
-    if (core.control_requests.at_index(i) == &ask) return core.control_requests.handle_at(i);
-  }
-  return {};
-}
-
-}  // namespace
 
 Started start_control(Core& core, Call& call, Now) {
   if (core.control_requests.full()) return Started::no_memory;
@@ -33,6 +23,8 @@ Started send_control(Core& core, Request& request, const bus::ControlRequest& as
   bus::ControlRequest& lent = core.control_requests.at(handle);
   lent.core = core.core;
   lent.tag = request.id.packed();
+  lent.slot = handle.packed();
+  lent.listener = request.listener;
   request.control = &lent;
   core.send(bus::control_core, bus::MessageKind::control_request, &lent);
   return Started::yes;
@@ -48,8 +40,8 @@ void on_control_reply(Core& core, bus::ControlRequest& reply) {
 }
 
 void on_reply_gone(Core& core, bus::ControlRequest& reply) {
-  const Handle<bus::ControlRequest> handle = handle_of(core, reply);
-  TR_ASSERT(!handle.is_null());
+  const auto handle = Handle<bus::ControlRequest>::unpacked(reply.slot);
+  TR_ASSERT(core.control_requests.find(handle) == &reply);
   core.control_requests.erase(handle);
   core.memory_was_freed = true;
 }

@@ -5,6 +5,7 @@
 #include "broker/answer.h"
 #include "broker/control_request.h"
 #include "broker/core.h"
+#include "broker/log_task.h"
 #include "broker/scatter.h"
 
 namespace tailrace::broker {
@@ -65,6 +66,9 @@ void CoreBroker::on_message(const bus::Message& message, Now now) {
       return on_control_reply(*core_, *static_cast<bus::ControlRequest*>(message.object));
     case bus::MessageKind::reply_gone:
       return on_reply_gone(*core_, *static_cast<bus::ControlRequest*>(message.object));
+    case bus::MessageKind::log_task:
+      on_log_task(*core_, *static_cast<bus::LogTask*>(message.object), now);
+      return drain_done(*core_, now);
     case bus::MessageKind::task:
     case bus::MessageKind::task_done:
     case bus::MessageKind::task_cancel:
@@ -73,6 +77,7 @@ void CoreBroker::on_message(const bus::Message& message, Now now) {
     case bus::MessageKind::stop: return begin_stop(now);
     case bus::MessageKind::control_request:
     case bus::MessageKind::reply_released:
+    case bus::MessageKind::log_task_done:
     case bus::MessageKind::image_adopted: break;  // These go to control only.
   }
   TR_ASSERT(false);

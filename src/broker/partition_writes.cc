@@ -14,6 +14,11 @@ bool names_record(Errc code) {
 
 bool PartitionOwner::begin_append(TaskItem& item, log::PartitionLog& log, Now now) {
   OwnedPartition& partition = *item.partition;
+  if (item.epoch >= 0 && item.epoch != partition.leader_epoch) {
+    item.error = item.epoch < partition.leader_epoch ? kafka::ErrorCode::fenced_leader_epoch
+                                                     : kafka::ErrorCode::unknown_leader_epoch;
+    return close_item(item), true;
+  }
   const auto bytes = static_cast<std::int64_t>(item.records.size());
   if (bytes > partition.config.batch_bytes_max) {
     item.error = kafka::to_error_code(Errc::too_large);

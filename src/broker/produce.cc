@@ -56,17 +56,20 @@ ErrorCode check(const ProduceRequest& body) {
   return ErrorCode::none;
 }
 
-void fill_items(Core& core, Request& request, const ProduceRequest& body) {
+// `is_admin`: may write to internal topics, as Kafka's own tools do under this client id.
+void fill_items(Core& core, Request& request, const ProduceRequest& body, bool is_admin) {
   const ErrorCode refused = check(body);
   const bool by_id = request.api_version >= first_by_id;
   StateBuilder builder(request);
   for (const auto& topic : body.topic_data) {
     AskedTopic& asked = builder.add_topic(topic.name, topic.topic_id);
     const bus::TopicImage* image = find_topic(core, asked, by_id);
+    const bool is_closed = image != nullptr && image->is_internal && !is_admin;
     for (const auto& partition : topic.partition_data) {
       TaskItem& item = builder.add_item(partition.index);
       item.records = partition.records.value;
       item.error = refused != ErrorCode::none ? refused : check(request, item.records);
+      if (item.error == ErrorCode::none && is_closed) item.error = ErrorCode::invalid_topic;
       if (item.error == ErrorCode::none) assign(core, request, item, image, by_id, -1);
     }
   }
@@ -138,7 +141,7 @@ Started start_produce(Core& core, Call& call, Now now) {
   const Started allocated = allocate_state(core, request, extent_of(body));
   if (allocated != Started::yes) return allocated;
   request.acks = body.acks;
-  fill_items(core, request, body);
+  fill_items(core, request, body, call.header.client_id.value == "__admin_client");
   for (Task& task : request.tasks) task.wait_durable = body.acks != 0;
   if (body.acks != 0) {
     const Duration asked = milliseconds(std::max(body.timeout_ms, 0));

@@ -5,6 +5,7 @@
 
 #include "broker/answer.h"
 #include "broker/core.h"
+#include "broker/log_task.h"
 
 namespace tailrace::broker {
 namespace {
@@ -187,6 +188,10 @@ void release_tasks(Core& core, Request& request) {
 
 void drain_done(Core& core, Now now) {
   while (Task* task = core.owner.take_done()) {
+    if (task->from == bus::control_core) {
+      on_log_task_done(core, *task, now);
+      continue;
+    }
     if (task->from != core.core) {
       core.send(task->from, bus::MessageKind::task_done, task);
       continue;
@@ -219,6 +224,8 @@ void on_task_message(Core& core, const bus::Message& message, Now now) {
     case bus::MessageKind::control_reply:
     case bus::MessageKind::reply_gone:
     case bus::MessageKind::image_published:
+    case bus::MessageKind::log_task:
+    case bus::MessageKind::log_task_done:
     case bus::MessageKind::stop: break;  // Not about tasks.
   }
   TR_ASSERT(false);

@@ -25,6 +25,8 @@ struct ControlRequest {
   std::string_view client_id;
   Bytes body;                    // the request after its header
   std::uint64_t tag = 0;         // the core's: which session, which request
+  std::uint64_t slot = 0;        // the core's: where the object lies
+  std::uint32_t listener = 0;    // through which the client came (NodeImage::endpoints)
 
   // Set by control: the response after its header. The memory is control's until the core sends
   // reply_released. Empty with `close_connection` when the request cannot be answered.
@@ -38,10 +40,12 @@ enum class MessageKind : std::uint8_t {
   reply_released,    // object: ControlRequest*; its reply was sent: control frees the reply memory
                      // and gives the object back (reply_gone)
   image_adopted,     // word: version; nothing of this core refers to an older image any more
+  log_task_done,     // object: LogTask*, now control's again
   // control -> core
   control_reply,     // object: ControlRequest*, now the core's
   reply_gone,        // object: ControlRequest*
   image_published,   // object: const MetadataImage*
+  log_task,          // object: LogTask*, to the owner core of the partition (bus/log_task.h)
   // core -> core; object: broker's PartitionTask*, whose fields say more
   task,              // to the owner core of the partition
   task_done,         // back to the asking core

@@ -342,6 +342,7 @@ void ControlPlane::on_message(const bus::Message& message, Now now) {
     case bus::MessageKind::control_reply:
     case bus::MessageKind::reply_gone:
     case bus::MessageKind::image_published:
+    case bus::MessageKind::log_task:
     case bus::MessageKind::task:
     case bus::MessageKind::task_done:
     case bus::MessageKind::task_cancel:

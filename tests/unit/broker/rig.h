@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "broker/core_broker.h"
+#include "bus/log_task.h"
 #include "kafka/gen/fetch.h"
 #include "kafka/gen/produce.h"
 #include "log/boot.h"
@@ -249,6 +250,7 @@ class Node {
   std::deque<bus::ControlRequest*> control_inbox;
   std::vector<std::uint64_t> adopted;      // image versions, as cores told
   std::size_t replies_released = 0;
+  std::vector<bus::LogTask*> log_tasks_done;
   bool messages_held = false;              // between cores
   Now now{.instant = {1'000'000'000}, .wall_ms = 1'700'000'000'000};
 
@@ -321,6 +323,9 @@ class Node {
         inboxes_[request->core].push_back({.kind = bus::MessageKind::reply_gone,
                                            .from = bus::control_core,
                                            .object = request});
+        return;
+      case bus::MessageKind::log_task_done:
+        log_tasks_done.push_back(static_cast<bus::LogTask*>(outgoing.message.object));
         return;
       default: ADD_FAILURE() << "an odd message to control";
     }
