@@ -53,6 +53,7 @@ struct ControlPlane::Parts {
         prng(prng_in),
         controller(limits, setup.node_id, state, Prng(prng.next(), "control")),
         images(setup.node_id, setup.core_count, limits.images_max),
+        groups(limits, setup.node_id, setup.core_count, state, Prng(prng.next(), "groups")),
         store(limits, {.voters = {setup.node_id}, .learners = {}}, prng) {}
 
   void start_raft();
@@ -63,9 +64,10 @@ struct ControlPlane::Parts {
   void write_snapshot();
   void propose(std::vector<std::byte> bytes, Now now);
   void register_node(Now now);
-  bool show();
+  bool show(Now now);
+  void take_from_groups();
   void on_request(bus::ControlRequest* request, Now now);
-  void finish_active();
+  void finish_active(Now now);
   void start_next(Now now);
   void expire(Now now);
   void answer(bus::ControlRequest* request, Outcome outcome);
@@ -80,6 +82,7 @@ struct ControlPlane::Parts {
   ClusterState state;
   Controller controller;
   ImageBuilder images;
+  GroupCoordinator groups;
   RaftStore store;
   std::optional<raft::Raft> raft;
   Phase phase = Phase::recovering;
@@ -198,19 +201,20 @@ void ControlPlane::Parts::register_node(Now now) {
   const auto found = state.nodes().find(setup.node_id);
   if (found == state.nodes().end() || found->second != node) encode_record(node, entry);
   if (!entry.empty()) return propose(std::move(entry), now);
-  if (!show()) return;
+  if (!show(now)) return;
   phase = Phase::serving;
   log_event(LogLevel::info, "control", "cluster {}: {} topics, {} partitions, term {}",
             state.cluster_id(), state.topics().size(), state.partition_count(), raft->term());
 }
 
 // Publishes what changed. False when it must wait for a core to let an older image go.
-bool ControlPlane::Parts::show() {
+bool ControlPlane::Parts::show(Now now) {
   if (!changed) return true;
   if (!images.can_publish()) return false;
   images.publish(state, raft->leader(), messages);
   counters.images.add();
   changed = false;
+  groups.adopt(now);
   return true;
 }
 
@@ -220,6 +224,8 @@ void ControlPlane::Parts::on_request(bus::ControlRequest* request, Now now) {
   TR_ASSERT(request != nullptr);
   TR_ASSERT(request->core < setup.core_count);
   counters.requests.add();
+  // The logs of groups are not the metadata log: they may work when it has failed.
+  if (GroupCoordinator::is_for_groups(request->api_key)) return groups.on_request(request, now);
   if (phase == Phase::failed) {
     return refuse(request, ErrorCode::kafka_storage_error, "The metadata log has failed.");
   }
@@ -233,8 +239,8 @@ void ControlPlane::Parts::on_request(bus::ControlRequest* request, Now now) {
   queue.push_back({request, now.instant + controller.timeout(*request)});
 }
 
-void ControlPlane::Parts::finish_active() {
-  if (!active || applied < active->last || !show()) return;
+void ControlPlane::Parts::finish_active(Now now) {
+  if (!active || applied < active->last || !show(now)) return;
   Active done = std::move(*active);
   active.reset();
   if (done.request == nullptr) return;
@@ -281,6 +287,20 @@ void ControlPlane::Parts::answer(bus::ControlRequest* request, Outcome outcome) 
   messages.push_back({request->core, {.kind = bus::MessageKind::control_reply,
                                       .from = bus::control_core,
                                       .object = request}});
+}
+
+void ControlPlane::Parts::take_from_groups() {
+  for (GroupAnswer& made : groups.take_answers()) {
+    Outcome outcome;
+    outcome.reply = std::move(made.reply);
+    outcome.close_connection = made.close_connection;
+    answer(made.request, std::move(outcome));
+  }
+  for (bus::LogTask* task : groups.take_log_tasks()) {
+    messages.push_back({task->owner, {.kind = bus::MessageKind::log_task,
+                                      .from = bus::control_core,
+                                      .object = task}});
+  }
 }
 
 void ControlPlane::Parts::refuse(bus::ControlRequest* request, ErrorCode code,
@@ -337,6 +357,8 @@ void ControlPlane::on_message(const bus::Message& message, Now now) {
       return;
     case bus::MessageKind::image_adopted:
       return parts.images.on_adopted(message.from, message.word);
+    case bus::MessageKind::log_task_done:
+      return parts.groups.on_log_done(static_cast<bus::LogTask*>(message.object), now);
     case bus::MessageKind::stop:
       return;  // What is acknowledged is durable; the thread may end at any time.
     case bus::MessageKind::control_reply:
@@ -362,10 +384,13 @@ void ControlPlane::step(Now now) {
   parts.advance_log(now);
   if (parts.phase == Phase::registering) parts.register_node(now);
   if (parts.phase == Phase::serving) {
-    parts.finish_active();
+    parts.finish_active(now);
     parts.start_next(now);
   }
   parts.expire(now);
+  // After Raft, whose work comes first.
+  if (parts.phase == Phase::serving || parts.phase == Phase::failed) parts.groups.step(now);
+  parts.take_from_groups();
   parts.store.step(now);
   if (parts.store.wants_snapshot()) parts.write_snapshot();
   if (parts.store.failed()) parts.fail_with(parts.store.why());
@@ -384,7 +409,7 @@ void ControlPlane::messages_taken(std::size_t count) {
 }
 
 Instant ControlPlane::next_deadline() const {
-  Instant deadline = parts_->store.next_deadline();
+  Instant deadline = std::min(parts_->store.next_deadline(), parts_->groups.next_deadline());
   if (parts_->active && parts_->active->request != nullptr) {
     deadline = std::min(deadline, parts_->active->deadline);
   }
@@ -397,6 +422,7 @@ bool ControlPlane::failed() const { return parts_->phase == Phase::failed; }
 const std::string& ControlPlane::why() const { return parts_->why; }
 std::string_view ControlPlane::cluster_id() const { return parts_->state.cluster_id(); }
 const Counters& ControlPlane::counters() const { return parts_->counters; }
+const GroupCounters& ControlPlane::group_counters() const { return parts_->groups.counters(); }
 
 const bus::MetadataImage& ControlPlane::image() const {
   TR_ASSERT(parts_->images.newest() != nullptr);

@@ -5,6 +5,9 @@
 //   control_request -> controller checks, proposes -> log durable -> committed -> applied
 //                   -> image_published to every core -> control_reply
 //
+// Requests about groups go to the GroupCoordinator, which writes to __consumer_offsets through the
+// cores (log_task) and answers when it is durable; the metadata log is not concerned.
+//
 // Start-up, with the same calls: step() until ready() or failed(), giving ops() to a disk.
 #pragma once
 
@@ -20,6 +23,7 @@
 #include "base/time.h"
 #include "bus/image.h"
 #include "bus/message.h"
+#include "control/group_coordinator.h"
 #include "control/limits.h"
 
 namespace tailrace::control {
@@ -76,6 +80,7 @@ class ControlPlane {
   std::string_view cluster_id() const;
   const bus::MetadataImage& image() const;
   const Counters& counters() const;
+  const GroupCounters& group_counters() const;
 
  private:
   struct Parts;

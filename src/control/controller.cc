@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "control/internal_topics.h"
 #include "kafka/apis.h"
 #include "kafka/gen/alter_configs.h"
 #include "kafka/gen/create_partitions.h"
@@ -50,6 +51,7 @@ constexpr Api apis[] = {
     {ApiKey::create_partitions, create_partitions, timeout_of<kafka::CreatePartitionsRequest>},
     {ApiKey::alter_configs, alter_configs, no_timeout},
     {ApiKey::incremental_alter_configs, incremental_alter_configs, no_timeout},
+    {ApiKey::find_coordinator, find_coordinator, no_timeout},
 };
 
 const Api* find(std::int16_t key) {
@@ -97,6 +99,9 @@ Duration Controller::timeout(const bus::ControlRequest& request) {
 }
 
 bool Controller::is_immediate(const bus::ControlRequest& request) const {
+  if (request.api_key == static_cast<std::int16_t>(ApiKey::find_coordinator)) {
+    return state_.find_topic(offsets_topic_name) != nullptr;
+  }
   return request.api_key == static_cast<std::int16_t>(ApiKey::init_producer_id) &&
          producer_id_ < producer_id_end_ && producer_id_end_ <= state_.producer_id_next();
 }

@@ -36,7 +36,8 @@ class Controller {
                  std::string_view message);
   // How long the client wants to wait.
   Duration timeout(const bus::ControlRequest& request);
-  // Needs no commit now and so need not wait for its turn: producer ids of a block at hand.
+  // Needs no commit now and so need not wait for its turn: producer ids of a block at hand, the
+  // coordinator of a group once there is the topic.
   bool is_immediate(const bus::ControlRequest& request) const;
 
  private:

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "base/time.h"
+
 namespace tailrace::control {
 
 struct Limits {
@@ -29,6 +31,32 @@ struct Limits {
   // maximum. See control/raft_store.h.
   std::uint64_t journal_bytes = std::uint64_t{2} << 20;
   std::uint64_t journal_bytes_max = std::uint64_t{256} << 20;
+
+  // Groups. Partitions of __consumer_offsets when it is made; it cannot be changed later, because
+  // a group's partition follows from it (Kafka: offsets.topic.num.partitions).
+  std::uint32_t offsets_partitions = 50;
+  // What this node keeps in memory: groups, members of one group (Kafka: group.max.size),
+  // committed offsets of all groups, and the bytes of all that. What comes beyond is refused.
+  std::uint32_t groups_max = 10'000;
+  std::uint32_t group_members_max = 1'000;
+  std::uint32_t offsets_max = 250'000;
+  std::uint64_t group_bytes_max = std::uint64_t{64} << 20;
+  // Of the text that a client stores with an offset (Kafka: offset.metadata.max.bytes).
+  std::uint32_t offset_metadata_bytes_max = 4096;
+  // A new group waits so long for more members (Kafka: group.initial.rebalance.delay.ms).
+  Duration group_initial_delay = seconds(3);
+  // What a member may ask for (Kafka: group.min.session.timeout.ms and ...max...).
+  Duration session_timeout_min = seconds(6);
+  Duration session_timeout_max = seconds(1800);
+  // Offsets of groups without members (Kafka: offsets.retention.minutes), and how often it is
+  // looked (offsets.retention.check.interval.ms).
+  Duration offsets_retention = seconds(7 * 24 * 3600);
+  Duration offsets_check = seconds(600);
+  // Partitions of __consumer_offsets that are read at a time after a start; each needs a buffer
+  // for one batch.
+  std::uint32_t group_loads_max = 4;
+  // A partition that could not be read is tried again after this.
+  Duration group_load_retry = seconds(1);
 };
 
 }  // namespace tailrace::control

@@ -107,5 +107,6 @@ Outcome delete_topics(RequestContext& context);
 Outcome create_partitions(RequestContext& context);
 Outcome alter_configs(RequestContext& context);
 Outcome incremental_alter_configs(RequestContext& context);
+Outcome find_coordinator(RequestContext& context);
 
 }  // namespace tailrace::control

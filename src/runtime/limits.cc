@@ -41,6 +41,9 @@ broker::Limits broker_limits(const Profile& profile) {
   limits.core_count = static_cast<std::uint16_t>(profile.cores);
   limits.connections_max = u32(profile.connections_max);
   limits.requests_in_flight_max = u32(profile.requests_in_flight_max);
+  // A connection has one control request at work, and an answer or so on its way out: members
+  // that wait for a rebalance never keep a heartbeat of another connection out.
+  limits.control_requests_max = 2 * limits.connections_max;
   limits.connection_idle_max = seconds(profile.connection_idle_s_max);
   limits.request_bytes_max = u32(profile.request_bytes_max);
   limits.request_memory_bytes = u64(profile.request_memory_bytes);

@@ -18,8 +18,8 @@ def python_program(*arguments):
                             env=python_environment(packages), text=True, start_new_session=True)
 
 
-def finish(context, command, what, **options):
-    text = run_client([*command, context.broker.address], what, **options).stdout.decode()
+def finish(context, command, what, after=(), **options):
+    text = run_client([*command, context.broker.address, *after], what, **options).stdout.decode()
     lines = text.strip().splitlines()
     expect(lines and lines[-1] == "OK", f"{what} ended without OK: {text[-2000:]}")
     context.note(lines[0])

@@ -106,7 +106,8 @@ def go_ready():
     found = re.match(r"go(\d+)\.(\d+)", said)
     if found is None or [int(n) for n in found.groups()] < [int(n) for n in wanted.groups()]:
         raise Skip(f"{said.strip()} is older than franz-go needs, {wanted.group()}")
-    folder = place("go", client("go", "go.mod"), client("go", "go.sum"), client("go", "main.go"))
+    folder = place("go", client("go", "go.mod"), client("go", "go.sum"),
+                   *sorted(glob.glob(client("go", "*.go"))))
 
     def build(temporary):
         run(["go", "mod", "download"], "go mod download", cwd=client("go"), env=environment)

@@ -109,6 +109,7 @@ class ControlNode {
   bool held = false;         // run() completes no operations
   bool adopts = true;        // cores adopt images at once
   std::size_t gone_count = 0;
+  std::deque<std::pair<bus::CoreId, bus::LogTask*>> log_tasks;  // lent to cores
   // Core 0's image when the newest reply came, or null.
   const bus::MetadataImage* image_at_reply = nullptr;
 
@@ -128,6 +129,10 @@ class ControlNode {
       EXPECT_EQ(image->version, message.word);
       if (outgoing.to == 0) shown_ = image;
       if (adopts) adopt(outgoing.to, message.word);
+      return;
+    }
+    if (message.kind == bus::MessageKind::log_task) {
+      log_tasks.emplace_back(outgoing.to, static_cast<bus::LogTask*>(message.object));
       return;
     }
     if (message.kind == bus::MessageKind::reply_gone) {

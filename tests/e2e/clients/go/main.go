@@ -1,4 +1,4 @@
-// franz-go: admin, every codec, seeks, configs, deletes. client ADDRESS.
+// franz-go: admin, every codec, seeks, configs, deletes. client ADDRESS [groups].
 package main
 
 import (
@@ -209,6 +209,11 @@ func main() {
 	expect(err, "client")
 	defer client.Close()
 	admin := kadm.NewClient(client)
+	if len(os.Args) > 2 && os.Args[2] == "groups" {
+		groups(ctx, admin, address)
+		fmt.Println("OK")
+		return
+	}
 	create(ctx, admin)
 	produce(ctx, address)
 	start := map[int32]kgo.Offset{}

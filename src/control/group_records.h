@@ -1,0 +1,73 @@
+// The records of __consumer_offsets, in Kafka's own format, so that Kafka's tools can read the
+// topic and a topic of Kafka's can be read here.
+//
+//   key: version i16 (0, 1: an offset; 2: a group; others belong to protocols not spoken here)
+//   value: version i16, content; a record without value takes back what was under its key
+//
+// Written are offset values of version 3 and group values of version 3, as Kafka 4 does; all
+// versions are read.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+
+namespace tailrace::control {
+
+using ByteString = std::vector<std::byte>;
+
+struct OffsetRecord {
+  std::int64_t offset = -1;
+  std::int32_t leader_epoch = -1;
+  std::string metadata;
+  std::int64_t commit_ms = -1;
+  friend bool operator==(const OffsetRecord&, const OffsetRecord&) = default;
+};
+
+struct MemberRecord {
+  std::string id;
+  std::optional<std::string> instance_id;
+  std::string client_id;
+  std::string client_host;
+  std::int32_t rebalance_timeout_ms = 0;
+  std::int32_t session_timeout_ms = 0;
+  ByteString subscription;  // under the group's protocol
+  ByteString assignment;
+  friend bool operator==(const MemberRecord&, const MemberRecord&) = default;
+};
+
+struct GroupRecord {
+  std::string protocol_type;
+  std::int32_t generation = 0;
+  std::optional<std::string> protocol;
+  std::optional<std::string> leader;
+  std::int64_t state_ms = -1;  // since when it is in its state
+  std::vector<MemberRecord> members;
+  friend bool operator==(const GroupRecord&, const GroupRecord&) = default;
+};
+
+ByteString encode_offset_key(std::string_view group, std::string_view topic,
+                             std::int32_t partition);
+ByteString encode_offset_value(const OffsetRecord& record);
+ByteString encode_group_key(std::string_view group);
+ByteString encode_group_value(const GroupRecord& record);
+
+struct RecordKey {
+  enum class Kind : std::uint8_t { offset, group, other };
+  Kind kind = Kind::other;
+  std::string_view group;
+  std::string_view topic;       // of an offset
+  std::int32_t partition = -1;  // likewise
+};
+
+// Any bytes may be given. Errors: truncated, malformed; unsupported for a newer version.
+Result<RecordKey> parse_record_key(Bytes key);
+Result<OffsetRecord> parse_offset_value(Bytes value);
+Result<GroupRecord> parse_group_value(Bytes value);
+
+}  // namespace tailrace::control

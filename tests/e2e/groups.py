@@ -1,0 +1,101 @@
+"""Consumer groups: the clients of clients/<language>/ share topics and resume commits; Kafka's own
+tools look at the groups and at the topic they are kept in."""
+import re
+import time
+
+import clients
+import kafka_tools
+import kcat
+import toolchains
+from harness import Case, expect, expect_equal
+from wire import Connection
+
+GROUP = "kcat-group"
+RECORDS = 300
+
+
+def kcat_by_group(context, count=None):
+    """Joins, reads up to the end or `count` records, commits, leaves."""
+    stop = ["-c", str(count)] if count else ["-e"]
+    return kcat.kcat(context, "-G", GROUP, *stop, "-X", "auto.offset.reset=earliest", "-f",
+                     "%p:%o\n", GROUP).decode().split()
+
+
+def kcat_resumes(context):
+    """One run reads a part, the next the rest, a third nothing; also over a restart, also over
+    kill -9: what was committed is not read again, what was not is."""
+    with Connection(context.broker.port) as peer:
+        expect_equal(peer.create_topic(GROUP, 3), 0, "create topic")
+    for partition in range(3):
+        lines = b"".join(b"%d\n" % n for n in range(RECORDS // 3))
+        kcat.kcat(context, "-P", "-t", GROUP, "-p", str(partition), input=lines)
+    found = kcat_by_group(context)
+    expect_equal(len(set(found)), RECORDS, "records of the first run")
+    expect_equal(kcat_by_group(context), [], "records of the second run")
+    context.broker.kill9()
+    context.broker.start()
+    kcat.kcat(context, "-P", "-t", GROUP, "-p", "0", input=b"new\n")
+    expect_equal(kcat_by_group(context), [f"0:{RECORDS // 3}"], "after kill -9")
+    expect_equal(context.broker.stop(), 0, "exit code")
+    context.broker.start()
+    expect_equal(kcat_by_group(context), [], "after a restart")
+
+
+def consumer_groups(context, *arguments, **options):
+    return kafka_tools.with_server(
+        context, "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", *arguments,
+        **options)
+
+
+def kafka_consumer_groups(context):
+    expect(GROUP in consumer_groups(context, "--list").split(), "the group is not listed")
+    text = consumer_groups(context, "--describe", "--group", GROUP)
+    # GROUP TOPIC PARTITION CURRENT-OFFSET LOG-END-OFFSET LAG ...
+    expect(re.search(rf"{GROUP}\s+{GROUP}\s+1\s+100\s+100\s+0\b", text), text)
+    text = consumer_groups(context, "--describe", "--group", GROUP, "--state")
+    expect(re.search(r"\bEmpty\b", text), text)
+    text = consumer_groups(context, "--group", GROUP, "--topic", f"{GROUP}:1", "--reset-offsets",
+                           "--to-offset", "42", "--execute")
+    expect(re.search(rf"{GROUP}\s+{GROUP}\s+1\s+42\b", text), text)
+    found = kcat_by_group(context)
+    expect_equal((len(found), found[0]), (58, "1:42"), "records after the reset")
+    text = consumer_groups(context, "--delete-offsets", "--group", GROUP, "--topic", GROUP)
+    expect("successful" in text.lower(), text)
+    text = consumer_groups(context, "--delete", "--group", GROUP)
+    expect("successful" in text, text)
+    expect(GROUP not in consumer_groups(context, "--list").split(), "the group is listed")
+
+
+def kafka_reads_the_topic(context):
+    """Kafka's own formatters understand the records of __consumer_offsets."""
+    kcat_by_group(context)
+    time.sleep(0.5)
+    said = {}
+    for name in ["OffsetsMessageFormatter", "GroupMetadataMessageFormatter"]:
+        said[name] = kafka_tools.with_server(
+            context, "org.apache.kafka.tools.consumer.ConsoleConsumer", "--topic",
+            "__consumer_offsets", "--from-beginning", "--timeout-ms", "8000", "--formatter",
+            f"org.apache.kafka.tools.consumer.{name}", code=None)
+    text = said["OffsetsMessageFormatter"]
+    expect(re.search(rf'"group":"{GROUP}","topic":"{GROUP}","partition":1', text), text[-3000:])
+    expect('"offset":100' in text, text[-3000:])
+    text = said["GroupMetadataMessageFormatter"]
+    expect(f'"group":"{GROUP}"' in text and '"protocolType":"consumer"' in text, text[-3000:])
+
+
+def java_group(context):
+    java, classes = toolchains.java_ready()
+    clients.finish(context, [java, "-Xmx256m", "-cp", classes, "GroupClient"], "the Java client")
+
+
+def go_group(context):
+    clients.finish(context, toolchains.go_ready(), "the Go client", after=["groups"])
+
+
+CASES = [Case("kcat", kcat_resumes),
+         Case("kafka_consumer_groups", kafka_consumer_groups, seconds_max=600),
+         Case("kafka_reads_the_topic", kafka_reads_the_topic, seconds_max=600),
+         Case("confluent_kafka", clients.python_client("confluent_group"), seconds_max=600),
+         Case("kafka_python", clients.python_client("kafka_python_group"), seconds_max=600),
+         Case("java", java_group, seconds_max=600),
+         Case("go", go_group, seconds_max=600)]
