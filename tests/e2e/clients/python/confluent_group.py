@@ -52,8 +52,8 @@ def poll_until(members, done, what, seconds=60):
 
 def share(address, group, strategy):
     topic = group
-    AdminClient({"bootstrap.servers": address}).create_topics(
-        [NewTopic(topic, PARTITIONS, 1)])[topic].result(30)
+    admin = AdminClient({"bootstrap.servers": address})
+    admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result(30)
     produce(address, topic, 0, RECORDS)
     first = Member(address, group, topic, strategy)
     poll_until([first], lambda: len(first.found) == RECORDS, "all records")
@@ -110,7 +110,7 @@ def administer(address, group):
 
 def main():
     address = sys.argv[1]
-    print(f"confluent-kafka {confluent_kafka.version()[0]}, librdkafka "
+    print(f"confluent-kafka {confluent_kafka.__version__}, librdkafka "
           f"{confluent_kafka.libversion()[0]}")
     for group, strategy in STRATEGIES.items():
         share(address, group, strategy)
