@@ -94,6 +94,12 @@ void WalRecovery::on_disk_done(const DiskDone& done) {
 void WalRecovery::on_checkpoint() {
   const char* name = phase_ == Phase::checkpoint_a ? "a" : "b";
   const Result<Bytes> bytes = reader_.content();
+  // It may be the newest and readable again tomorrow: what an older one leads to must not be mixed
+  // with it.
+  if (!bytes && bytes.error().code == Errc::io) {
+    return give_up(fmt::format("{}.checkpoint-{} cannot be read: {}", path_, name,
+                               std::strerror(bytes.error().detail)));
+  }
   Result<Checkpoint> checkpoint =
       bytes ? decode_checkpoint(*bytes) : Result<Checkpoint>(fail(bytes.error()));
   if (checkpoint && checkpoint->wal != format_.wal) checkpoint = fail(Errc::not_found);

@@ -40,6 +40,18 @@ TEST_F(WalRecoveryTest, ATornNewerCheckpointLeavesTheOlderInForce) {
   EXPECT_EQ(node.read_all(p0, 0), before);
 }
 
+// It may be the newest, and be readable at the next start.
+TEST_F(WalRecoveryTest, ACheckpointThatCannotBeReadIsNotPassedOver) {
+  node.disk.fault = [](const DiskOp& op) {
+    return op.kind == DiskOpKind::open && op.name.text() == "wal/0-0.checkpoint-a" ? 5 : 0;
+  };
+  EXPECT_FALSE(node.boot(1, false));
+  EXPECT_NE(node.why.find("wal/0-0.checkpoint-a cannot be read"), std::string::npos) << node.why;
+  node.disk.fault = nullptr;
+  node.crash(prng);
+  ASSERT_TRUE(node.boot(1, false)) << node.why;
+}
+
 TEST_F(WalRecoveryTest, WithoutACheckpointNothingIsGuessed) {
   node.disk.flip_bit("wal/0-0.checkpoint-a", 20);
   node.disk.flip_bit("wal/0-0.checkpoint-b", 20);
