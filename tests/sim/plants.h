@@ -14,7 +14,7 @@ struct PlantInfo {
   std::string_view promise;  // that is found broken
 };
 
-inline constexpr std::array<PlantInfo, 16> plants = {{
+inline constexpr std::array<PlantInfo, 18> plants = {{
     {Plant::sync_lies, "sync_lies", "acked_is_durable"},
     {Plant::directory_lies, "directory_lies", "starts"},
     {Plant::ack_early, "ack_early", "acked_is_durable"},
@@ -23,6 +23,8 @@ inline constexpr std::array<PlantInfo, 16> plants = {{
     {Plant::swap_order, "swap_order", "order"},
     {Plant::lose_batch, "lose_batch", "offsets_dense"},
     {Plant::read_ahead, "read_ahead", "reads_stay"},
+    {Plant::jump_ahead, "jump_ahead", "reads_stay"},
+    {Plant::false_range, "false_range", "in_range"},
     {Plant::delete_more, "delete_more", "retention_keeps"},
     {Plant::forget_delete, "forget_delete", "delete_records_stay"},
     {Plant::forget_topic, "forget_topic", "metadata_stays"},

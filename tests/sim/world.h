@@ -26,6 +26,8 @@ enum class Plant : std::uint8_t {
   swap_order,      // two records of a producer change their numbers
   lose_batch,      // a consumer does not see the first of several batches
   read_ahead,      // a consumer believes to have read one record more
+  jump_ahead,      // a consumer goes on far behind where it has read to
+  false_range,     // a consumer takes a good answer for "out of range"
   delete_more,     // somebody deletes records, and the checker is not told
   forget_delete,   // the checker is told of a deletion that was not asked for
   forget_topic,    // the checker is told of a topic that was never made
