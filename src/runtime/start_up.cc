@@ -117,12 +117,15 @@ bool boot_logs(const Profile& profile, const DataDirectory& directory, Prng& prn
   if (!reserve_memory(limits, static_cast<std::size_t>(profile.cores), cores, why)) return false;
   std::vector<MutableBytes> regions;
   for (BootedCore& core : cores) regions.push_back(core.memory->bytes());
+  io::Disk* disk = nullptr;
   log::Boot boot(limits,
                  {.core_count = static_cast<std::uint16_t>(profile.cores), .owner_of = &owner_of,
-                  .core_memory = regions, .may_format = !directory.meta().is_complete},
+                  .core_memory = regions, .may_format = !directory.meta().is_complete,
+                  .list = [&](std::string_view name) { return log::lister_of(*disk)(name); }},
                  prng);
   MainDisk main;  // Ends first, and waits for what is in flight into the boot's memory.
   if (!main.open(profile, directory.path(), why)) return false;
+  disk = main.disk.get();
   ClockSystem clock;
   Progress progress = Progress::standard();
   while (!boot.done() && !boot.failed()) {

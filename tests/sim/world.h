@@ -32,6 +32,7 @@ enum class Plant : std::uint8_t {
   forget_delete,   // the checker is told of a deletion that was not asked for
   forget_topic,    // the checker is told of a topic that was never made
   swap_answers,    // a client takes the second answer for the first
+  leave_orphans,   // a start does not look for files that nobody names
   stall,           // the node takes no more turns
   leak,            // something is kept at every turn
   spoil_block,     // a block changes while it is written
