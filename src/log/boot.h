@@ -2,7 +2,7 @@
 // last time; if the cores or the ring size changed (or nothing is there yet) it drains the old
 // WALs into segments and makes a new generation of WALs, one per core, before the old is dropped.
 //
-//   manifest -> recovering i -> (draining i ->) ... -> sweeping -> done, when the layout is the same
+//   manifest -> recovering i -> (draining i ->) ... -> sweeping -> done, if the layout is the same
 //                 -> formatting j -> first checkpoint j -> ... -> switching -> sweeping -> done
 //
 // Runs on one thread and one Disk, before any core does. A crash at any point leaves either the
