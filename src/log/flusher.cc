@@ -194,6 +194,7 @@ bool Flusher::start_write(PartitionLog& partition, PartitionId id) {
                  .buffer = buffer,
                  .file_pos = from,
                  .bytes = bytes,
+                 .is_last = is_whole && to == size,
                  .word = slot});
   return true;
 }
