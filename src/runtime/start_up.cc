@@ -26,13 +26,13 @@ struct MainDisk {
   std::unique_ptr<io::RingIdle> idle;
   std::unique_ptr<io::UringDisk> disk;
 
-  bool open(const Profile& profile, const std::string& directory, std::string& why) {
-    auto new_ring = io::Ring::create({}, why);
+  bool open(const Profile& profile, const DataDirectory& directory, std::string& why) {
+    auto new_ring = io::Ring::create({.held_fd = directory.lock_fd()}, why);
     if (!new_ring) return false;
     ring = std::move(*new_ring);
     idle = make_idle(*ring, profile, why);
     if (idle == nullptr) return false;
-    auto new_disk = io::UringDisk::create(*ring, directory, disk_options(profile), why);
+    auto new_disk = io::UringDisk::create(*ring, directory.path(), disk_options(profile), why);
     if (!new_disk) return false;
     disk = std::move(*new_disk);
     return true;
@@ -124,7 +124,7 @@ bool boot_logs(const Profile& profile, const DataDirectory& directory, Prng& prn
                   .list = [&](std::string_view name) { return log::lister_of(*disk)(name); }},
                  prng);
   MainDisk main;  // Ends first, and waits for what is in flight into the boot's memory.
-  if (!main.open(profile, directory.path(), why)) return false;
+  if (!main.open(profile, directory, why)) return false;
   disk = main.disk.get();
   ClockSystem clock;
   Progress progress = Progress::standard();
@@ -150,7 +150,7 @@ bool try_metadata(const Profile& profile, const DataDirectory& directory,
                   const control::NodeSetup& setup, Prng& prng, std::string& why) {
   control::ControlPlane plane(control_limits(profile), setup, Prng(prng.next(), "control"));
   MainDisk main;  // Ends first, and waits for what is in flight into the plane's memory.
-  if (!main.open(profile, directory.path(), why)) return false;
+  if (!main.open(profile, directory, why)) return false;
   if (!metadata_is_there(directory, *main.disk, why)) return false;
   ClockSystem clock;
   std::array<DiskDone, 64> done;
