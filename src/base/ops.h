@@ -40,7 +40,8 @@ enum class DiskOpKind : std::uint8_t {
   write,          // file, file_pos, block -> result: bytes written. Durable only after a sync
   write_durable,  // the same, durable when it completes (RWF_DSYNC)
   sync,           // file: all completed writes are durable (fdatasync). Never retried on failure
-  allocate,       // file: reserve [file_pos, file_pos + size). Reserved is not yet space
+  allocate,       // file: give [file_pos, file_pos + size) its space, zeros where nothing was
+                  // written; the file is at least so long afterwards. A hint: it may fail
   truncate,       // file: set the size to file_pos
   remove,         // name; missing is not an error
   rename,         // name -> name_to, replacing it

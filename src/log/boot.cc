@@ -4,6 +4,8 @@
 
 #include <cstring>
 
+#include "base/log.h"
+
 namespace tailrace::log {
 namespace {
 
@@ -91,6 +93,10 @@ void Boot::step(Now now) {
       remover_.step();
       if (remover_.idle()) finish(now);
       return;
+    case Phase::sweeping:
+      remover_.step();
+      if (remover_.idle()) phase_ = Phase::done;
+      return;
     case Phase::manifest:
     case Phase::syncing:
     case Phase::done:
@@ -150,6 +156,7 @@ void Boot::on_disk_done(const DiskDone& done, Now now) {
     case Phase::draining:
     case Phase::formatting:
     case Phase::checkpointing:
+    case Phase::sweeping:
     case Phase::done:
     case Phase::failed: return;  // Nothing of Boot's own is under way.
   }
@@ -194,8 +201,7 @@ void Boot::recover_next(Now now) {
   (void)now;
   if (core_ == manifest_.core_count) {
     if (!same_layout()) return distribute();
-    phase_ = Phase::done;
-    return;
+    return begin_sweep(manifest_.generation);
   }
   Limits limits = limits_;
   limits.wal_bytes = manifest_.ring_bytes;
@@ -289,7 +295,17 @@ void Boot::finish(Now now) {
     logs_.back()->attach(new_path(core), first.wal, first.number, first.replay_from,
                          first.replay_from, now);
   }
-  phase_ = Phase::done;
+  begin_sweep(generation_);
+}
+
+// What was recovered is durable, so what it does not name will never be named again.
+void Boot::begin_sweep(std::uint64_t generation) {
+  phase_ = Phase::sweeping;
+  if (!options_.list) return;
+  const std::size_t count = sweep(options_.list, generation, logs_, remover_);
+  if (count > 0) {
+    log_event(LogLevel::info, "log", "removing {} files that a crash left behind", count);
+  }
 }
 
 Boot::Progress Boot::progress() const {
@@ -308,6 +324,7 @@ Boot::Progress Boot::progress() const {
     case Phase::checkpointing:
     case Phase::syncing:
     case Phase::switching:
+    case Phase::sweeping:
     case Phase::done:
     case Phase::failed: break;  // Too short to be worth a line.
   }

@@ -2,8 +2,8 @@
 // last time; if the cores or the ring size changed (or nothing is there yet) it drains the old
 // WALs into segments and makes a new generation of WALs, one per core, before the old is dropped.
 //
-//   manifest -> recovering i -> (draining i ->) ... -> done, when the layout is the same
-//                            -> formatting j -> first checkpoint j -> ... -> switching -> done
+//   manifest -> recovering i -> (draining i ->) ... -> sweeping -> done, if the layout is the same
+//                 -> formatting j -> first checkpoint j -> ... -> switching -> sweeping -> done
 //
 // Runs on one thread and one Disk, before any core does. A crash at any point leaves either the
 // old generation or the new one in force.
@@ -17,6 +17,7 @@
 #include "base/prng.h"
 #include "log/core_log.h"
 #include "log/manifest.h"
+#include "log/sweep.h"
 #include "log/wal_format.h"
 #include "log/wal_recovery.h"
 
@@ -34,6 +35,8 @@ class Boot {
     std::span<const MutableBytes> core_memory;
     // A missing manifest means that nothing is there yet. False: it means that something is lost.
     bool may_format = false;
+    // Of the disk that the operations go to. Without it nothing is swept.
+    ListDirectory list = nullptr;
   };
   Boot(const Limits& limits, const Options& options, Prng& prng);
   ~Boot();
@@ -60,7 +63,7 @@ class Boot {
  private:
   enum class Phase : std::uint8_t {
     directories, manifest, recovering, draining, formatting, checkpointing, syncing, switching,
-    done, failed,
+    sweeping, done, failed,
   };
   void give_up(std::string why);
   void sync_directories();
@@ -73,6 +76,7 @@ class Boot {
   void on_formatted();
   void finish(Now now);
   void remove_old_generation();
+  void begin_sweep(std::uint64_t generation);
   bool same_layout() const;
   std::string new_path(std::uint32_t core) const { return wal_path(generation_, core); }
 

@@ -64,6 +64,14 @@ void CoreLog::step_stop() {
 bool CoreLog::stopped() const { return stopping_ && (fenced() || wal_.closed); }
 
 bool CoreLog::settle(Now now) {
+  // Segments before the start may have been removed without a further entry.
+  for (PartitionLog* partition : partitions()) {
+    const Result<bool> dropped = replay_log_start(*partition, partition->log_start_);
+    TR_ASSERT(dropped.has_value());
+    if (*dropped) continue;
+    flusher_.settle(now);
+    return false;
+  }
   if (!flusher_.settle(now)) return false;
   files_.close_all();
   return files_.idle() && files_.open_count() == 0;

@@ -36,6 +36,12 @@ class FileTable {
   Result<Lease> poll(Lease lease);
   void release(Lease lease);
 
+  // How far the leased file is known to have its space (DiskOpKind::allocate); 0 after an open.
+  std::uint64_t reserved_bytes(Lease lease) const { return slots_[lease.slot].reserved_bytes; }
+  void set_reserved_bytes(Lease lease, std::uint64_t bytes) {
+    slots_[lease.slot].reserved_bytes = bytes;
+  }
+
   // Closes the file at `path` as soon as nobody leases it (before it is removed).
   void forget(const FileName& path);
   // Closes everything that is not leased; done when idle().
@@ -52,6 +58,7 @@ class FileTable {
     FileName path;
     FileId file = no_file;
     std::uint32_t leases = 0;
+    std::uint64_t reserved_bytes = 0;
     std::uint32_t newer = no_slot;  // neighbours in the list of open files that nobody leases
     std::uint32_t older = no_slot;
     std::int32_t error_number = 0;  // of a failed open

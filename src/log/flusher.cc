@@ -107,7 +107,9 @@ void Flusher::step_writes(Now now) {
     partition->flush_until_ = partition->staged_place();
     queue_partition(*partition, partitions_.handle_at(i));
   }
+  making_room_ = true;
   if (!failed_) write_segments(now);
+  making_room_ = false;
   writer_.step();
 }
 
@@ -187,10 +189,12 @@ bool Flusher::start_write(PartitionLog& partition, PartitionId id) {
   counters_.segment_writes += 1;
   counters_.segment_bytes += bytes;
   writer_.start({.path = segment_path(partition.key(), written.base_offset),
-                 .create = written.bytes == 0,
+                 // A later entry of the replay may delete this segment: then it is gone already.
+                 .create = written.bytes == 0 || making_room_,
                  .buffer = buffer,
                  .file_pos = from,
                  .bytes = bytes,
+                 .is_last = is_whole && to == size,
                  .word = slot});
   return true;
 }

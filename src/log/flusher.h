@@ -154,6 +154,7 @@ class Flusher {
   std::size_t removals_before_cut_ = 0;
   Instant retry_at_;
   bool out_of_space_ = false;
+  bool making_room_ = false;  // during replay
   bool failed_ = false;
   Counters counters_;
 };

@@ -35,7 +35,9 @@ void Remover::on_disk_done(const DiskDone& done) {
   TR_ASSERT(index < begun_);
   TR_ASSERT(!items_[index].done);
   TR_ASSERT(in_flight_ > 0);
-  if (done.result < 0 && done.result != -ENOENT) {
+  // A topic's directory goes with the last of its partitions only.
+  const bool is_used = items_[index].is_directory && done.result == -ENOTEMPTY;
+  if (done.result < 0 && done.result != -ENOENT && !is_used) {
     log_event(LogLevel::warn, "log", "{} could not be removed: errno {}",
               items_[index].path.text(), -done.result);
   }

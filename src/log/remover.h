@@ -14,9 +14,10 @@ class Remover {
  public:
   explicit Remover(OpQueue& queue);
 
-  // A missing file or directory is fine. Other errors are logged once and dropped: what stays
-  // behind is found, and removed, at the next start. The caller has closed the file
-  // (FileTable::forget) or does not mind that its space is freed only at the close.
+  // A missing file or directory is fine, and one that is not empty stays. Other errors are logged
+  // once and dropped: what stays behind is found, and removed, at the next start (sweep.h). The
+  // caller has closed the file (FileTable::forget) or does not mind that its space is freed only
+  // at the close.
   void enqueue(const FileName& path);
   void enqueue_directory(const FileName& path);
 

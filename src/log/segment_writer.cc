@@ -1,10 +1,13 @@
 #include "log/segment_writer.h"
 
+#include <algorithm>
 #include <cerrno>
 
 namespace tailrace::log {
 
 namespace {
+
+constexpr std::uint64_t reserve_bytes_max = std::uint64_t{16} << 20;
 
 // "a/b/c.log" -> "a/b" -> "a".
 std::string_view parent_of(std::string_view path) {
@@ -25,6 +28,7 @@ SegmentWriter::SegmentWriter(const Limits& limits, MutableBytes memory, FileTabl
                              OpQueue& queue)
     : memory_(memory),
       buffer_bytes_(buffer_bytes(limits)),
+      write_bytes_(limits.segment_write_bytes),
       files_(files),
       queue_(queue),
       buffers_(limits.segment_writes_max, BufferState::free),
@@ -115,12 +119,37 @@ void SegmentWriter::try_lease(std::size_t slot) {
 }
 
 void SegmentWriter::on_leased(std::size_t slot) {
+  const Active& active = active_[slot];
+  if (active.job.buffer == UINT32_MAX) {
+    after_trim(slot);
+  } else if (wants_space(active)) {
+    reserve(slot);
+  } else {
+    write(slot);
+  }
+}
+
+bool SegmentWriter::wants_space(const Active& active) const {
+  const Job& job = active.job;
+  if (job.is_last || job.bytes < write_bytes_) return false;  // It does not grow fast.
+  return job.file_pos + job.bytes > files_.reserved_bytes(active.lease);
+}
+
+void SegmentWriter::reserve(std::size_t slot) {
+  Active& active = active_[slot];
+  active.phase = Phase::reserving;
+  const std::uint64_t end = active.job.file_pos + active.job.bytes;
+  const std::uint64_t ahead = std::min(end, reserve_bytes_max);
+  files_.set_reserved_bytes(active.lease, end + ahead);
+  push_op(slot, {.kind = DiskOpKind::allocate,
+                 .file = active.lease.file,
+                 .file_pos = active.job.file_pos,
+                 .size = end + ahead - active.job.file_pos});
+}
+
+void SegmentWriter::write(std::size_t slot) {
   Active& active = active_[slot];
   const Job& job = active.job;
-  if (job.buffer == UINT32_MAX) {
-    after_write(slot);
-    return;
-  }
   active.phase = Phase::writing;
   push_op(slot, {.kind = DiskOpKind::write,
                  .file = active.lease.file,
@@ -129,6 +158,17 @@ void SegmentWriter::on_leased(std::size_t slot) {
 }
 
 void SegmentWriter::after_write(std::size_t slot) {
+  Active& active = active_[slot];
+  if (!active.job.is_last) return after_trim(slot);
+  // The space may have been reserved before this process began, so this does not ask.
+  active.phase = Phase::trimming;
+  files_.set_reserved_bytes(active.lease, 0);
+  push_op(slot, {.kind = DiskOpKind::truncate,
+                 .file = active.lease.file,
+                 .file_pos = active.job.file_pos + active.job.bytes});
+}
+
+void SegmentWriter::after_trim(std::size_t slot) {
   Active& active = active_[slot];
   if (!active.job.sync) {
     after_sync(slot);
@@ -168,10 +208,16 @@ void SegmentWriter::on_disk_done(const DiskDone& done) {
       active.phase = Phase::needs_file;
       try_lease(slot);
       return;
+    case Phase::reserving:
+      write(slot);  // Whatever came of it: the write will find out whether there is space.
+      return;
     case Phase::writing:
       if (error_number != 0) return finish(slot, error_number, false);
       if (done.result != active.job.bytes) return finish(slot, EIO, false);
       after_write(slot);
+      return;
+    case Phase::trimming:
+      after_trim(slot);  // Failed, it costs space and nothing else.
       return;
     case Phase::syncing:
       if (error_number != 0) return finish(slot, error_number, true);

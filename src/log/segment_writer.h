@@ -5,8 +5,12 @@
 //
 // A job, with the steps in brackets only where asked for:
 //
-//   queued -> [make directories] -> lease the file -> [write] -> [sync] -> [sync directories]
-//          -> done
+//   queued -> [make directories] -> lease the file -> [reserve] -> [write] -> [trim] -> [sync]
+//          -> [sync directories] -> done
+//
+// A file that grows fast gets its space ahead, as much again as it holds: a write that makes a file
+// longer blocks in the kernel, so that io_uring hands it to another thread; one into space that is
+// there does not. What is left over at the end of the segment is given back.
 //
 // Jobs of one file do not overlap: the caller starts the next when the one before is done.
 #pragma once
@@ -43,6 +47,7 @@ class SegmentWriter {
     std::uint32_t buffer = UINT32_MAX;  // UINT32_MAX: nothing to write, only to sync
     std::uint64_t file_pos = 0;    // a multiple of 4 KiB
     std::uint32_t bytes = 0;       // a multiple of 4 KiB, from the buffer's front
+    bool is_last = false;          // the segment ends with these bytes
     bool sync = false;             // fdatasync when written
     std::uint64_t word = 0;        // the caller's; comes back in Done
   };
@@ -65,8 +70,8 @@ class SegmentWriter {
 
  private:
   enum class Phase : std::uint8_t {
-    unused, making_topic_directory, making_directory, needs_file, opening, writing, syncing,
-    syncing_directory, syncing_topic_directory, syncing_root_directory,
+    unused, making_topic_directory, making_directory, needs_file, opening, reserving, writing,
+    trimming, syncing, syncing_directory, syncing_topic_directory, syncing_root_directory,
   };
   struct Active {
     Job job;
@@ -78,7 +83,11 @@ class SegmentWriter {
   void begin(std::size_t slot, const Job& job);
   void try_lease(std::size_t slot);
   void on_leased(std::size_t slot);
+  bool wants_space(const Active& active) const;
+  void reserve(std::size_t slot);
+  void write(std::size_t slot);
   void after_write(std::size_t slot);
+  void after_trim(std::size_t slot);
   void after_sync(std::size_t slot);
   void push_op(std::size_t slot, DiskOp op);
   void push_directory_op(std::size_t slot, DiskOpKind kind, Phase phase);
@@ -86,6 +95,7 @@ class SegmentWriter {
 
   MutableBytes memory_;
   std::size_t buffer_bytes_;
+  std::uint32_t write_bytes_;  // limits.segment_write_bytes
   FileTable& files_;
   OpQueue& queue_;
   std::vector<BufferState> buffers_;

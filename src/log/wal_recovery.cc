@@ -28,6 +28,10 @@ void WalRecovery::give_up(std::string why) {
   why_ = std::move(why) + advice;
 }
 
+std::string WalRecovery::segments_failed() const {
+  return fmt::format("the segments of {}.wal cannot be written", path_);
+}
+
 void WalRecovery::step(Now now) {
   switch (phase_) {
     case Phase::opening:
@@ -37,9 +41,7 @@ void WalRecovery::step(Now now) {
       return;
     case Phase::replaying: replay(now); return;
     case Phase::settling:
-      if (core_.fenced()) {
-        return give_up(fmt::format("the segments of {}.wal cannot be written", path_));
-      }
+      if (core_.fenced()) return give_up(segments_failed());
       if (!core_.settle(now)) return;
       push(Phase::closing, {.kind = DiskOpKind::close, .file = file_});
       return;
@@ -94,6 +96,12 @@ void WalRecovery::on_disk_done(const DiskDone& done) {
 void WalRecovery::on_checkpoint() {
   const char* name = phase_ == Phase::checkpoint_a ? "a" : "b";
   const Result<Bytes> bytes = reader_.content();
+  // It may be the newest and readable again tomorrow: what an older one leads to must not be mixed
+  // with it.
+  if (!bytes && bytes.error().code == Errc::io) {
+    return give_up(fmt::format("{}.checkpoint-{} cannot be read: {}", path_, name,
+                               std::strerror(bytes.error().detail)));
+  }
   Result<Checkpoint> checkpoint =
       bytes ? decode_checkpoint(*bytes) : Result<Checkpoint>(fail(bytes.error()));
   if (checkpoint && checkpoint->wal != format_.wal) checkpoint = fail(Errc::not_found);
@@ -128,6 +136,7 @@ void WalRecovery::restore() {
 }
 
 void WalRecovery::replay(Now now) {
+  if (core_.fenced()) return give_up(segments_failed());
   scanner_->step();
   while (scanner_->state() == WalScanner::State::frame) {
     if (!replay_frame(now)) return;

@@ -36,6 +36,7 @@ class WalRecovery {
     failed,
   };
   void give_up(std::string why);
+  std::string segments_failed() const;
   void on_checkpoint();
   void restore();
   void replay(Now now);

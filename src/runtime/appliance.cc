@@ -32,6 +32,7 @@ namespace {
 constexpr std::int64_t ready_seconds_max = 60;
 constexpr std::int64_t stop_seconds_max = 60;
 constexpr useconds_t look_interval_us = 2000;
+constexpr Duration disk_wait_max = seconds(5);  // at the end of a thread
 
 // Messages a mailbox holds. There is one per pair of threads, so fewer where there are many.
 std::size_t mailbox_messages(std::int64_t cores) { return cores <= 8 ? 1024 : 256; }
@@ -56,6 +57,7 @@ std::string joined(const std::vector<std::string>& lines) {
 }  // namespace
 
 struct Appliance::State {
+  ~State();
   bool open_place(const Config& config, std::string& why);
   bool open_node(std::string& why);
   bool make_cores(std::vector<runtime::BootedCore> booted, std::string& why);
@@ -84,8 +86,17 @@ struct Appliance::State {
   std::atomic<bool> stop_cores{false};
   std::atomic<bool> stop_control{false};
   bool stopped = false;
+  // A thread ended though its disk had not: the directory's lock is the kernel's to give back.
+  std::atomic<bool> disk_busy{false};
   std::atomic<std::int64_t> started_ns{0};
 };
+
+// The lock goes when no disk works any more, at once: a ring would hold it a moment longer.
+Appliance::State::~State() {
+  control.reset();
+  cores.clear();
+  if (directory != nullptr && !disk_busy) directory->release();
+}
 
 Appliance::Appliance() : state_(std::make_unique<State>()) {}
 Appliance::~Appliance() { stop(); }
@@ -144,7 +155,8 @@ bool Appliance::State::open_node(std::string& why) {
   set_log_level(level_of(profile.log_level));
   if (!readable) return false;
   if (!directory->mark_complete(why)) return false;
-  control = runtime::ControlUnit::create(profile, directory->path(), setup, prng, *exchange, why);
+  control = runtime::ControlUnit::create(profile, directory->path(), directory->lock_fd(), setup,
+                                         prng, *exchange, why);
   return control != nullptr;
 }
 
@@ -155,6 +167,7 @@ bool Appliance::State::make_cores(std::vector<runtime::BootedCore> booted, std::
                                            directory->meta().node_id);
     auto unit = CoreUnit::create({.profile = profile, .core = static_cast<bus::CoreId>(i),
                                   .directory = directory->path(),
+                                  .lock_fd = directory->lock_fd(),
                                   .listen = endpoints.listen_texts(), .config = static_config},
                                  std::move(booted[i].memory), std::move(booted[i].log), *exchange,
                                  why);
@@ -195,6 +208,7 @@ void Appliance::State::launch(Unit& unit, bus::CoreId thread, std::string name,
     pthread_setname_np(pthread_self(), name.c_str());
     runtime::ClockSystem clock;
     run_until_stopped(unit, thread, *exchange, clock, unit.idle(), stop);
+    if (!unit.wait_disk(clock.now().instant + disk_wait_max)) disk_busy = true;
   });
   if (thread == bus::control_core) {
     control_thread = std::move(runner);

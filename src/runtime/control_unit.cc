@@ -7,13 +7,14 @@
 namespace tailrace::runtime {
 
 std::unique_ptr<ControlUnit> ControlUnit::create(const Profile& profile,
-                                                 const std::string& directory,
+                                                 const std::string& directory, int lock_fd,
                                                  const control::NodeSetup& setup, Prng& prng,
                                                  Exchange& exchange, std::string& why) {
   std::unique_ptr<ControlUnit> unit(new ControlUnit);
   unit->plane_ = std::make_unique<control::ControlPlane>(control_limits(profile), setup,
                                                          Prng(prng.next(), "control"));
-  auto ring = io::Ring::create({.submissions_max = 128, .completions_max = 256}, why);
+  auto ring = io::Ring::create(
+      {.submissions_max = 128, .completions_max = 256, .held_fd = lock_fd}, why);
   if (!ring) return nullptr;
   unit->ring_ = std::move(*ring);
   unit->idle_ = make_idle(*unit->ring_, profile, why);

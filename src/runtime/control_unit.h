@@ -15,15 +15,18 @@ namespace tailrace::runtime {
 
 class ControlUnit {
  public:
-  // `directory`: absolute. `exchange` outlives the object. Null: `why` says it.
+  // `directory`: absolute; `lock_fd`: of the directory, -1: it has none. `exchange` outlives the
+  // object. Null: `why` says it.
   static std::unique_ptr<ControlUnit> create(const Profile& profile, const std::string& directory,
-                                             const control::NodeSetup& setup, Prng& prng,
-                                             Exchange& exchange, std::string& why);
+                                             int lock_fd, const control::NodeSetup& setup,
+                                             Prng& prng, Exchange& exchange, std::string& why);
 
   // One turn: what thread_loop.h asks of a thread.
   std::size_t run_once(Now now);
   Instant next_deadline() const { return thread_->next_deadline(); }
   io::Idle& idle() { return *idle_; }
+  // On its thread, after the last turn. False: the disk still worked at `deadline`.
+  bool wait_disk(Instant deadline) { return disk_->wait_idle(deadline); }
 
   // From any thread. ready: the metadata is read and the cores get their first image.
   bool ready() const { return ready_.load(std::memory_order_acquire); }

@@ -40,7 +40,7 @@ std::unique_ptr<CoreUnit> CoreUnit::create(const Setup& setup,
 }
 
 bool CoreUnit::make_io(const Setup& setup, std::string& why) {
-  auto ring = io::Ring::create({}, why);
+  auto ring = io::Ring::create({.held_fd = setup.lock_fd}, why);
   if (!ring) return false;
   ring_ = std::move(*ring);
   // Without the allowance to lock memory everything works the same, a little slower.

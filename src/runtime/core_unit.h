@@ -23,6 +23,7 @@ class CoreUnit {
     const Profile& profile;
     bus::CoreId core;
     const std::string& directory;                // absolute
+    int lock_fd;                                 // of the directory; -1: it has none
     const std::vector<std::string>& listen;      // ports resolved, but for the first core
     const broker::StaticConfig& config;
   };
@@ -34,6 +35,9 @@ class CoreUnit {
   // One turn: what thread_loop.h asks of a thread.
   std::size_t run_once(Now now);
   Instant next_deadline() const { return data_core_->next_deadline(); }
+
+  // On its thread, after the last turn. False: the disk still worked at `deadline`.
+  bool wait_disk(Instant deadline) { return disk_->wait_idle(deadline); }
 
   DataCore& data_core() { return *data_core_; }
   io::Idle& idle() { return *idle_; }

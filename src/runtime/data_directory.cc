@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "base/crc32c.h"
+#include "runtime/process_mark.h"
 
 namespace tailrace::runtime {
 namespace {
@@ -29,6 +30,10 @@ struct MetaOnDisk {
 static_assert(sizeof(MetaOnDisk) == 56);
 constexpr char magic[9] = "TAILRACE";
 constexpr std::size_t meta_bytes_max = 4096;
+
+// How long the writes of a killed process may go on.
+constexpr int lock_tries_max = 150;
+constexpr useconds_t lock_try_interval_us = 20'000;
 
 std::string system_error(const std::string& path, std::string_view doing) {
   return fmt::format("{}: {}: {}", path, doing, std::strerror(errno));
@@ -146,21 +151,26 @@ std::unique_ptr<DataDirectory> DataDirectory::open(const std::string& path, Prng
     return nullptr;
   }
   const std::string meta_path = directory->path_ + "/" + directory_meta_file;
-  const bool has_meta = access(meta_path.c_str(), F_OK) == 0;
-  if (!found.empty() && !has_meta) {
+  const auto has_meta = [&] { return access(meta_path.c_str(), F_OK) == 0; };
+  if (!found.empty() && !has_meta()) {
     why = fmt::format("{}: holds \"{}\" and no file \"{}\", so it is not a data directory of "
                       "tailrace; name another, or an empty one", path, found,
                       directory_meta_file);
     return nullptr;
   }
   if (!directory->lock(why)) return nullptr;
-  const bool good = has_meta ? directory->read_meta(why) : directory->format(prng, why);
+  // Looked at anew: who had the lock may have formatted the directory meanwhile.
+  const bool good = has_meta() ? directory->read_meta(why) : directory->format(prng, why);
   return good ? std::move(directory) : nullptr;
 }
 
 DataDirectory::~DataDirectory() {
   // The file stays: removing it would let two processes lock two files of the same name.
   if (lock_fd_ >= 0) close(lock_fd_);
+}
+
+void DataDirectory::release() {
+  if (lock_fd_ >= 0) flock(lock_fd_, LOCK_UN);
 }
 
 bool DataDirectory::lock(std::string& why) {
@@ -170,24 +180,41 @@ bool DataDirectory::lock(std::string& why) {
     why = system_error(path, "cannot be opened");
     return false;
   }
-  if (flock(lock_fd_, LOCK_EX | LOCK_NB) != 0) {
-    char owner[24] = {};
-    if (errno != EWOULDBLOCK) {
-      why = system_error(path, "cannot be locked");
-    } else if (pread(lock_fd_, owner, sizeof owner - 1, 0) > 0) {
-      why = fmt::format("{}: in use by process {}; stop it first, or name another directory",
-                        path_, std::strtol(owner, nullptr, 10));
-    } else {
-      why = fmt::format("{}: in use by another process", path_);
-    }
-    return false;
-  }
-  // Only for the message above; the lock is what counts.
-  const std::string owner = fmt::format("{}\n", getpid());
+  if (!wait_for_lock(why)) return false;
+  // Only for who finds it locked; the lock is what counts.
+  const std::string owner = to_text(own_process());
   const bool written = ftruncate(lock_fd_, 0) == 0 &&
                        pwrite(lock_fd_, owner.data(), owner.size(), 0) > 0;
   if (!written) why = system_error(path, "cannot be written");
   return written;
+}
+
+// Waits only for a process that has ended: its last writes are then on their way to the disk.
+bool DataDirectory::wait_for_lock(std::string& why) {
+  for (int tries = 1; flock(lock_fd_, LOCK_EX | LOCK_NB) != 0; ++tries) {
+    if (errno != EWOULDBLOCK) {
+      why = system_error(path_ + "/" + directory_lock_file, "cannot be locked");
+      return false;
+    }
+    char text[64] = {};
+    const bool is_told = pread(lock_fd_, text, sizeof text - 1, 0) > 0;
+    const ProcessMark owner = parse_process(text);
+    if (is_told && has_ended(owner) && tries < lock_tries_max) {
+      usleep(lock_try_interval_us);
+      continue;
+    }
+    if (!is_told) {
+      why = fmt::format("{}: in use by another process", path_);
+    } else if (has_ended(owner)) {
+      why = fmt::format("{}: process {}, which had it, has ended, but the system still writes for "
+                        "it; start again in a moment", path_, owner.pid);
+    } else {
+      why = fmt::format("{}: in use by process {}; stop it first, or name another directory",
+                        path_, owner.pid);
+    }
+    return false;
+  }
+  return true;
 }
 
 bool DataDirectory::read_meta(std::string& why) {

@@ -1,6 +1,11 @@
 // DataDirectory: who may use a data directory. A meta file ("tailrace") says whose it is and which
 // format it has; a lock keeps a second process out. Both are looked at before anything else in it
 // is touched, so that a foreign, newer or busy directory stays as it was.
+//
+// The lock (flock) must outlive the process's disk writes: the kernel finishes them after the
+// process was killed and its descriptors are closed, and the next process must not read the logs
+// before that. So every ring that writes here holds lock_fd() (io/uring/ring.h), and the kernel
+// gives the lock back after the last write; who opens a killed process's directory waits for that.
 #pragma once
 
 #include <memory>
@@ -39,11 +44,16 @@ class DataDirectory {
   // new identities.
   static std::unique_ptr<DataDirectory> open(const std::string& path, Prng& prng,
                                              std::string& why);
-  ~DataDirectory();  // Gives the lock back.
+  // Closes the lock; it is free once no ring holds it, which the kernel may see a little later.
+  ~DataDirectory();
   DataDirectory(const DataDirectory&) = delete;
   DataDirectory& operator=(const DataDirectory&) = delete;
 
+  // Gives the lock back at once. Only when no disk operation is in flight.
+  void release();
+
   const std::string& path() const { return path_; }  // absolute
+  int lock_fd() const { return lock_fd_; }
   const DirectoryMeta& meta() const { return meta_; }
   bool was_empty() const { return was_empty_; }
   // Once everything has been formatted. False: `why` says what failed.
@@ -52,6 +62,7 @@ class DataDirectory {
  private:
   DataDirectory() = default;
   bool lock(std::string& why);
+  bool wait_for_lock(std::string& why);
   bool read_meta(std::string& why);
   bool format(Prng& prng, std::string& why);
   bool write_meta(std::string& why);

@@ -26,13 +26,13 @@ struct MainDisk {
   std::unique_ptr<io::RingIdle> idle;
   std::unique_ptr<io::UringDisk> disk;
 
-  bool open(const Profile& profile, const std::string& directory, std::string& why) {
-    auto new_ring = io::Ring::create({}, why);
+  bool open(const Profile& profile, const DataDirectory& directory, std::string& why) {
+    auto new_ring = io::Ring::create({.held_fd = directory.lock_fd()}, why);
     if (!new_ring) return false;
     ring = std::move(*new_ring);
     idle = make_idle(*ring, profile, why);
     if (idle == nullptr) return false;
-    auto new_disk = io::UringDisk::create(*ring, directory, disk_options(profile), why);
+    auto new_disk = io::UringDisk::create(*ring, directory.path(), disk_options(profile), why);
     if (!new_disk) return false;
     disk = std::move(*new_disk);
     return true;
@@ -117,12 +117,15 @@ bool boot_logs(const Profile& profile, const DataDirectory& directory, Prng& prn
   if (!reserve_memory(limits, static_cast<std::size_t>(profile.cores), cores, why)) return false;
   std::vector<MutableBytes> regions;
   for (BootedCore& core : cores) regions.push_back(core.memory->bytes());
+  io::Disk* disk = nullptr;
   log::Boot boot(limits,
                  {.core_count = static_cast<std::uint16_t>(profile.cores), .owner_of = &owner_of,
-                  .core_memory = regions, .may_format = !directory.meta().is_complete},
+                  .core_memory = regions, .may_format = !directory.meta().is_complete,
+                  .list = [&](std::string_view name) { return log::lister_of(*disk)(name); }},
                  prng);
   MainDisk main;  // Ends first, and waits for what is in flight into the boot's memory.
-  if (!main.open(profile, directory.path(), why)) return false;
+  if (!main.open(profile, directory, why)) return false;
+  disk = main.disk.get();
   ClockSystem clock;
   Progress progress = Progress::standard();
   while (!boot.done() && !boot.failed()) {
@@ -147,7 +150,7 @@ bool try_metadata(const Profile& profile, const DataDirectory& directory,
                   const control::NodeSetup& setup, Prng& prng, std::string& why) {
   control::ControlPlane plane(control_limits(profile), setup, Prng(prng.next(), "control"));
   MainDisk main;  // Ends first, and waits for what is in flight into the plane's memory.
-  if (!main.open(profile, directory.path(), why)) return false;
+  if (!main.open(profile, directory, why)) return false;
   if (!metadata_is_there(directory, *main.disk, why)) return false;
   ClockSystem clock;
   std::array<DiskDone, 64> done;

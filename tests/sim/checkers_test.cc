@@ -130,6 +130,20 @@ TEST(Checkers, AllowAgeWhatItMayAndNoMore) {
   EXPECT_EQ(early.first(), "retention_keeps");
 }
 
+TEST(Checkers, AllowSizeAndAgeOneAfterTheOther) {
+  Told told;
+  const std::array numbers = {told.sent(0), told.sent(1), told.sent(2)};
+  told.history.records[0].timestamp_ms = 1'000;  // too young to go by age
+  told.records.on_acked(numbers, 0);
+  told.history.topics[0].retention_bytes_least = 200;
+  told.history.topics[0].retention_ms_least = 100;
+  told.retention.on_log_start(0, 2, 106);
+  EXPECT_EQ(told.first(), "none");
+  told.history.records[2].timestamp_ms = 6;
+  told.retention.on_log_start(0, 3, 106);
+  EXPECT_EQ(told.first(), "retention_keeps");
+}
+
 TEST(Checkers, NoticeDeletedRecordsThatComeBack) {
   Told told;
   told.history.partitions[0].delete_records_to = 5;

@@ -16,6 +16,8 @@ bool is(std::int16_t error, ErrorCode code) { return error == kafka::to_wire(cod
 
 constexpr std::int16_t first_version_by_id = 13;
 constexpr std::int16_t first_version_with_sessions = 7;
+constexpr std::int64_t earliest = -2;
+constexpr std::int64_t latest = -1;
 
 // Planted: what a consumer would see that skips.
 void lose_first_batch(Bytes batches, std::vector<SeenRecord>& records) {
@@ -59,7 +61,7 @@ void Consumer::act() {
   if (asked_count() > 0) return sleep();
   follow_new_partitions();
   if (lost_ != UINT32_MAX) {
-    ask_start(lost_);
+    ask_bound(lost_, lost_end_ < 0 ? latest : earliest);
   } else if (!positions_.empty()) {
     ask_fetch();
   }
@@ -120,11 +122,11 @@ void Consumer::ask_fetch() {
   if (!ask(request, version, by_id ? 1 : 0)) disconnect();
 }
 
-void Consumer::ask_start(std::uint32_t partition) {
+void Consumer::ask_bound(std::uint32_t partition, std::int64_t timestamp) {
   const PartitionHistory& p = world_.history.partitions[partition];
   kafka::ListOffsetsRequest::ListOffsetsTopic::ListOffsetsPartition one;
   one.partition_index = p.index;
-  one.timestamp = -2;
+  one.timestamp = timestamp;
   kafka::ListOffsetsRequest::ListOffsetsTopic topic;
   topic.name = world_.history.topic_of(p).name;
   topic.partitions = {&one, 1};
@@ -136,7 +138,7 @@ void Consumer::ask_start(std::uint32_t partition) {
 void Consumer::on_response(const Asked& asked, Bytes frame) {
   wait(nanoseconds(static_cast<std::int64_t>(
       prng_.below(static_cast<std::uint64_t>(settings_.pause_max.ns) + 1))));
-  if (asked.api_key == kafka::ListOffsetsRequest::api_key) return on_start(asked, frame);
+  if (asked.api_key == kafka::ListOffsetsRequest::api_key) return on_bound(asked, frame);
   on_fetched(asked, frame);
 }
 
@@ -175,11 +177,18 @@ void Consumer::on_partition(
     std::uint32_t partition,
     const kafka::FetchResponse::FetchableTopicResponse::PartitionData& data) {
   std::int64_t& position = positions_[partition];
-  if (data.error_code != 0) {
+  const bool lied_to = world_.plant == Plant::false_range && prng_.chance(1, 8);
+  const std::int16_t error =
+      lied_to ? kafka::to_wire(ErrorCode::offset_out_of_range) : data.error_code;
+  if (error != 0) {
     world_.trace.say(world_.clock.instant(), "{}: {} at {}: error {}", name_,
-                     world_.history.name_of(partition), position, data.error_code);
+                     world_.history.name_of(partition), position, error);
     changed_.insert(partition);
-    if (is(data.error_code, ErrorCode::offset_out_of_range)) lost_ = partition;
+    if (is(error, ErrorCode::offset_out_of_range)) {
+      lost_ = partition;
+      lost_end_ = -1;
+      lost_here_ = true;
+    }
     return wait(milliseconds(static_cast<std::int64_t>(prng_.between(1, 5))));
   }
   const Bytes batches = data.records.value;
@@ -200,26 +209,49 @@ void Consumer::on_partition(
   if (data.log_start_offset >= 0) {
     world_.retention.on_log_start(partition, data.log_start_offset, world_.clock.wall_most_ms());
   }
+  if (world_.plant == Plant::jump_ahead && prng_.chance(1, 8)) {
+    position += 1000;
+    changed_.insert(partition);
+  }
 }
 
-void Consumer::on_start(const Asked& asked, Bytes frame) {
+// Out of range: what was read up to here must be there all the same, unless it was deleted.
+void Consumer::on_bound(const Asked& asked, Bytes frame) {
   kafka::ListOffsetsResponse storage;
   const auto* response = decode(asked, frame, storage);
-  const auto partition = static_cast<std::uint32_t>(asked.word);
   if (response == nullptr || response->topics.empty()) return;
   const auto& answer = response->topics.front().partitions.front();
   if (answer.error_code != 0) return wait(milliseconds(2));
-  lost_ = UINT32_MAX;
+  const auto partition = static_cast<std::uint32_t>(asked.word);
   const auto found = positions_.find(partition);
-  if (found == positions_.end()) return;
-  if (asked.version == 0) return;
+  const bool gone = found == positions_.end() ||
+                    world_.history.topic_of(world_.history.partitions[partition]).deleting;
+  if (gone || partition != lost_) {
+    lost_ = UINT32_MAX;
+    return;
+  }
+  const std::int64_t position = found->second;
+  if (lost_end_ < 0) {
+    lost_end_ = answer.offset;
+    if (position <= lost_end_) return;
+    world_.verdicts.broken("reads_stay", "{}: {} read up to {}, but the log ends at {}",
+                           world_.history.name_of(partition), name_, position, lost_end_);
+    return;
+  }
+  lost_ = UINT32_MAX;
   world_.retention.on_log_start(partition, answer.offset, world_.clock.wall_most_ms());
+  // A crash may take back how far the start had moved; otherwise it moves on only.
+  if (lost_here_ && answer.offset <= position) {
+    world_.verdicts.broken("in_range", "{}: offset {} was out of range of a log of [{}, {})",
+                           world_.history.name_of(partition), position, answer.offset, lost_end_);
+  }
   found->second = answer.offset;
   changed_.insert(partition);
 }
 
 void Consumer::on_disconnect() {
   session_id_ = session_epoch_ = 0;
+  lost_here_ = false;
   wait(milliseconds(static_cast<std::int64_t>(prng_.between(0, 5))));
 }
 

@@ -36,11 +36,11 @@ class Consumer final : public Client {
 
   void follow_new_partitions();
   void ask_fetch();
-  void ask_start(std::uint32_t partition);
+  void ask_bound(std::uint32_t partition, std::int64_t timestamp);
   void on_fetched(const Asked& asked, Bytes frame);
   void on_partition(std::uint32_t partition,
                     const kafka::FetchResponse::FetchableTopicResponse::PartitionData& data);
-  void on_start(const Asked& asked, Bytes frame);
+  void on_bound(const Asked& asked, Bytes frame);
   // UINT32_MAX: none that was asked for.
   std::uint32_t partition_of(std::string_view topic, const Uuid& id, std::int32_t index,
                              bool by_id) const;
@@ -49,7 +49,9 @@ class Consumer final : public Client {
   std::map<std::uint32_t, std::int64_t> positions_;  // by partition
   std::set<std::uint32_t> changed_;                  // since the session's last fetch
   std::uint32_t topics_known_ = 0;
-  std::uint32_t lost_ = UINT32_MAX;  // a partition whose start must be asked for
+  std::uint32_t lost_ = UINT32_MAX;  // a partition whose end and start must be asked for
+  std::int64_t lost_end_ = -1;       // its end, once it is known
+  bool lost_here_ = false;           // by an answer on the connection that we still have
   std::int32_t session_id_ = 0;
   std::int32_t session_epoch_ = 0;
   bool session_by_id_ = false;

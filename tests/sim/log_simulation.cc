@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "checkers/orphans.h"
 #include "support/kafka_client.h"
 
 namespace tailrace::sim {
@@ -92,7 +93,8 @@ LogSimulation::Start LogSimulation::try_start() {
   }
   const std::unique_ptr<SimDisk> disk = make_disk("boot");
   log::Boot boot(limits_.log, {.core_count = core_count_, .owner_of = owner_of,
-                               .core_memory = memory, .may_format = !formatted_}, boot_prng_);
+                               .core_memory = memory, .may_format = !formatted_,
+                               .list = log::lister_of(*disk)}, boot_prng_);
   // Sometimes the power fails, or somebody stops it, before it is up.
   const std::uint64_t turns_most = prng_.chance(1, 10) ? prng_.below(200) : UINT64_MAX;
   const Instant deadline = world_.clock.instant() + start_patience;
@@ -103,6 +105,8 @@ LogSimulation::Start LogSimulation::try_start() {
   }
   if (boot.done()) {
     std::vector<std::unique_ptr<log::CoreLog>> logs = boot.take_logs();
+    // A removal that fails is left to the next start.
+    if (disk->faults_injected() == 0) check_orphans(files_, logs, world_.verdicts);
     for (std::uint16_t i = 0; i < core_count_; ++i) {
       cores_.push_back({make_disk(fmt::format("core {}", i)), std::move(logs[i])});
       cores_.back().disk->plant_sync_lies = world_.plant == Plant::sync_lies;

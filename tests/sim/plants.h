@@ -14,7 +14,7 @@ struct PlantInfo {
   std::string_view promise;  // that is found broken
 };
 
-inline constexpr std::array<PlantInfo, 16> plants = {{
+inline constexpr std::array<PlantInfo, 19> plants = {{
     {Plant::sync_lies, "sync_lies", "acked_is_durable"},
     {Plant::directory_lies, "directory_lies", "starts"},
     {Plant::ack_early, "ack_early", "acked_is_durable"},
@@ -23,10 +23,13 @@ inline constexpr std::array<PlantInfo, 16> plants = {{
     {Plant::swap_order, "swap_order", "order"},
     {Plant::lose_batch, "lose_batch", "offsets_dense"},
     {Plant::read_ahead, "read_ahead", "reads_stay"},
+    {Plant::jump_ahead, "jump_ahead", "reads_stay"},
+    {Plant::false_range, "false_range", "in_range"},
     {Plant::delete_more, "delete_more", "retention_keeps"},
     {Plant::forget_delete, "forget_delete", "delete_records_stay"},
     {Plant::forget_topic, "forget_topic", "metadata_stays"},
     {Plant::swap_answers, "swap_answers", "responses_in_order"},
+    {Plant::leave_orphans, "leave_orphans", "no_orphans"},
     {Plant::stall, "stall", "liveness"},
     {Plant::leak, "leak", "bounded_memory"},
     {Plant::spoil_block, "spoil_block", "seams"},

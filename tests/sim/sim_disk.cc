@@ -176,7 +176,7 @@ std::int64_t SimDisk::perform(const Waiting& item) {
     case DiskOpKind::sync:
       if (plant_sync_lies && open_[op.file].path.ends_with(".wal")) return 0;
       return files_.sync(file(op.file), item.covered_end);
-    case DiskOpKind::allocate: return 0;
+    case DiskOpKind::allocate: return files_.allocate(file(op.file), op.file_pos + op.size);
     case DiskOpKind::truncate: return files_.truncate(file(op.file), op.file_pos);
     case DiskOpKind::remove: return files_.remove(op.name.text());
     case DiskOpKind::rename: return files_.rename(op.name.text(), op.name_to.text());

@@ -100,10 +100,7 @@ std::int64_t SimFileSystem::read(const Inode& file, std::uint64_t file_pos,
 
 std::int64_t SimFileSystem::write(Inode& file, std::uint64_t file_pos, Bytes block, bool durable) {
   const std::uint64_t end = file_pos + block.size();
-  if (end > file.bytes.size() && capacity_bytes_ < (std::uint64_t{1} << 40) &&
-      used_bytes() + end - file.bytes.size() > capacity_bytes_) {
-    return -ENOSPC;
-  }
+  if (end > file.bytes.size() && !has_room_for(end - file.bytes.size())) return -ENOSPC;
   put(file.bytes, file_pos, block);
   file.unsynced.push_back({file_pos, {block.begin(), block.end()}, false, durable});
   // Of this write alone: what came before it in other places stays as it was.
@@ -113,6 +110,12 @@ std::int64_t SimFileSystem::write(Inode& file, std::uint64_t file_pos, Bytes blo
     ++file.synced_count;
   }
   return static_cast<std::int64_t>(block.size());
+}
+
+std::int64_t SimFileSystem::allocate(Inode& file, std::uint64_t size_bytes_min) {
+  if (size_bytes_min <= file.bytes.size()) return 0;
+  if (!has_room_for(size_bytes_min - file.bytes.size())) return -ENOSPC;
+  return truncate(file, size_bytes_min);
 }
 
 std::int64_t SimFileSystem::truncate(Inode& file, std::uint64_t size_bytes) {
@@ -215,6 +218,11 @@ std::vector<std::pair<std::string, InodeRef>> SimFileSystem::files(std::string_v
 }
 
 std::uint64_t SimFileSystem::used_bytes() const { return size_below(*root_); }
+
+bool SimFileSystem::has_room_for(std::uint64_t bytes) const {
+  // Adding up what is there is not for every write on a disk without limit.
+  return capacity_bytes_ >= (std::uint64_t{1} << 40) || used_bytes() + bytes <= capacity_bytes_;
+}
 
 void SimFileSystem::keep_sectors(std::vector<std::byte>& image, const UnsyncedWrite& write,
                                  bool garbage, bool mostly_whole) {

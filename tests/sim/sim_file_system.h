@@ -72,6 +72,7 @@ class SimFileSystem {
   std::int64_t open(std::string_view path, bool create, InodeRef& inode);
   std::int64_t read(const Inode& file, std::uint64_t file_pos, MutableBytes block) const;
   std::int64_t write(Inode& file, std::uint64_t file_pos, Bytes block, bool durable);
+  std::int64_t allocate(Inode& file, std::uint64_t size_bytes_min);
   std::int64_t truncate(Inode& file, std::uint64_t size_bytes);
   std::int64_t sync(Inode& file, std::uint64_t covered_count);
   std::int64_t remove(std::string_view path);
@@ -100,6 +101,7 @@ class SimFileSystem {
   void set_capacity(std::uint64_t bytes) { capacity_bytes_ = bytes; }
   std::uint64_t capacity() const { return capacity_bytes_; }
   std::uint64_t used_bytes() const;
+  bool has_room_for(std::uint64_t bytes) const;
 
   FileSystemPlants plants;
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "checkers/orphans.h"
+
 namespace tailrace::sim {
 namespace {
 
@@ -97,7 +99,8 @@ void SimNode::start(std::uint16_t core_count) {
   core_memory_ = memory;
   boot_ = std::make_unique<log::Boot>(
       limits_.log, log::Boot::Options{.core_count = core_count, .owner_of = owner_of,
-                                      .core_memory = core_memory_, .may_format = !complete_},
+                                      .core_memory = core_memory_, .may_format = !complete_,
+                                      .list = lister()},
       boot_prng_);
   why_.clear();
   state_ = State::booting;
@@ -128,6 +131,11 @@ bool SimNode::step_boot() {
   return did || count > 0;
 }
 
+log::ListDirectory SimNode::lister() {
+  if (world_.plant == Plant::leave_orphans) return nullptr;
+  return log::lister_of(*boot_disk_);
+}
+
 // As runtime/start_up.cc has it.
 bool SimNode::metadata_is_there() const {
   return !complete_ || !files_.files("metadata").empty();
@@ -136,6 +144,8 @@ bool SimNode::metadata_is_there() const {
 void SimNode::compose() {
   std::vector<std::unique_ptr<log::CoreLog>> logs = boot_->take_logs();
   TR_ASSERT(logs.size() == core_count_);
+  // A removal that fails is left to the next start.
+  if (boot_disk_->faults_injected() == 0) check_orphans(files_, logs, world_.verdicts);
   TR_ASSERT(boot_disk_->in_flight() == 0);
   boot_.reset();
   faults_before_ += boot_disk_->faults_injected();

@@ -85,6 +85,7 @@ class SimNode {
   };
   bool step_boot();
   bool metadata_is_there() const;
+  log::ListDirectory lister();
   void compose();
   bool step_core(bus::CoreId index, Core& core);
   bool step_control();

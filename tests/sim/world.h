@@ -26,10 +26,13 @@ enum class Plant : std::uint8_t {
   swap_order,      // two records of a producer change their numbers
   lose_batch,      // a consumer does not see the first of several batches
   read_ahead,      // a consumer believes to have read one record more
+  jump_ahead,      // a consumer goes on far behind where it has read to
+  false_range,     // a consumer takes a good answer for "out of range"
   delete_more,     // somebody deletes records, and the checker is not told
   forget_delete,   // the checker is told of a deletion that was not asked for
   forget_topic,    // the checker is told of a topic that was never made
   swap_answers,    // a client takes the second answer for the first
+  leave_orphans,   // a start does not look for files that nobody names
   stall,           // the node takes no more turns
   leak,            // something is kept at every turn
   spoil_block,     // a block changes while it is written

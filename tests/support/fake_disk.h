@@ -246,7 +246,11 @@ class FakeDisk final : public io::Disk {
       case DiskOpKind::write:
       case DiskOpKind::write_durable: return write(op, op.block.size());
       case DiskOpKind::sync: return sync(item);
-      case DiskOpKind::allocate: return 0;
+      case DiskOpKind::allocate: {
+        File& file = files_[open_name(op.file)];
+        if (op.file_pos + op.size > file.bytes.size()) file.bytes.resize(op.file_pos + op.size);
+        return 0;
+      }
       case DiskOpKind::truncate: {
         File& file = files_[open_name(op.file)];
         file.bytes.resize(op.file_pos);

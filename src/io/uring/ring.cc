@@ -99,6 +99,10 @@ Result<std::unique_ptr<Ring>> Ring::create(const RingOptions& options, std::stri
     why = "this kernel's io_uring is too old: Linux 6.1 or newer is needed";
     return fail(Errc::unsupported);
   }
+  if (const int hold_error = ring->hold(options.held_fd); hold_error != 0) {
+    why = fmt::format("io_uring does not take the lock file: {}", std::strerror(hold_error));
+    return fail(Errc::io, static_cast<std::uint16_t>(hold_error));
+  }
   for (auto& queue : ring->queues_) {
     queue = std::make_unique<tailrace::Ring<Completion>>(*ring->ring_.cq.kring_entries);
   }
@@ -144,6 +148,11 @@ bool Ring::probe() {
   }
   io_uring_free_probe(probe);
   return true;
+}
+
+// The ring's table of registered files is let go of after its last request; nothing else is in it.
+int Ring::hold(int fd) {
+  return fd < 0 ? 0 : -io_uring_register_files(&ring_, &fd, 1);
 }
 
 std::string Ring::description() const {

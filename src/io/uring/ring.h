@@ -25,6 +25,10 @@ namespace tailrace::io {
 struct RingOptions {
   std::uint32_t submissions_max = 1024;   // submission queue entries
   std::uint32_t completions_max = 8192;   // completion queue entries; multishots need many
+  // A descriptor whose file stays open, and with it its flock, until the last request has ended,
+  // though the process be killed before: a killed process loses its descriptors at once, while
+  // its disk writes go on. -1: none. May be closed once the ring is made.
+  int held_fd = -1;
 };
 
 // Whose request it is; sits in the top bits of user_data.
@@ -119,6 +123,7 @@ class Ring {
   Ring() = default;
   int set_up(RingOptions options);
   bool probe();
+  int hold(int fd);
   void ensure_enabled();
   bool kernel_wants_entry() const;
   void clients_before_submit();

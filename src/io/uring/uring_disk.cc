@@ -70,7 +70,7 @@ UringDisk::UringDisk(Ring& ring, int root_fd, const DiskOptions& options)
 }
 
 UringDisk::~UringDisk() {
-  if (ring_.owned_here()) drain();
+  if (ring_.owned_here()) wait_idle(never());
   ring_.attach(RingUser::disk, nullptr);
   for (const File& file : files_) {
     if (file.fd >= 0) ::close(file.fd);
@@ -81,12 +81,16 @@ UringDisk::~UringDisk() {
   ::close(root_fd_);
 }
 
-void UringDisk::drain() {
+// What has finished waits in finished_, in its slot no more.
+bool UringDisk::wait_idle(Instant deadline) {
   process_completions();
   while (free_operations_.size() < operations_.size()) {
-    ring_.wait(Ring::monotonic_now() + milliseconds(100));
+    const Instant now = Ring::monotonic_now();
+    if (deadline <= now) return false;
+    ring_.wait(std::min(deadline, now + milliseconds(100)));
     process_completions();
   }
+  return true;
 }
 
 std::size_t UringDisk::submit(std::span<const DiskOp> ops) {
@@ -224,7 +228,7 @@ void UringDisk::start_truncate(std::uint32_t index) {
     sqe->off = op.file_pos;
     return;
   }
-  // Blocks this thread for a journal entry's time; only recovery and removal truncate.
+  // Blocks this thread for a journal entry's time: at the end of a segment, and in recovery.
   finish(index, ::ftruncate(fd, static_cast<off_t>(op.file_pos)) == 0 ? 0 : -errno);
 }
 

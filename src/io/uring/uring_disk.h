@@ -37,6 +37,10 @@ class UringDisk final : public Disk, private RingClient {
   Result<std::vector<DirEntry>> list(std::string_view directory) override;
   DiskSpace space() override;
 
+  // On the ring's thread: waits until nothing is in flight. False: something still was at
+  // `deadline`.
+  bool wait_idle(Instant deadline);
+
   std::uint32_t in_flight(DiskClass disk_class) const {
     return in_flight_[std::size_t(disk_class)];
   }
@@ -57,7 +61,6 @@ class UringDisk final : public Disk, private RingClient {
 
   UringDisk(Ring& ring, int root_fd, const DiskOptions& options);
   void before_submit() override {}
-  void drain();
   void process_completions();
   void start(std::uint32_t index);
   void start_transfer(std::uint32_t index);

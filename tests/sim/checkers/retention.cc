@@ -1,5 +1,7 @@
 #include "checkers/retention.h"
 
+#include <algorithm>
+
 namespace tailrace::sim {
 
 void RetentionChecker::on_log_start(std::uint32_t partition, std::int64_t log_start,
@@ -7,8 +9,9 @@ void RetentionChecker::on_log_start(std::uint32_t partition, std::int64_t log_st
   PartitionHistory& p = history_.partitions[partition];
   if (history_.topic_of(p).deleting || log_start <= p.log_start_seen) return;
   p.log_start_seen = log_start;
-  if (log_start <= p.delete_records_to) return;
-  if (age_allows(p, log_start, wall_ms) || size_allows(p, log_start)) return;
+  // A part may have gone by size, and what came behind it by age.
+  const std::int64_t from = std::max(p.delete_records_to, size_allows(p, log_start));
+  if (from >= log_start || age_allows(p, from, log_start, wall_ms)) return;
   verdicts_.broken("retention_keeps",
                    "{}: the log starts at {}; DeleteRecords asked for {}, and neither age nor size "
                    "allows it (retention.ms {}, retention.bytes {}, {} bytes sent)",
@@ -26,33 +29,37 @@ void RetentionChecker::on_final(std::uint32_t partition, std::int64_t log_start,
                    history_.name_of(partition), p.delete_records_acked, log_start);
 }
 
-// Everything that went, as far as it is known, was old enough.
-bool RetentionChecker::age_allows(const PartitionHistory& p, std::int64_t log_start,
-                                  std::int64_t wall_ms) const {
+// Everything in [from, log_start), as far as it is known, was old enough.
+bool RetentionChecker::age_allows(const PartitionHistory& p, std::int64_t from,
+                                  std::int64_t log_start, std::int64_t wall_ms) const {
   const std::int64_t retention_ms = history_.topic_of(p).retention_ms_least;
   if (retention_ms == INT64_MAX) return false;
-  for (std::int64_t at = p.delete_records_to; at < log_start; ++at) {
-    if (static_cast<std::size_t>(at) >= p.known.size()) break;
-    const std::int64_t number = p.known[static_cast<std::size_t>(at)];
-    if (number < 0) continue;
-    const SentRecord& record = history_.records[static_cast<std::size_t>(number)];
-    if (record.timestamp_ms + retention_ms >= wall_ms) return false;
+  for (std::int64_t at = from; at < log_start; ++at) {
+    const SentRecord* record = record_at(p, at);
+    if (record != nullptr && record->timestamp_ms + retention_ms >= wall_ms) return false;
   }
   return true;
 }
 
-// What may remain (all that was ever sent, less what is known to lie before the start) is enough.
-bool RetentionChecker::size_allows(const PartitionHistory& p, std::int64_t log_start) const {
+// What may remain (all that was ever sent, less what is known to lie before the start) must be
+// enough.
+std::int64_t RetentionChecker::size_allows(const PartitionHistory& p,
+                                           std::int64_t log_start) const {
   const std::int64_t retention_bytes = history_.topic_of(p).retention_bytes_least;
-  if (retention_bytes == INT64_MAX) return false;
-  std::uint64_t gone = 0;
+  std::uint64_t left = p.sent_bytes;
   for (std::int64_t at = 0; at < log_start; ++at) {
-    if (static_cast<std::size_t>(at) >= p.known.size()) break;
-    const std::int64_t number = p.known[static_cast<std::size_t>(at)];
-    if (number >= 0) gone += history_.records[static_cast<std::size_t>(number)].batch_bytes;
+    const SentRecord* record = record_at(p, at);
+    const std::uint64_t gone = record == nullptr ? 0 : record->batch_bytes;
+    if (left < static_cast<std::uint64_t>(retention_bytes) + gone) return at;
+    left -= gone;
   }
-  return gone <= p.sent_bytes &&
-         p.sent_bytes - gone >= static_cast<std::uint64_t>(retention_bytes);
+  return log_start;
+}
+
+const SentRecord* RetentionChecker::record_at(const PartitionHistory& p, std::int64_t at) const {
+  const auto index = static_cast<std::size_t>(at);
+  if (index >= p.known.size() || p.known[index] < 0) return nullptr;
+  return &history_.records[static_cast<std::size_t>(p.known[index])];
 }
 
 }  // namespace tailrace::sim

@@ -21,8 +21,12 @@ class RetentionChecker {
   void on_final(std::uint32_t partition, std::int64_t log_start, std::int64_t wall_ms);
 
  private:
-  bool age_allows(const PartitionHistory& p, std::int64_t log_start, std::int64_t wall_ms) const;
-  bool size_allows(const PartitionHistory& p, std::int64_t log_start) const;
+  bool age_allows(const PartitionHistory& p, std::int64_t from, std::int64_t log_start,
+                  std::int64_t wall_ms) const;
+  // The furthest start up to `log_start` that the size allows.
+  std::int64_t size_allows(const PartitionHistory& p, std::int64_t log_start) const;
+  // Null: not known.
+  const SentRecord* record_at(const PartitionHistory& p, std::int64_t at) const;
 
   History& history_;
   Verdicts& verdicts_;

@@ -58,5 +58,39 @@ TEST(CoreLogFiles, ALastBlockThatCannotBeReadIsLeftAsItIs) {
   EXPECT_EQ(LogNode::last_offset(node.read_all(p0, 0)), 1);
 }
 
+// Retention needs no log entry for a segment that lies before log_start already.
+TEST(CoreLogFiles, ASegmentRemovedWithoutAnEntryIsNotWrittenAgain) {
+  Limits limits = small_limits();
+  limits.retention_check = seconds(1);
+  LogNode node(limits);
+  ASSERT_TRUE(node.boot());
+  BatchMaker maker;
+  node.append_now(p0, maker.make("before the checkpoint"));
+  node.settle();
+  node.now.instant = node.now.instant + seconds(61);
+  node.settle();
+  const std::string first(segment_path(p0, 0).text());
+  ASSERT_TRUE(node.disk.exists(first));
+  node.append_now(p0, maker.make("behind it, in the same block"));
+  node.settle();
+  ASSERT_TRUE(node.logs[0]->advance_log_start(node.partition(p0), 2, node.now));
+  PartitionConfig config = node.config;
+  config.segment_bytes = 1;
+  node.logs[0]->set_config(node.partition(p0), config);
+  node.append_now(p0, maker.make(std::string(9000, 'x')));
+  node.settle();
+  node.now.instant = node.now.instant + seconds(2);
+  node.settle();
+  ASSERT_FALSE(node.disk.exists(first));
+
+  Prng prng(1);
+  node.crash(prng);
+  ASSERT_TRUE(node.boot(1, false)) << node.why;
+  node.settle();
+  EXPECT_FALSE(node.logs[0]->fenced());
+  EXPECT_FALSE(node.disk.exists(first));
+  EXPECT_EQ(node.append_now(p0, maker.make("more")).base_offset, 3);
+}
+
 }  // namespace
 }  // namespace tailrace::log

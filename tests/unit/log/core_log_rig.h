@@ -60,7 +60,8 @@ class LogNode {
               {.core_count = core_count,
                .owner_of = &owner_by_number,
                .core_memory = regions,
-               .may_format = may_format},
+               .may_format = may_format,
+               .list = lister_of(disk)},
               prng_);
     for (int turn = 0; turn < 100'000 && !boot.done() && !boot.failed(); ++turn) {
       boot.step(now);

@@ -96,5 +96,38 @@ TEST(Flusher, AFailedSyncOfASegmentFencesTheCore) {
   EXPECT_EQ(LogNode::last_offset(node.read_all(p0, 0)), 0) << "what is durable stays readable";
 }
 
+// Replay writes out what it has when memory is full, though the entry that ends the partition, and
+// with it the file, may be the next.
+TEST(Flusher, ReplayMakesRoomInASegmentThatIsGoneAlready) {
+  Limits limits = small_limits();
+  limits.frame_bytes_max = 20U << 10;
+  LogNode node(limits);
+  ASSERT_TRUE(node.boot());
+  BatchMaker maker;
+  node.append_now(p0, maker.make(std::string(3000, 'a')));
+  node.settle();
+  node.now.instant = node.now.instant + seconds(61);
+  node.settle();
+  const std::string segment(segment_path(p0, 0).text());
+  ASSERT_TRUE(node.disk.exists(segment));
+  for (int i = 0; i < 7; ++i) node.append_now(p0, maker.make(std::string(2000, 'x')));
+  node.settle();
+  node.logs[0]->remove(node.partition(p0));
+  node.settle();
+  ASSERT_FALSE(node.disk.exists(segment));
+  ASSERT_GT(node.logs[0]->counters().replay_bytes.load(), 25'000);
+
+  Prng prng(1);
+  node.crash(prng);
+  limits.cache_bytes = limits.frame_bytes_max;
+  LogNode tight(limits);
+  for (const std::string& name : node.disk.names()) tight.disk.put(name, node.disk.bytes(name));
+  ASSERT_TRUE(tight.boot(1, false)) << tight.why;
+  EXPECT_EQ(tight.logs[0]->find(p0), nullptr);
+  tight.settle();
+  EXPECT_FALSE(tight.logs[0]->fenced());
+  EXPECT_FALSE(tight.disk.exists(segment));
+}
+
 }  // namespace
 }  // namespace tailrace::log

@@ -66,15 +66,48 @@ class SegmentWriterTest : public testing::Test {
 TEST_F(SegmentWriterTest, writes_blocks_at_their_place) {
   disk_.put("x/s.log", std::vector<std::byte>(disk_block_bytes));
   writer_.start({.path = FileName("x/s.log"), .buffer = filled(7), .file_pos = 4096,
-                 .bytes = 8192, .word = 42});
+                 .bytes = 4096, .word = 42});
   EXPECT_EQ(run(), (std::vector<std::string>{"open x/s.log", "write"}));
   EXPECT_FALSE(writer_.idle());
   const auto done = only_done();
   EXPECT_EQ(done.word, 42U);
   EXPECT_EQ(done.error_number, 0);
   EXPECT_TRUE(writer_.idle());
-  EXPECT_EQ(disk_.bytes("x/s.log").size(), 3 * disk_block_bytes);
+  EXPECT_EQ(disk_.bytes("x/s.log").size(), 2 * disk_block_bytes);
   EXPECT_EQ(disk_.bytes("x/s.log")[4096], std::byte{7});
+}
+
+TEST_F(SegmentWriterTest, a_file_that_grows_fast_gets_space_ahead_and_gives_the_rest_back) {
+  disk_.put("x/s.log", {});
+  const auto write = [&](std::uint64_t file_pos, std::uint32_t bytes, bool is_last) {
+    writer_.start({.path = FileName("x/s.log"), .buffer = filled(1), .file_pos = file_pos,
+                   .bytes = bytes, .is_last = is_last});
+    const auto trace = run();
+    EXPECT_EQ(only_done().error_number, 0);
+    return trace;
+  };
+  EXPECT_EQ(write(0, 4096, false), (std::vector<std::string>{"open x/s.log", "write"}));
+  EXPECT_EQ(write(0, 8192, false), (std::vector<std::string>{"allocate", "write"}));
+  EXPECT_EQ(disk_.bytes("x/s.log").size(), 2 * 8192U);  // As much again as it holds.
+  EXPECT_EQ(write(8192, 8192, false), (std::vector<std::string>{"write"}));
+  EXPECT_EQ(write(16384, 8192, false), (std::vector<std::string>{"allocate", "write"}));
+  EXPECT_EQ(disk_.bytes("x/s.log").size(), 2 * 24576U);
+  EXPECT_EQ(write(24576, 8192, true), (std::vector<std::string>{"write", "truncate"}));
+  EXPECT_EQ(disk_.bytes("x/s.log").size(), 32768U);
+}
+
+TEST_F(SegmentWriterTest, a_file_is_written_whether_or_not_it_gets_space_ahead) {
+  disk_.put("x/s.log", {});
+  for (const DiskOpKind kind : {DiskOpKind::allocate, DiskOpKind::truncate}) {
+    disk_.fail_next(kind, ENOSPC);
+    writer_.start({.path = FileName("x/s.log"), .buffer = filled(1), .bytes = 8192,
+                   .is_last = kind == DiskOpKind::truncate});
+    run();
+    EXPECT_EQ(only_done().error_number, 0);
+  }
+  EXPECT_EQ(disk_.count(DiskOpKind::allocate), 1U);
+  EXPECT_EQ(disk_.count(DiskOpKind::truncate), 1U);
+  EXPECT_EQ(disk_.count(DiskOpKind::write), 2U);
 }
 
 TEST_F(SegmentWriterTest, a_new_file_gets_directories_and_durable_names) {

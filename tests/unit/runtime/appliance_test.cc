@@ -114,6 +114,18 @@ TEST(Appliance, CanBeSteppedByItsHostAndStartedAgain) {
   }
 }
 
+// Whoever stops it may start the next one at once, though the kernel has not yet taken the rings
+// down, which hold the directory's lock.
+TEST(Appliance, WithThreadsItCanBeStartedAgainAtOnce) {
+  Node node;
+  for (int start = 0; start < 5; ++start) {
+    const auto appliance = node.open();
+    ASSERT_NE(appliance, nullptr) << node.why;
+    appliance->start();
+    EXPECT_TRUE(appliance->stop());
+  }
+}
+
 TEST(Appliance, ASecondOneIsKeptOut) {
   Node node;
   const auto first = node.open();

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "runtime/clock_system.h"
+#include "support/locked_file.h"
 
 namespace tailrace::runtime {
 namespace {
@@ -19,7 +20,7 @@ struct Rig {
   }
   ~Rig() { fs::remove_all(folder); }
   std::unique_ptr<ControlUnit> make(const std::string& directory) {
-    return ControlUnit::create(Profile{}, directory,
+    return ControlUnit::create(Profile{}, directory, lock.fd(),
                                {.node_id = 1, .core_count = 1,
                                 .endpoints = {{"127.0.0.1", 9092}}},
                                prng, exchange, why);
@@ -27,6 +28,7 @@ struct Rig {
   fs::path folder;
   Prng prng{5};
   Exchange exchange{1, 64};
+  test::LockedFile lock;
   std::string why;
 };
 
@@ -40,6 +42,16 @@ TEST(ControlUnit, IsReadyOnceItsMetadataIsOnDisk) {
   }
   EXPECT_TRUE(unit->ready());
   EXPECT_FALSE(fs::is_empty(rig.folder / "metadata"));
+}
+
+TEST(ControlUnit, ItsRingHoldsTheLockOfTheDirectory) {
+  Rig rig;
+  auto unit = rig.make(rig.folder);
+  ASSERT_NE(unit, nullptr) << rig.why;
+  rig.lock.close();
+  EXPECT_FALSE(rig.lock.is_free());
+  unit.reset();
+  EXPECT_TRUE(rig.lock.becomes_free());
 }
 
 TEST(ControlUnit, AMissingDirectoryIsTold) {

@@ -7,6 +7,7 @@
 
 #include "runtime/clock_system.h"
 #include "runtime/limits.h"
+#include "support/locked_file.h"
 
 namespace tailrace::runtime {
 namespace {
@@ -37,7 +38,7 @@ struct Rig {
     auto memory = std::make_unique<MappedMemory>(log::CoreLog::memory_bytes(log_limits(profile)));
     auto log = std::make_unique<log::CoreLog>(log_limits(profile), memory->bytes());
     unit = CoreUnit::create({.profile = profile, .core = 0, .directory = folder.string(),
-                             .listen = listen, .config = config},
+                             .lock_fd = lock.fd(), .listen = listen, .config = config},
                             std::move(memory), std::move(log), exchange, why);
     return unit != nullptr;
   }
@@ -45,6 +46,7 @@ struct Rig {
   fs::path folder;
   broker::StaticConfig config;
   Exchange exchange{1, 64};
+  test::LockedFile lock;
   std::string why;
   std::unique_ptr<CoreUnit> unit;
 };
@@ -57,6 +59,15 @@ TEST(CoreUnit, ListensAndTurns) {
   ClockSystem clock;
   for (int i = 0; i < 3; ++i) rig.unit->run_once(clock.now());
   EXPECT_EQ(rig.unit->broker_counters().connections_opened.load(), 0u);
+}
+
+TEST(CoreUnit, ItsRingHoldsTheLockOfTheDirectory) {
+  Rig rig;
+  ASSERT_TRUE(rig.make({"127.0.0.1:0"})) << rig.why;
+  rig.lock.close();
+  EXPECT_FALSE(rig.lock.is_free());
+  rig.unit.reset();
+  EXPECT_TRUE(rig.lock.becomes_free());
 }
 
 TEST(CoreUnit, AnAddressThatCannotBeBoundIsNamed) {

@@ -1,11 +1,14 @@
 #include "runtime/data_directory.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <fstream>
+#include <thread>
 
 namespace tailrace::runtime {
 namespace {
@@ -76,6 +79,56 @@ TEST(DataDirectory, ASecondUserIsRefusedAndToldWhoHasIt) {
   ASSERT_NE(first, nullptr) << why;
   EXPECT_EQ(open(folder, why), nullptr);
   EXPECT_NE(why.find("in use by process " + std::to_string(getpid())), std::string::npos) << why;
+}
+
+// A process that was killed: 999999999 is above every process number.
+struct KilledHolder {
+  explicit KilledHolder(const Folder& folder) {
+    folder.put(directory_lock_file, "999999999 17\n");
+    fd = ::open((folder.path + "/" + directory_lock_file).c_str(), O_RDWR | O_CLOEXEC);
+    EXPECT_EQ(flock(fd, LOCK_EX | LOCK_NB), 0);
+  }
+  int fd;
+};
+
+TEST(DataDirectory, TheLastWritesOfAKilledProcessAreWaitedFor) {
+  const Folder folder;
+  const KilledHolder holder(folder);
+  std::thread kernel([&] {
+    usleep(300'000);
+    close(holder.fd);
+  });
+  std::string why;
+  EXPECT_NE(open(folder, why), nullptr) << why;
+  kernel.join();
+}
+
+TEST(DataDirectory, AKilledProcessWhoseWritesDoNotEndIsTold) {
+  const Folder folder;
+  const KilledHolder holder(folder);
+  std::string why;
+  EXPECT_EQ(open(folder, why), nullptr);
+  EXPECT_NE(why.find("process 999999999, which had it, has ended"), std::string::npos) << why;
+  close(holder.fd);
+}
+
+TEST(DataDirectory, ReleasedItIsFreeWhoeverStillHoldsTheFile) {
+  const Folder folder;
+  std::string why;
+  auto first = open(folder, why);
+  ASSERT_NE(first, nullptr) << why;
+  const int held = dup(first->lock_fd());
+  first.reset();
+  EXPECT_EQ(open(folder, why), nullptr);
+  close(held);
+
+  auto second = open(folder, why);
+  ASSERT_NE(second, nullptr) << why;
+  const int held_again = dup(second->lock_fd());
+  second->release();
+  second.reset();
+  EXPECT_NE(open(folder, why), nullptr) << why;
+  close(held_again);
 }
 
 TEST(DataDirectory, AForeignOneIsRefusedUntouched) {

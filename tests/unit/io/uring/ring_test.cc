@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "base/aligned.h"
+#include "../../../support/locked_file.h"
 #include "support.h"
 
 namespace tailrace::io {
@@ -57,6 +58,24 @@ TEST(Ring, MayBeMadeByAnotherThreadThanItsOwner) {
   });
   owner.join();
   EXPECT_FALSE(ring->owned_here());
+}
+
+// As when a process is killed: its descriptors are gone, the ring still has work.
+TEST(Ring, AHeldFileStaysLockedAsLongAsTheRing) {
+  test::LockedFile lock;
+  std::string why;
+  auto ring = Ring::create({.held_fd = lock.fd()}, why);
+  ASSERT_TRUE(ring.has_value()) << why;
+  lock.close();
+  EXPECT_FALSE(lock.is_free());
+  ring->reset();
+  EXPECT_TRUE(lock.becomes_free());
+}
+
+TEST(Ring, AFileThatCannotBeHeldIsTold) {
+  std::string why;
+  EXPECT_FALSE(Ring::create({.held_fd = 1 << 20}, why).has_value());
+  EXPECT_NE(why.find("lock file"), std::string::npos) << why;
 }
 
 TEST(Ring, TakesMoreRequestsThanItsQueueHolds) {
