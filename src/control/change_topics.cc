@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "control/internal_topics.h"
 #include "control/placement.h"
 #include "control/request_context.h"
 #include "control/topic_rules.h"
@@ -130,6 +131,11 @@ class Grower {
     if (topic == nullptr) {
       return {ErrorCode::unknown_topic_or_partition,
               "This server does not host this topic-partition."};
+    }
+    if (topic->name == offsets_topic_name) {
+      // A group's partition follows from their number: with another one it would not be found.
+      return {ErrorCode::invalid_partitions,
+              "The number of partitions for the offsets topic cannot be changed."};
     }
     const auto now = static_cast<std::int64_t>(topic->partitions.size());
     if (wanted.count == now) {

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "control/config_rules.h"
+#include "control/internal_topics.h"
 #include "control/placement.h"
 #include "control/request_context.h"
 #include "control/topic_rules.h"
@@ -48,6 +49,10 @@ class Creator {
   Refusal plan(const WantedTopic& topic, TopicRecord& record) {
     if (Refusal refusal = check_name(topic.name); refusal.refused()) return refusal;
     record.name = topic.name;
+    record.is_internal = is_internal_topic(topic.name);
+    if (context_.request.is_auto_create && topic.name == offsets_topic_name) {
+      return place_offsets(record);
+    }
     Refusal refusal =
         topic.assignments.empty() ? place(topic, record) : assign(topic, record);
     if (!refusal.refused()) refusal = set_configs(topic, record);
@@ -65,6 +70,12 @@ class Creator {
     return {ErrorCode::invalid_topic,
             fmt::format("Topic '{}' collides with existing topic: {}", name,
                         other != nullptr ? other->name : planned->second)};
+  }
+
+  // A client has asked for the topic of groups before any group did.
+  Refusal place_offsets(TopicRecord& record) {
+    record = new_offsets_topic(context_.limits, context_.state, context_.prng);
+    return check_partition_total(context_, planned_partitions_, record.partitions.size());
   }
 
   Refusal place(const WantedTopic& topic, TopicRecord& record) {

@@ -104,6 +104,8 @@ void GroupCoordinator::close(bus::ControlRequest* request) {
 // ---------------------------------------------------------------- groups
 
 ErrorCode GroupCoordinator::find_partition(std::string_view group, Partition*& partition) {
+  // A key in the log has a 15-bit length, whatever newer requests can say.
+  if (group.size() > INT16_MAX) return ErrorCode::invalid_group_id;
   if (partitions_.empty()) return ErrorCode::not_coordinator;
   partition = &partitions_[static_cast<std::size_t>(partition_of_group(group, partitions_.size()))];
   switch (partition->state) {

@@ -200,6 +200,8 @@ class GroupCoordinator {
   void commit_offsets(bus::ControlRequest* request, Now now);
   void fetch_offsets(bus::ControlRequest* request);
   void delete_offsets(bus::ControlRequest* request, Now now);
+  bool has_room_for(const Entry& entry, std::string_view topic, std::int32_t partition,
+                    std::string_view metadata, std::size_t planned) const;
   void finish_commit(Pending& pending);
   void finish_delete_offsets(Pending& pending);
 

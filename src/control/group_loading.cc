@@ -111,9 +111,10 @@ void GroupCoordinator::on_read(std::unique_ptr<Slot> slot, Now now) {
   }
   Partition& partition = partitions_[index];
   const bus::LogTask& task = slot->task;
-  const bool is_read = task.error == 0 && replay(Bytes(slot->bytes).first(task.bytes), partition,
-                                                 now);
-  if (is_read && partition.offset < task.end_offset && task.bytes > 0) {
+  const bool is_read = task.error == 0 &&
+                       replay(Bytes(slot->bytes).first(task.bytes), partition, now) &&
+                       (task.bytes > 0 || partition.offset >= task.end_offset);
+  if (is_read && partition.offset < task.end_offset) {
     return read_on(partition, std::move(slot));
   }
   --reads_out_;

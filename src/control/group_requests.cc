@@ -14,6 +14,8 @@ namespace {
 
 using kafka::ErrorCode;
 
+// Of every name in a member's record, whose lengths have 15 bits.
+constexpr std::size_t name_bytes_max = 8192;
 constexpr std::int16_t first_with_known_id = 4;        // KIP-394
 constexpr std::int16_t first_with_skipped_plan = 9;    // KIP-814
 constexpr std::int16_t first_with_many_leaving = 3;    // KIP-345
@@ -55,6 +57,14 @@ JoinAsk ask_of(const kafka::JoinGroupRequest& body, bus::ControlRequest* request
   return ask;
 }
 
+bool has_long_name(const JoinAsk& ask) {
+  const auto is_long = [](std::string_view name) { return name.size() > name_bytes_max; };
+  return is_long(ask.client_id) || is_long(ask.protocol_type) ||
+         (ask.instance_id && is_long(*ask.instance_id)) ||
+         std::any_of(ask.protocols.begin(), ask.protocols.end(),
+                     [&](const GroupProtocol& p) { return is_long(p.name); });
+}
+
 }  // namespace
 
 void GroupCoordinator::join_group(bus::ControlRequest* request, Now now) {
@@ -70,10 +80,13 @@ void GroupCoordinator::join_group(bus::ControlRequest* request, Now now) {
   Partition* partition = nullptr;
   const ErrorCode error = find_partition(body->group_id, partition);
   if (error != ErrorCode::none) return refuse(error);
+  if (has_long_name(ask)) return refuse(ErrorCode::invalid_request);
   if (!fits) return refuse(ErrorCode::invalid_session_timeout);
   Entry* entry = find_entry(body->group_id);
   if (entry == nullptr && !ask.member_id.empty()) return refuse(ErrorCode::unknown_member_id);
-  if (memory_bytes_ + request->body.size() > limits_.group_bytes_max) {
+  // Members that are here may always come again, or a full node would lose its groups.
+  const bool is_new = ask.member_id.empty();
+  if (is_new && memory_bytes_ + request->body.size() > limits_.group_bytes_max) {
     return refuse(ErrorCode::group_max_size_reached);
   }
   if (entry == nullptr) entry = make_entry(body->group_id, partition->index);

@@ -82,8 +82,8 @@ void GroupCoordinator::commit_offsets(bus::ControlRequest* request, Now now) {
         told = ErrorCode::unknown_topic_or_partition;
       } else if (at.committed_metadata.value.size() > limits_.offset_metadata_bytes_max) {
         told = ErrorCode::offset_metadata_too_large;
-      } else if (offset_count_ + changes.size() >= limits_.offsets_max &&
-                 entry->offsets.find(known->name, at.partition_index) == nullptr) {
+      } else if (!has_room_for(*entry, known->name, at.partition_index,
+                               at.committed_metadata.value, changes.size())) {
         told = ErrorCode::invalid_commit_offset_size;
       } else {
         changes.push_back({{known->name, at.partition_index},
@@ -99,6 +99,17 @@ void GroupCoordinator::commit_offsets(bus::ControlRequest* request, Now now) {
   }
   counters_.offset_commits.add(changes.size());
   write_offsets(*entry, std::move(changes), pending, std::move(items), now);
+}
+
+// What is there may be replaced by what is no longer.
+bool GroupCoordinator::has_room_for(const Entry& entry, std::string_view topic,
+                                    std::int32_t partition, std::string_view metadata,
+                                    std::size_t planned) const {
+  const OffsetRecord* old = entry.offsets.find(topic, partition);
+  if (old != nullptr && old->metadata.size() >= metadata.size()) return true;
+  const std::uint64_t bytes = OffsetTable::bytes_of(topic, metadata);
+  const bool fits = memory_bytes_ + bytes * (planned + 1) <= limits_.group_bytes_max;
+  return fits && (old != nullptr || offset_count_ + planned < limits_.offsets_max);
 }
 
 void GroupCoordinator::finish_commit(Pending& pending) {

@@ -63,6 +63,7 @@ struct Appliance::State {
   bool make_cores(std::vector<runtime::BootedCore> booted, std::string& why);
   bool open_admin(const std::string& address, std::string& why);
   std::vector<runtime::CoreView> views() const;
+  std::vector<runtime::NamedNumber> group_numbers() const;
   template <class Unit>
   void launch(Unit& unit, bus::CoreId thread, std::string name, const std::atomic<bool>& stop);
   template <class Done>
@@ -184,13 +185,19 @@ bool Appliance::State::open_admin(const std::string& address, std::string& why) 
   if (address.empty()) return true;
   admin = runtime::Admin::listen(
       address,
-      {.metrics = [this] { return runtime::metrics_text(views()); },
+      {.metrics = [this] { return runtime::metrics_text(views(), group_numbers()); },
        .status = [this] {
          const Now now = runtime::ClockSystem().now();
-         return runtime::status_text(views(), (now.instant.ns - started_ns) / 1'000'000'000);
+         return runtime::status_text(views(), (now.instant.ns - started_ns) / 1'000'000'000,
+                                     group_numbers());
        }},
       why);
   return admin != nullptr;
+}
+
+std::vector<runtime::NamedNumber> Appliance::State::group_numbers() const {
+  if (control == nullptr) return {};
+  return runtime::group_numbers(control->group_counters());
 }
 
 std::vector<runtime::CoreView> Appliance::State::views() const {
@@ -318,6 +325,8 @@ std::string Appliance::banner() const {
   return text + runtime::limit_lines(state.profile);
 }
 
-std::string Appliance::metrics() const { return runtime::metrics_text(state_->views()); }
+std::string Appliance::metrics() const {
+  return runtime::metrics_text(state_->views(), state_->group_numbers());
+}
 
 }  // namespace tailrace

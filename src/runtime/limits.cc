@@ -60,6 +60,13 @@ control::Limits control_limits(const Profile& profile) {
   control::Limits limits;
   limits.partitions_max = u32(profile.partitions_max);
   limits.batch_bytes_max = log_limits(profile).batch_bytes_max();
+  limits.offsets_partitions = u32(profile.offsets_partitions);
+  limits.groups_max = u32(profile.groups_max);
+  limits.group_members_max = u32(profile.members_max);
+  limits.offsets_max = u32(profile.offsets_max);
+  limits.group_bytes_max = u64(profile.group_bytes_max);
+  limits.group_initial_delay = milliseconds(profile.initial_delay_ms);
+  limits.offsets_retention = seconds(profile.offsets_retention_minutes * 60);
   return limits;
 }
 
@@ -103,6 +110,10 @@ std::string limit_lines(const Profile& profile) {
                           size_text(log.frame_bytes_max), profile.sync));
   line("cache", fmt::format("{} per core, of it at most {} dirty", size_text(log.cache_bytes),
                             size_text(log.dirty_bytes_max)));
+  line("groups", fmt::format("{} of {} members each, {} offsets, {} for all; kept {} minutes",
+                             profile.groups_max, profile.members_max, profile.offsets_max,
+                             size_text(u64(profile.group_bytes_max)),
+                             profile.offsets_retention_minutes));
   line("disk", fmt::format("{} open files per core; produce refused below {} free",
                            log.open_files_max, size_text(log.free_bytes_min)));
   return text;

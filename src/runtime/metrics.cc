@@ -128,7 +128,28 @@ std::vector<NamedNumber> log_numbers(const log::CoreLog::Counters& counters) {
   };
 }
 
-std::string metrics_text(std::span<const CoreView> cores) {
+std::vector<NamedNumber> group_numbers(const control::GroupCounters& counters) {
+  const auto grows = [](std::string_view name, std::string_view help, const Counter& counter) {
+    return NamedNumber{name, help, true, counter.load()};
+  };
+  const auto level = [](std::string_view name, std::string_view help, const Gauge& gauge) {
+    return NamedNumber{name, help, false, static_cast<std::uint64_t>(gauge.load())};
+  };
+  return {
+      level("groups", "Consumer groups", counters.groups),
+      level("group_members", "Members of all groups", counters.members),
+      level("group_offsets", "Committed offsets of all groups", counters.offsets),
+      level("group_partitions_loading", "Partitions of groups being read after a start",
+            counters.partitions_loading),
+      grows("group_commits_total", "Partitions whose offset was committed",
+            counters.offset_commits),
+      grows("group_rebalances_total", "Plans of groups that were written", counters.rebalances),
+      grows("group_write_failures_total", "Records of groups that could not be written",
+            counters.write_failures),
+  };
+}
+
+std::string metrics_text(std::span<const CoreView> cores, std::span<const NamedNumber> node) {
   std::string text;
   if (cores.empty()) return text;
   add_requests(text, cores);
@@ -149,10 +170,15 @@ std::string metrics_text(std::span<const CoreView> cores) {
   add_latency(text, cores, "fetch_seconds", "The same, waiting for data included",
               &Counters::fetch_us);
   add_others(text, cores);
+  for (const NamedNumber& number : node) {
+    describe(text, number.name, number.help, number.only_grows ? "counter" : "gauge");
+    text += fmt::format("tailrace_{} {}\n", number.name, number.value);
+  }
   return text;
 }
 
-std::string status_text(std::span<const CoreView> cores, std::int64_t uptime_s) {
+std::string status_text(std::span<const CoreView> cores, std::int64_t uptime_s,
+                        std::span<const NamedNumber> node) {
   std::string text = fmt::format("up          {} s, {} core{}\n", uptime_s, cores.size(),
                                  cores.size() == 1 ? "" : "s");
   if (cores.empty()) return text;
@@ -176,6 +202,9 @@ std::string status_text(std::span<const CoreView> cores, std::int64_t uptime_s) 
     std::uint64_t total = 0;
     for (const CoreView& core : cores) total += core.others[i].value;
     text += fmt::format("{:<28} {}\n", cores[0].others[i].name, total);
+  }
+  for (const NamedNumber& number : node) {
+    text += fmt::format("{:<28} {}\n", number.name, number.value);
   }
   return text;
 }

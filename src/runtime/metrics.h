@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "broker/counters.h"
+#include "control/group_coordinator.h"
 #include "log/core_log.h"
 
 namespace tailrace::runtime {
@@ -28,10 +29,13 @@ struct CoreView {
 
 std::vector<NamedNumber> log_numbers(const log::CoreLog::Counters& counters);
 
-// GET /metrics: the Prometheus text format, version 0.0.4.
-std::string metrics_text(std::span<const CoreView> cores);
+std::vector<NamedNumber> group_numbers(const control::GroupCounters& counters);
+
+// GET /metrics: the Prometheus text format, version 0.0.4. `node`: what is counted once.
+std::string metrics_text(std::span<const CoreView> cores, std::span<const NamedNumber> node = {});
 
 // GET /status: lines for a person, sums over all cores. `uptime_s`: since the node was ready.
-std::string status_text(std::span<const CoreView> cores, std::int64_t uptime_s);
+std::string status_text(std::span<const CoreView> cores, std::int64_t uptime_s,
+                        std::span<const NamedNumber> node = {});
 
 }  // namespace tailrace::runtime

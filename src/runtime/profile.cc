@@ -61,6 +61,14 @@ const std::vector<ProfileKey>& keys() {
       number("limits", "partitions_max", "", &P::partitions_max, 1, 1'000'000),
       number("limits", "producers_max", "", &P::producers_max, 1, 10'000'000),
       number("limits", "open_files_max", "", &P::open_files_max, 64, 1'000'000),
+      number("groups", "offsets_partitions", "", &P::offsets_partitions, 1, 10'000),
+      number("groups", "groups_max", "", &P::groups_max, 1, 1'000'000),
+      number("groups", "members_max", "", &P::members_max, 1, 100'000),
+      number("groups", "offsets_max", "", &P::offsets_max, 1, 100'000'000),
+      number("groups", "group_bytes_max", "bytes", &P::group_bytes_max, MiB, TiB),
+      number("groups", "initial_delay_ms", "ms", &P::initial_delay_ms, 0, 3'600'000),
+      number("groups", "offsets_retention_minutes", "minutes", &P::offsets_retention_minutes, 1,
+             10'000'000),
       text("log", "level", &P::log_level, {"debug", "info", "warn", "error"}),
   };
   return all;

@@ -46,6 +46,15 @@ struct Profile {
   std::int64_t producers_max = 16384;
   std::int64_t open_files_max = 4096;
 
+  // Consumer groups.
+  std::int64_t offsets_partitions = 50;
+  std::int64_t groups_max = 10000;
+  std::int64_t members_max = 1000;
+  std::int64_t offsets_max = 250000;
+  std::int64_t group_bytes_max = 67108864;
+  std::int64_t initial_delay_ms = 3000;
+  std::int64_t offsets_retention_minutes = 10080;
+
   // Operator's log.
   std::string log_level = "info";
 };

@@ -1,6 +1,7 @@
 #include "workload.h"
 
 #include "admin.h"
+#include "committer.h"
 #include "consumer.h"
 #include "producer.h"
 
@@ -52,6 +53,10 @@ Workload::Workload(World& world, std::uint64_t seed) : world_(world), prng_(seed
   for (std::uint32_t i = 0; i < producers; ++i) {
     clients_.push_back(
         std::make_unique<Producer>(world, i, Prng(prng_.next()), draw_producer(prng_)));
+  }
+  const std::uint64_t committers = prng_.between(0, 2);
+  for (std::uint32_t i = 0; i < committers; ++i) {
+    clients_.push_back(std::make_unique<Committer>(world, i, Prng(prng_.next())));
   }
   const std::uint64_t consumers = prng_.between(0, 3);
   for (std::uint32_t i = 0; i < consumers; ++i) {

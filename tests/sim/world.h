@@ -21,6 +21,7 @@ enum class Plant : std::uint8_t {
   sync_lies,       // the disk says "durable" and does nothing
   directory_lies,  // the same for the entries of directories
   ack_early,       // a producer believes in an acknowledgement that never came
+  commit_early,    // the same for a committed offset
   spoil_response,  // a bit of a response changes on its way
   send_twice,      // a record is sent again as a new one
   swap_order,      // two records of a producer change their numbers

@@ -120,5 +120,16 @@ TEST(CreatePartitions, EveryVersionIsAnswered) {
   }
 }
 
+TEST(CreatePartitions, TheOffsetsTopicKeepsItsNumber) {
+  ReadyNode ready;
+  ASSERT_EQ(create_one(ready.node, topic("__consumer_offsets", 2)), "ok");
+  kafka::CreatePartitionsRequest::CreatePartitionsTopic wanted{.name = "__consumer_offsets",
+                                                               .count = 3};
+  kafka::CreatePartitionsRequest request;
+  request.topics = {&wanted, 1};
+  const auto response = ready.node.ask<kafka::CreatePartitionsResponse>(request, 3);
+  EXPECT_EQ(response.results[0].error_code, 37);
+}
+
 }  // namespace
 }  // namespace tailrace::control

@@ -179,5 +179,11 @@ TEST(CreateTopics, EveryVersionIsAnswered) {
   }
 }
 
+TEST(CreateTopics, TheBrokersOwnTopicsAreInternalHoweverTheyAreMade) {
+  ReadyNode ready;
+  EXPECT_EQ(create_one(ready.node, topic("__consumer_offsets", 2)), "ok");
+  EXPECT_TRUE(ready.node.image().find_topic("__consumer_offsets")->is_internal);
+}
+
 }  // namespace
 }  // namespace tailrace::control

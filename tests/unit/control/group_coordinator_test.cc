@@ -90,6 +90,24 @@ TEST_F(Writing, GroupsAndOffsetsBeyondTheLimitsAreRefused) {
   EXPECT_EQ(rig.coordinator.counters().offsets.load(), 50);
 }
 
+TEST_F(Writing, MemoryOfGroupsIsBounded) {
+  Limits limits = small_group_limits();
+  limits.group_bytes_max = 20'000;
+  Rig small(logs, state, limits);
+  small.start();
+  const std::string text(4000, 'm');
+  int kept = 0;
+  for (int i = 0; i < 10; ++i) {
+    kept += small.commit("g", "orders", i, 5, -1, {}, text) == 0 ? 1 : 0;
+  }
+  EXPECT_EQ(kept, 4);
+  EXPECT_EQ(small.commit("g", "orders", 0, 6, -1, {}, "short"), 0) << "less may come any time";
+  limits.group_bytes_max = 1000;
+  Rig full(logs, state, limits);
+  full.start();
+  EXPECT_EQ(full.join("h").error_code, to_wire(kafka::ErrorCode::group_max_size_reached));
+}
+
 TEST_F(Writing, OldOffsetsGoAndTheGroupWithTheLast) {
   EXPECT_EQ(rig.commit("g", "orders", 0, 5), 0);
   rig.pass(seconds(4 * 86'400));

@@ -58,6 +58,10 @@ TEST_F(Members, ARequestThatCannotBeIsRefused) {
   EXPECT_EQ(rig.ask<kafka::JoinGroupResponse>(request, 3).error_code, 26);
   request.session_timeout_ms = 10'000;
   EXPECT_EQ(rig.ask<kafka::JoinGroupResponse>(request, 3).error_code, 23) << "no protocol";
+  const std::string longest(9000, 'n');
+  EXPECT_EQ(rig.join(std::string(40'000, 'g'), {}, 6).error_code, 24);
+  request.protocol_type = longest;
+  EXPECT_EQ(rig.ask<kafka::JoinGroupResponse>(request, 6).error_code, 42);
   EXPECT_EQ(rig.groups(), "") << "nothing of it stays";
 }
 

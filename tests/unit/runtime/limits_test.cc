@@ -16,6 +16,11 @@ TEST(Limits, TheDefaultProfileGivesTheDefaultLimits) {
   EXPECT_EQ(limits.partitions_max, defaults.partitions_max);
   EXPECT_FALSE(limits.durable_writes);
   EXPECT_EQ(broker_limits(Profile{}).request_memory_bytes, broker::Limits{}.request_memory_bytes);
+  EXPECT_EQ(control_limits(Profile{}).groups_max, control::Limits{}.groups_max);
+  EXPECT_EQ(control_limits(Profile{}).offsets_max, control::Limits{}.offsets_max);
+  EXPECT_EQ(control_limits(Profile{}).group_bytes_max, control::Limits{}.group_bytes_max);
+  EXPECT_EQ(control_limits(Profile{}).offsets_retention, control::Limits{}.offsets_retention);
+  EXPECT_EQ(control_limits(Profile{}).offsets_partitions, control::Limits{}.offsets_partitions);
 }
 
 TEST(Limits, FollowTheProfile) {
@@ -29,6 +34,10 @@ TEST(Limits, FollowTheProfile) {
   EXPECT_EQ(broker_limits(profile).events_held_max, 2u);
   EXPECT_EQ(control_limits(profile).partitions_max, 12u);
   EXPECT_EQ(control_limits(profile).batch_bytes_max, log_limits(profile).batch_bytes_max());
+  profile.offsets_partitions = 7;
+  profile.initial_delay_ms = 10;
+  EXPECT_EQ(control_limits(profile).offsets_partitions, 7u);
+  EXPECT_EQ(control_limits(profile).group_initial_delay, milliseconds(10));
 }
 
 TEST(Limits, OneConnectionCannotPinTheWholeCache) {

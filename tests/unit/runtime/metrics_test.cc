@@ -36,6 +36,18 @@ TEST(Metrics, NameEveryCounterByCore) {
   }
 }
 
+TEST(Metrics, GroupsAreCountedOncePerNode) {
+  const TwoCores node;
+  control::GroupCounters counters;
+  counters.groups.set(3);
+  counters.offset_commits.add(9);
+  const std::string text = metrics_text(node.views, group_numbers(counters));
+  EXPECT_NE(text.find("tailrace_groups 3\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("tailrace_group_commits_total 9\n"), std::string::npos) << text;
+  EXPECT_NE(status_text(node.views, 1, group_numbers(counters)).find("groups  "),
+            std::string::npos);
+}
+
 TEST(Metrics, EverySampleBelongsToATypeToldBefore) {
   const TwoCores node;
   std::istringstream lines(metrics_text(node.views));
