@@ -56,14 +56,19 @@ func join(address, group string) *member {
 	took := func(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
 		one.change(parts, true)
 	}
-	gave := func(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
+	lost := func(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
 		one.change(parts, false)
+	}
+	// What was read is committed before somebody else reads on.
+	gave := func(ctx context.Context, client *kgo.Client, parts map[string][]int32) {
+		one.change(parts, false)
+		expect(client.CommitUncommittedOffsets(ctx), "commit before giving up")
 	}
 	client, err := kgo.NewClient(kgo.SeedBrokers(address), kgo.ConsumerGroup(group),
 		kgo.ConsumeTopics(group), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.Balancers(balancers[group]), kgo.DisableAutoCommit(),
 		kgo.SessionTimeout(6*time.Second), kgo.HeartbeatInterval(500*time.Millisecond),
-		kgo.OnPartitionsAssigned(took), kgo.OnPartitionsRevoked(gave), kgo.OnPartitionsLost(gave))
+		kgo.OnPartitionsAssigned(took), kgo.OnPartitionsRevoked(gave), kgo.OnPartitionsLost(lost))
 	expect(err, "group member")
 	one.client = client
 	ctx, stop := context.WithCancel(context.Background())

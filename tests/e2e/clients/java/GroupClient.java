@@ -2,6 +2,7 @@
 // commits are resumed, groups are administered. GroupClient ADDRESS.
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -12,6 +13,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.BooleanSupplier;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
@@ -57,7 +59,16 @@ public final class GroupClient {
           "partition.assignment.strategy", STRATEGIES.get(group)));
       if (instance != null) settings.put("group.instance.id", instance);
       consumer = new KafkaConsumer<>(settings, new StringDeserializer(), new StringDeserializer());
-      consumer.subscribe(List.of(group));
+      consumer.subscribe(List.of(group), new ConsumerRebalanceListener() {
+        @Override
+        public void onPartitionsAssigned(Collection<TopicPartition> taken) {}
+
+        // What was read is committed before somebody else reads on.
+        @Override
+        public void onPartitionsRevoked(Collection<TopicPartition> given) {
+          consumer.commitSync();
+        }
+      });
       setDaemon(true);
       start();
     }

@@ -27,12 +27,13 @@ def produce(address, first, count):
 
 
 class Member(threading.Thread):
-    """Polls on a thread of its own: a poll may wait for a rebalance that needs the other."""
+    """Polls on a thread of its own: a poll may wait for a rebalance that needs the other. Commits
+    by itself, as clients do unless told otherwise: also before a rebalance and when it closes."""
 
     def __init__(self, address):
         super().__init__(daemon=True)
         self.consumer = KafkaConsumer(TOPIC, bootstrap_servers=address, group_id=GROUP,
-                                      auto_offset_reset="earliest", enable_auto_commit=False,
+                                      auto_offset_reset="earliest",
                                       session_timeout_ms=10000, heartbeat_interval_ms=1000)
         self.found = []
         self.count = 0
@@ -44,7 +45,6 @@ class Member(threading.Thread):
             for messages in self.consumer.poll(200).values():
                 self.found += [(m.partition, m.offset) for m in messages]
             self.count = len(self.consumer.assignment())
-        self.consumer.commit()
         self.consumer.close()
 
     def stop(self):
