@@ -416,8 +416,7 @@ void CoreLog::delete_segments(PartitionLog& partition, std::size_t count, std::u
     std::erase(partition.unsynced_, base);
   }
   reader_.forget(partition.key());
-  partition.segments_.erase(partition.segments_.begin(),
-                            partition.segments_.begin() + static_cast<std::ptrdiff_t>(count));
+  partition.drop_segments(count);
 }
 
 void CoreLog::check_clock(Now now) {
