@@ -137,6 +137,33 @@ TEST_F(Sessions, WhenAllSlotsAreBusyAClientGoesOnWithoutASession) {
   EXPECT_EQ(fetch(oldest, 1, {})->error_code, 70);
 }
 
+// Such a request can never succeed, so it must not wait for memory: others would wait behind it.
+TEST_F(Sessions, ANameThatNoTopicCanHaveEndsTheSessionAndStopsNobody) {
+  const std::int32_t id = fetch(0, 0, {{0, 0}})->session_id;
+  const std::string name(300, 'x');
+  FetchRequest::FetchTopic::FetchPartition partition{.partition = 0};
+  FetchRequest::FetchTopic topic{.topic = name, .partitions = {&partition, 1}};
+  const auto ended = client_->call<FetchResponse>(
+      FetchRequest{.session_id = id, .session_epoch = 1, .topics = {&topic, 1}}, 12);
+  EXPECT_EQ(ended->error_code, 70);
+
+  // The client begins anew, and is told about the partition; without a session.
+  const auto anew = client_->call<FetchResponse>(
+      FetchRequest{.session_epoch = 0, .topics = {&topic, 1}}, 12);
+  EXPECT_EQ(anew->session_id, 0);
+  EXPECT_EQ(only(anew.response).error_code, 3);
+
+  // Another client's frame, in two parts, needs memory of the queue that must not stand still.
+  const std::string big(100 << 10, 'x');
+  ProduceMaker produce;
+  Client& other = node.connect();
+  const auto frame = test::build_request(produce({}, build_batch({{"k", big}})), 9, 1);
+  other.send_bytes(Bytes(frame).first(1000));
+  other.send_bytes(Bytes(frame).subspan(1000));
+  node.settle();
+  EXPECT_TRUE(other.take_frame());
+}
+
 TEST(FetchSessionTable, EpochsWrapToOne) {
   EXPECT_EQ(FetchSessions::next_epoch(1), 2);
   EXPECT_EQ(FetchSessions::next_epoch(INT32_MAX), 1);
