@@ -125,6 +125,42 @@ TEST_F(Cluster, ATopicThatCouldNotBeMadeYetHasNoLeader) {
   EXPECT_EQ(answer->topics[0].error_code, 5);
 }
 
+// Waiting for a leader would never end.
+TEST_F(Cluster, WhatControlSaysAgainstATopicIsTold) {
+  std::vector<AskedTopic> topics = {
+      {.name = "second"}, {.name = "first"}, {.name = "second"}, {.name = "soon"}};
+  client->send(ask(topics, true), 9);
+  node.settle();
+  ASSERT_EQ(node.control_inbox.size(), 1u);
+  Arena arena(4096);
+  kafka::Reader in(node.control_inbox.front()->body);
+  const auto create = kafka::CreateTopicsRequest::decode(in, 7, arena);
+  ASSERT_TRUE(create);
+  EXPECT_EQ(create->topics.size(), 3u) << "each once";
+
+  std::vector<kafka::CreateTopicsResponse::CreatableTopicResult> results = {
+      {.name = "second", .error_code = 44},
+      {.name = "soon", .error_code = 36},
+      {.name = "first", .error_code = 37}};
+  test::Buffer room(4096);
+  kafka::Writer out(room);
+  kafka::CreateTopicsResponse{.topics = results}.encode(out, 7);
+  node.reply_to_control(out.written());
+  node.settle();
+  const auto answer = test::parse_response<MetadataResponse>(*client->take_frame(), 9);
+  ASSERT_EQ(answer->topics.size(), 4u);
+  EXPECT_EQ(answer->topics[0].error_code, 44);
+  EXPECT_EQ(answer->topics[1].error_code, 37);
+  EXPECT_EQ(answer->topics[2].error_code, 44);
+  EXPECT_EQ(answer->topics[3].error_code, 5);
+}
+
+TEST_F(Cluster, TheNameOfTheMetadataLogIsInvalid) {
+  std::vector<AskedTopic> topics = {{.name = "__cluster_metadata"}};
+  EXPECT_EQ(client->call<MetadataResponse>(ask(topics, true), 9)->topics[0].error_code, 17);
+  EXPECT_TRUE(node.control_inbox.empty());
+}
+
 // The frame came in two pieces, and there is no slot to ask control with: it must not be lost.
 TEST_F(Cluster, AnAutoCreateThatFindsNoSlotIsTriedAgain) {
   std::vector<AskedTopic> topics = {{.name = "fresh"}};
