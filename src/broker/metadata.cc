@@ -193,6 +193,13 @@ Started ask_for_topics(Core& core, Call& call, std::span<const std::string_view>
   }
   kafka::Writer size = kafka::Writer::counter();
   create.encode(size, create_topics_version);
+  if (size.size() > core.answer_memory.piece_bytes_max()) {  // Never, so it must not wait.
+    log_event(LogLevel::warn, "broker",
+              "connection {:x}: {} missing topics, {} bytes; answer memory has room for {}: closed",
+              call.session.conn, missing.size(), size.size(),
+              core.answer_memory.piece_bytes_max());
+    return Started::close;
+  }
   call.request.memory = core.answer_memory.allocate(size.size());
   if (call.request.memory.empty() || keep_frame(core, call).empty()) return Started::no_memory;
   kafka::Writer out(call.request.memory);

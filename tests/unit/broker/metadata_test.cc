@@ -155,6 +155,27 @@ TEST_F(Cluster, WhatControlSaysAgainstATopicIsTold) {
   EXPECT_EQ(answer->topics[3].error_code, 5);
 }
 
+// It will never fit, so it must not wait for memory: others would wait behind it.
+TEST(ManyMissingTopics, ThatNoMemoryCanHoldCloseTheConnection) {
+  Limits limits = small_limits();
+  limits.answer_memory_bytes = 128U << 10;
+  Node node(limits);
+  node.images.base().broker_configs = {{"auto.create.topics.enable", "true"}};
+  node.publish();
+  std::vector<std::string> names;
+  std::vector<AskedTopic> topics;
+  for (int i = 0; i < 1000; ++i) names.push_back(std::to_string(i) + std::string(200, 'x'));
+  for (const std::string& name : names) topics.push_back({.name = std::string_view(name)});
+  MetadataRequest request;
+  request.topics = std::span(topics);
+  request.allow_auto_topic_creation = true;
+  Client& client = node.connect();
+  client.send(request, 9);
+  node.settle();
+  EXPECT_TRUE(client.is_closed);
+  EXPECT_TRUE(node.control_inbox.empty());
+}
+
 TEST_F(Cluster, TheNameOfTheMetadataLogIsInvalid) {
   std::vector<AskedTopic> topics = {{.name = "__cluster_metadata"}};
   EXPECT_EQ(client->call<MetadataResponse>(ask(topics, true), 9)->topics[0].error_code, 17);
