@@ -69,6 +69,7 @@ Started fill_full(Core& core, Request& request, const FetchRequest& body) {
 // Adds what the request names. False: the session cannot hold it.
 bool put_partitions(Core& core, FetchSession& session, const FetchRequest& body) {
   for (const auto& topic : body.topics) {
+    if (topic.partitions.empty()) continue;
     const std::uint32_t index =
         core.fetch_sessions.add_topic(session, topic.topic, topic.topic_id);
     if (index == UINT32_MAX) return false;
@@ -164,6 +165,7 @@ Started start_incremental(Core& core, Call& call, const FetchRequest& body, Now 
       core.fetch_sessions.forget(*session, topic.topic, topic.topic_id, partition);
     }
   }
+  core.fetch_sessions.drop_forgotten(*session);
   if (!put_partitions(core, *session, body)) return end_session(core, call, *session);
   Request& request = call.request;
   const Started filled = fill_from_session(core, request, *session);

@@ -64,8 +64,7 @@ void on_cancel(Core& core, Task& task, bus::CoreId from, Now now) {
 
 Started allocate_state(Core& core, Request& request, const Extent& extent) {
   const std::size_t count = extent.topic_count + extent.item_count;
-  // The response's arrays must fit the scratch memory, whatever the API.
-  if (count > core.limits.decode_bytes_max / 256) return Started::close;
+  if (count > core.limits.asked_max()) return Started::close;
   const std::size_t bytes = extent.topic_count * sizeof(AskedTopic) +
                             extent.item_count * sizeof(TaskItem) +
                             core.limits.core_count * sizeof(Task) + extent.name_bytes;
