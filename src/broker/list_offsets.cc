@@ -21,13 +21,20 @@ std::int16_t first_version_of(std::int64_t timestamp) {
   return INT16_MAX;
 }
 
-bool is_named_twice(const Body::ListOffsetsTopic& topic, std::size_t index) {
-  for (std::size_t i = 0; i < index; ++i) {
-    if (topic.partitions[i].partition_index == topic.partitions[index].partition_index) {
-      return true;
-    }
+// The partitions that a topic names, in order: those that it names twice stand side by side.
+std::span<std::int32_t> sorted_indexes(Core& core, Request& request,
+                                       const Body::ListOffsetsTopic& topic) {
+  const auto indexes = take_array<std::int32_t>(core, request, topic.partitions.size());
+  for (std::size_t i = 0; i < indexes.size(); ++i) {
+    indexes[i] = topic.partitions[i].partition_index;
   }
-  return false;
+  std::sort(indexes.begin(), indexes.end());
+  return indexes;
+}
+
+bool is_named_twice(std::span<const std::int32_t> sorted, std::int32_t index) {
+  const auto first = std::lower_bound(sorted.begin(), sorted.end(), index);
+  return sorted.end() - first > 1 && first[1] == index;
 }
 
 Extent extent_of(const Body& body) {
@@ -51,11 +58,12 @@ Started start_list_offsets(Core& core, Call& call, Now now) {
   for (const auto& topic : body.topics) {
     const AskedTopic& asked = builder.add_topic(topic.name, {});
     const bus::TopicImage* image = find_topic(core, asked, false);
-    for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
-      const auto& partition = topic.partitions[i];
+    const auto sorted = sorted_indexes(core, request, topic);
+    if (request.close_connection) return Started::close;
+    for (const auto& partition : topic.partitions) {
       TaskItem& item = builder.add_item(partition.partition_index);
       item.timestamp = partition.timestamp;
-      if (is_named_twice(topic, i)) {
+      if (is_named_twice(sorted, partition.partition_index)) {
         item.error = kafka::ErrorCode::invalid_request;
       } else if (request.api_version < first_version_of(partition.timestamp)) {
         item.error = kafka::ErrorCode::unsupported_version;
