@@ -52,6 +52,7 @@ struct Core {
   const bus::MetadataImage* image = nullptr;
   std::uint64_t disk_total_bytes = 0;
   std::uint64_t disk_usable_bytes = 0;
+  std::uint64_t transport_refused = 0;  // connections; as last told
 
   std::vector<StreamOp> stream_ops;
   std::vector<bus::Outgoing> messages;
