@@ -35,12 +35,15 @@ inline kafka::RequestHeader header_of(const Request& request) {
   return {request.api_key, request.api_version, request.correlation_id, nullptr};
 }
 
+// The request asks for too much at once: its connection will be closed.
+void refuse_array(Core& core, Request& request, std::size_t count);
+
 // An array of a response, in the core's scratch memory. When that is full the array is empty and
-// the connection will be closed instead of answered: the request asked for too much at once.
+// the connection will be closed instead of answered.
 template <class T>
 std::span<T> take_array(Core& core, Request& request, std::size_t count) {
   const std::span<T> items = core.scratch.allocate<T>(count);
-  if (items.size() < count) request.close_connection = true;
+  if (items.size() < count) refuse_array(core, request, count);
   return items;
 }
 
