@@ -43,12 +43,9 @@ FetchSessionPartition to_partition(const FetchRequest::FetchTopic::FetchPartitio
 // --- requests that name all partitions
 
 Started fill_full(Core& core, Request& request, const FetchRequest& body) {
-  Extent extent{.topic_count = body.topics.size()};
-  for (const auto& topic : body.topics) {
-    extent.item_count += topic.partitions.size();
-    extent.name_bytes += topic.topic.size();
-  }
-  const Started allocated = allocate_state(core, request, extent);
+  using Asked = FetchRequest::FetchTopic;
+  const Started allocated =
+      allocate_state(core, request, extent_of(body.topics, &Asked::topic, &Asked::partitions));
   if (allocated != Started::yes) return allocated;
   const bool by_id = request.api_version >= first_by_id;
   std::uint32_t index = 0;

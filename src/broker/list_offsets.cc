@@ -7,6 +7,7 @@ namespace tailrace::broker {
 namespace {
 
 using Body = kafka::ListOffsetsRequest;
+using Asked = Body::ListOffsetsTopic;
 using Answer = kafka::ListOffsetsResponse;
 using Topic = Answer::ListOffsetsTopicResponse;
 using Partition = Topic::ListOffsetsPartitionResponse;
@@ -22,8 +23,7 @@ std::int16_t first_version_of(std::int64_t timestamp) {
 }
 
 // The partitions that a topic names, in order: those that it names twice stand side by side.
-std::span<std::int32_t> sorted_indexes(Core& core, Request& request,
-                                       const Body::ListOffsetsTopic& topic) {
+std::span<std::int32_t> sorted_indexes(Core& core, Request& request, const Asked& topic) {
   const auto indexes = take_array<std::int32_t>(core, request, topic.partitions.size());
   for (std::size_t i = 0; i < indexes.size(); ++i) {
     indexes[i] = topic.partitions[i].partition_index;
@@ -37,22 +37,14 @@ bool is_named_twice(std::span<const std::int32_t> sorted, std::int32_t index) {
   return sorted.end() - first > 1 && first[1] == index;
 }
 
-Extent extent_of(const Body& body) {
-  Extent extent{.topic_count = body.topics.size()};
-  for (const auto& topic : body.topics) {
-    extent.item_count += topic.partitions.size();
-    extent.name_bytes += topic.name.size();
-  }
-  return extent;
-}
-
 }  // namespace
 
 Started start_list_offsets(Core& core, Call& call, Now now) {
   Body body;
   if (!decode(core, call, body)) return Started::close;
   Request& request = call.request;
-  const Started allocated = allocate_state(core, request, extent_of(body));
+  const Started allocated = allocate_state(
+      core, request, extent_of(body.topics, &Asked::name, &Asked::partitions));
   if (allocated != Started::yes) return allocated;
   StateBuilder builder(request);
   for (const auto& topic : body.topics) {
@@ -78,22 +70,14 @@ Started start_list_offsets(Core& core, Call& call, Now now) {
 
 bool build_list_offsets_answer(Core& core, Request& request) {
   Answer response;
-  response.topics = take_array<Topic>(core, request, request.topics.size());
-  for (std::size_t i = 0; i < response.topics.size(); ++i) {
-    const AskedTopic& asked = request.topics[i];
-    response.topics[i].name = asked.name;
-    response.topics[i].partitions = take_array<Partition>(core, request, asked.item_count);
-    for (std::size_t k = 0; k < response.topics[i].partitions.size(); ++k) {
-      const TaskItem& item = request.items[asked.item_first + k];
-      Partition& out = response.topics[i].partitions[k];
-      out.partition_index = item.partition_index;
-      out.error_code = to_wire(item.error);
-      out.timestamp = item.answer_timestamp;
-      out.offset = item.answer_offset;
-      out.leader_epoch = item.answer_epoch;
-      if (item.error != kafka::ErrorCode::none) core.counters.error_responses.add();
-    }
-  }
+  response.topics = answer_items(
+      core, request, &Topic::name, &Topic::partitions, [](const TaskItem& item, Partition& out) {
+        out.partition_index = item.partition_index;
+        out.error_code = to_wire(item.error);
+        out.timestamp = item.answer_timestamp;
+        out.offset = item.answer_offset;
+        out.leader_epoch = item.answer_epoch;
+      });
   return write_answer(core, request, response);
 }
 
