@@ -35,13 +35,35 @@ inline kafka::RequestHeader header_of(const Request& request) {
   return {request.api_key, request.api_version, request.correlation_id, nullptr};
 }
 
+// The request asks for too much at once: its connection will be closed.
+void refuse_array(Core& core, Request& request, std::size_t count);
+
 // An array of a response, in the core's scratch memory. When that is full the array is empty and
-// the connection will be closed instead of answered: the request asked for too much at once.
+// the connection will be closed instead of answered.
 template <class T>
 std::span<T> take_array(Core& core, Request& request, std::size_t count) {
   const std::span<T> items = core.scratch.allocate<T>(count);
-  if (items.size() < count) request.close_connection = true;
+  if (items.size() < count) refuse_array(core, request, count);
   return items;
+}
+
+// The topics of a response and their partitions, as they were asked. `fill` tells of one item.
+template <class Topic, class Partition, class Fill>
+std::span<Topic> answer_items(Core& core, Request& request, std::string_view Topic::*name,
+                              std::span<Partition> Topic::*partitions, Fill fill) {
+  const std::span<Topic> topics = take_array<Topic>(core, request, request.topics.size());
+  for (std::size_t i = 0; i < topics.size(); ++i) {
+    const AskedTopic& asked = request.topics[i];
+    const auto told = take_array<Partition>(core, request, asked.item_count);
+    for (std::size_t k = 0; k < told.size(); ++k) {
+      const TaskItem& item = request.items[asked.item_first + k];
+      if (item.error != kafka::ErrorCode::none) core.counters.error_responses.add();
+      fill(item, told[k]);
+    }
+    topics[i].*name = asked.name;
+    topics[i].*partitions = told;
+  }
+  return topics;
 }
 
 // Encodes `response` with its frame length and header. False: no memory now. A response that can

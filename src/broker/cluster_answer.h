@@ -1,7 +1,7 @@
 // Parts of answers about the cluster that several APIs give.
 #pragma once
 
-#include <string_view>
+#include <cstdint>
 
 #include "bus/image.h"
 
@@ -20,17 +20,6 @@ inline const bus::Endpoint& endpoint_of(const bus::NodeImage& node, std::uint32_
   static const bus::Endpoint nowhere;
   if (node.endpoints.empty()) return nowhere;
   return node.endpoints[listener < node.endpoints.size() ? listener : 0];
-}
-
-// 1 to 249 of letters, digits, dot, underscore, dash; not "." and not "..".
-inline bool is_topic_name(std::string_view name) {
-  if (name.empty() || name.size() > 249 || name == "." || name == "..") return false;
-  for (const char c : name) {
-    const bool is_word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                         (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
-    if (!is_word) return false;
-  }
-  return true;
 }
 
 }  // namespace tailrace::broker

@@ -52,6 +52,7 @@ struct Core {
   const bus::MetadataImage* image = nullptr;
   std::uint64_t disk_total_bytes = 0;
   std::uint64_t disk_usable_bytes = 0;
+  std::uint64_t transport_refused = 0;  // connections; as last told
 
   std::vector<StreamOp> stream_ops;
   std::vector<bus::Outgoing> messages;
@@ -72,6 +73,8 @@ void make_orphan(Core& core, Request& request);
 void leave(Core& core, Request& request);
 void set_deadline(Core& core, Request& request, Instant deadline);
 void on_deadlines(Core& core, Now now);
+// For messages; 0 when its connection is gone.
+ConnId conn_of(Core& core, const Request& request);
 // Frees memory and lets those go on who wait for some.
 void free_request_memory(Core& core, MutableBytes& piece);
 void free_answer_memory(Core& core, MutableBytes& piece);

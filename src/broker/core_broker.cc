@@ -101,6 +101,12 @@ void CoreBroker::set_disk_space(std::uint64_t total_bytes, std::uint64_t usable_
   core_->log.set_usable_bytes(usable_bytes);
 }
 
+void CoreBroker::set_transport_refused(std::uint64_t count) {
+  TR_ASSERT(count >= core_->transport_refused);
+  core_->counters.connections_refused.add(count - core_->transport_refused);
+  core_->transport_refused = count;
+}
+
 void CoreBroker::step(Now now) {
   Core& core = *core_;
   on_deadlines(core, now);

@@ -55,6 +55,8 @@ class CoreBroker {
   void on_disk_done(const DiskDone& done, Now now);
   // For DescribeLogDirs; from Disk::space().
   void set_disk_space(std::uint64_t total_bytes, std::uint64_t usable_bytes);
+  // Connections that the transport refused by itself, since start.
+  void set_transport_refused(std::uint64_t count);
   // Once per turn, after the inputs: timers, the log's step, replies.
   void step(Now now);
 

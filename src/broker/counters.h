@@ -16,7 +16,7 @@ struct Counters {
 
   Counter connections_opened;
   Counter connections_closed;
-  Counter connections_refused;   // over connections_max
+  Counter connections_refused;   // over connections_max; here or in the transport
   Counter connections_idle;      // closed for idleness
   Counter protocol_errors;       // closed for what the peer sent
   Counter bytes_in;

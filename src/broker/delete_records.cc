@@ -7,18 +7,10 @@ namespace tailrace::broker {
 namespace {
 
 using Body = kafka::DeleteRecordsRequest;
+using Asked = Body::DeleteRecordsTopic;
 using Answer = kafka::DeleteRecordsResponse;
 using Topic = Answer::DeleteRecordsTopicResult;
 using Partition = Topic::DeleteRecordsPartitionResult;
-
-Extent extent_of(const Body& body) {
-  Extent extent{.topic_count = body.topics.size()};
-  for (const auto& topic : body.topics) {
-    extent.item_count += topic.partitions.size();
-    extent.name_bytes += topic.name.size();
-  }
-  return extent;
-}
 
 }  // namespace
 
@@ -26,7 +18,8 @@ Started start_delete_records(Core& core, Call& call, Now now) {
   Body body;
   if (!decode(core, call, body)) return Started::close;
   Request& request = call.request;
-  const Started allocated = allocate_state(core, request, extent_of(body));
+  const Started allocated = allocate_state(
+      core, request, extent_of(body.topics, &Asked::name, &Asked::partitions));
   if (allocated != Started::yes) return allocated;
   StateBuilder builder(request);
   for (const auto& topic : body.topics) {
@@ -49,21 +42,12 @@ Started start_delete_records(Core& core, Call& call, Now now) {
 
 bool build_delete_records_answer(Core& core, Request& request) {
   Answer response;
-  response.topics = take_array<Topic>(core, request, request.topics.size());
-  for (std::size_t i = 0; i < response.topics.size(); ++i) {
-    const AskedTopic& asked = request.topics[i];
-    response.topics[i].name = asked.name;
-    response.topics[i].partitions = take_array<Partition>(core, request, asked.item_count);
-    for (std::size_t k = 0; k < response.topics[i].partitions.size(); ++k) {
-      const TaskItem& item = request.items[asked.item_first + k];
-      Partition& out = response.topics[i].partitions[k];
-      out.partition_index = item.partition_index;
-      out.error_code = to_wire(item.error);
-      const bool failed = item.error != kafka::ErrorCode::none;
-      out.low_watermark = failed ? -1 : item.log_start;
-      if (failed) core.counters.error_responses.add();
-    }
-  }
+  response.topics = answer_items(
+      core, request, &Topic::name, &Topic::partitions, [](const TaskItem& item, Partition& out) {
+        out.partition_index = item.partition_index;
+        out.error_code = to_wire(item.error);
+        out.low_watermark = item.error == kafka::ErrorCode::none ? item.log_start : -1;
+      });
   return write_answer(core, request, response);
 }
 

@@ -43,12 +43,9 @@ FetchSessionPartition to_partition(const FetchRequest::FetchTopic::FetchPartitio
 // --- requests that name all partitions
 
 Started fill_full(Core& core, Request& request, const FetchRequest& body) {
-  Extent extent{.topic_count = body.topics.size()};
-  for (const auto& topic : body.topics) {
-    extent.item_count += topic.partitions.size();
-    extent.name_bytes += topic.topic.size();
-  }
-  const Started allocated = allocate_state(core, request, extent);
+  using Asked = FetchRequest::FetchTopic;
+  const Started allocated =
+      allocate_state(core, request, extent_of(body.topics, &Asked::topic, &Asked::partitions));
   if (allocated != Started::yes) return allocated;
   const bool by_id = request.api_version >= first_by_id;
   std::uint32_t index = 0;
@@ -66,9 +63,10 @@ Started fill_full(Core& core, Request& request, const FetchRequest& body) {
   return Started::yes;
 }
 
-// Adds what the request names. False: no memory.
+// Adds what the request names. False: the session cannot hold it.
 bool put_partitions(Core& core, FetchSession& session, const FetchRequest& body) {
   for (const auto& topic : body.topics) {
+    if (topic.partitions.empty()) continue;
     const std::uint32_t index =
         core.fetch_sessions.add_topic(session, topic.topic, topic.topic_id);
     if (index == UINT32_MAX) return false;
@@ -88,7 +86,7 @@ void open_session(Core& core, Request& request, const FetchRequest& body, Now no
   session->by_id = request.api_version >= first_by_id;
   const bool is_whole = put_partitions(core, *session, body) &&
                         session->partition_count == request.items.size();
-  // Without memory, or with a partition named twice: the client goes on without a session.
+  // More than it can hold, or a partition named twice: the client goes on without a session.
   if (!is_whole) return core.fetch_sessions.remove(*session);
   session->in_use = true;
   request.fetch.session = session->handle.packed();
@@ -139,6 +137,14 @@ Started fill_from_session(Core& core, Request& request, FetchSession& session) {
   return Started::yes;
 }
 
+// What a session cannot hold it never will, so the request must not wait. The client begins anew,
+// and goes on without a session if that one cannot hold it either.
+Started end_session(Core& core, Call& call, FetchSession& session) {
+  core.fetch_sessions.remove(session);
+  core.memory_was_freed = true;
+  return answer_error(core, call, ErrorCode::fetch_session_id_not_found);
+}
+
 Started start_incremental(Core& core, Call& call, const FetchRequest& body, Now now) {
   FetchSession* session = core.fetch_sessions.find(body.session_id);
   if (session == nullptr) {
@@ -156,9 +162,11 @@ Started start_incremental(Core& core, Call& call, const FetchRequest& body, Now 
       core.fetch_sessions.forget(*session, topic.topic, topic.topic_id, partition);
     }
   }
-  if (!put_partitions(core, *session, body)) return Started::no_memory;
+  core.fetch_sessions.drop_forgotten(*session);
+  if (!put_partitions(core, *session, body)) return end_session(core, call, *session);
   Request& request = call.request;
   const Started filled = fill_from_session(core, request, *session);
+  if (filled == Started::close) return end_session(core, call, *session);
   if (filled != Started::yes) return filled;
   session->epoch = FetchSessions::next_epoch(session->epoch);
   session->in_use = true;

@@ -66,8 +66,8 @@ bool is_news(FetchSessionPartition& known, const TaskItem& item) {
   const bool is_new = failed || item.diverges || !item.pieces.empty() ||
                       known.high_watermark != item.high_watermark ||
                       known.log_start != item.log_start;
-  known.high_watermark = failed ? -1 : item.high_watermark;
-  known.log_start = failed ? -1 : item.log_start;
+  known.high_watermark = failed ? FetchSessionPartition::untold : item.high_watermark;
+  known.log_start = failed ? FetchSessionPartition::untold : item.log_start;
   return is_new;
 }
 
@@ -195,7 +195,9 @@ bool build_fetch_answer(Core& core, Request& request) {
   const bool written = write_sliced(core, request, response, spliced, plan);
   // Not sent now, so not told: all of it is news again.
   if (!written && session != nullptr) {
-    for (FetchSessionPartition& partition : session->partitions()) partition.high_watermark = -2;
+    for (FetchSessionPartition& partition : session->partitions()) {
+      partition.high_watermark = FetchSessionPartition::untold;
+    }
   }
   return written;
 }

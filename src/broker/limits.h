@@ -32,6 +32,8 @@ struct Limits {
   std::uint64_t cold_memory_bytes = std::uint64_t{32} << 20;
   // For the arrays of one decoded request and of its response.
   std::uint32_t decode_bytes_max = 16U << 20;
+  // Topics and partitions that one request may be about, so that the arrays of its response fit.
+  std::uint32_t asked_max() const { return decode_bytes_max / 256; }
   // Received bytes that could not be taken because memory was short stay in the transport's
   // buffers; at most so many such events at a time, or the connection is closed. Well below the
   // transport's receive_buffer_count.
@@ -46,6 +48,9 @@ struct Limits {
   // Parts a response may be sent in; the rest of a long answer is left to the next fetch.
   std::uint32_t slices_max = 1024;
   std::uint32_t fetch_sessions_max = 1000;
+  // A client that fetches more goes on without a session, as one does when all sessions together
+  // hold a quarter of the answer memory.
+  std::uint32_t fetch_session_partitions_max = 16'384;
   // An idle session of this age may be evicted for a new one (Kafka: 2 minutes).
   Duration fetch_session_idle_min = seconds(120);
 

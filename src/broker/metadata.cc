@@ -7,6 +7,7 @@
 #include "kafka/broker_config.h"
 #include "kafka/gen/create_topics.h"
 #include "kafka/gen/metadata.h"
+#include "kafka/topic_name.h"
 
 namespace tailrace::broker {
 namespace {
@@ -15,8 +16,15 @@ using kafka::ErrorCode;
 using kafka::MetadataRequest;
 using kafka::MetadataResponse;
 using Topic = MetadataResponse::MetadataResponseTopic;
+using Created = kafka::CreateTopicsResponse::CreatableTopicResult;
 
 constexpr std::int16_t create_topics_version = 7;
+
+// What an answer is made from.
+struct Asking {
+  const MetadataRequest& body;
+  std::span<const Created> created;  // what control said about missing topics, by name
+};
 
 bool wants_all(const MetadataRequest& body, std::int16_t version) {
   // Before version 1 null could not be said, and an empty list meant all.
@@ -59,11 +67,26 @@ bool may_create(const Core& core, const MetadataRequest& body, std::int16_t vers
 }
 
 bool is_missing(const Core& core, const MetadataRequest::MetadataRequestTopic& asked) {
-  return asked.topic_id.is_zero() && !asked.name.is_null() && is_topic_name(asked.name.value) &&
+  return asked.topic_id.is_zero() && !asked.name.is_null() &&
+         kafka::is_topic_name(asked.name.value) &&
          core.image->find_topic(asked.name.value) == nullptr;
 }
 
-void fill_asked(Core& core, Request& request, const MetadataRequest& body,
+// Of a topic that control was asked for and that is not there. The client asks again when it may be
+// there soon; anything else it has to know.
+ErrorCode error_of_missing(std::string_view name, std::span<const Created> created) {
+  const auto said = std::lower_bound(
+      created.begin(), created.end(), name,
+      [](const Created& topic, std::string_view wanted) { return topic.name < wanted; });
+  if (said == created.end() || said->name != name) return ErrorCode::leader_not_available;
+  const auto error = static_cast<ErrorCode>(said->error_code);
+  const bool is_soon = error == ErrorCode::none || error == ErrorCode::topic_already_exists ||
+                       error == ErrorCode::request_timed_out ||
+                       error == ErrorCode::not_controller;
+  return is_soon ? ErrorCode::leader_not_available : error;
+}
+
+void fill_asked(Core& core, Request& request, const Asking& asking,
                 const MetadataRequest::MetadataRequestTopic& asked, Topic& out) {
   const bool by_id = !asked.topic_id.is_zero();
   const bus::TopicImage* topic = by_id ? core.image->find_topic(asked.topic_id)
@@ -75,7 +98,7 @@ void fill_asked(Core& core, Request& request, const MetadataRequest& body,
     return;
   }
   if (topic != nullptr) {
-    return fill_topic(core, request, *topic, body.include_topic_authorized_operations, out);
+    return fill_topic(core, request, *topic, asking.body.include_topic_authorized_operations, out);
   }
   core.counters.error_responses.add();
   out.topic_id = asked.topic_id;
@@ -85,10 +108,10 @@ void fill_asked(Core& core, Request& request, const MetadataRequest& body,
     return;
   }
   out.name = asked.name.value;
-  if (!is_topic_name(asked.name.value)) {
+  if (!kafka::is_topic_name(asked.name.value)) {
     out.error_code = to_wire(ErrorCode::invalid_topic);
-  } else if (request.created_topics && may_create(core, body, request.api_version)) {
-    out.error_code = to_wire(ErrorCode::leader_not_available);
+  } else if (request.created_topics && may_create(core, asking.body, request.api_version)) {
+    out.error_code = to_wire(error_of_missing(asked.name.value, asking.created));
   } else {
     out.error_code = to_wire(ErrorCode::unknown_topic_or_partition);
   }
@@ -108,7 +131,8 @@ void fill_brokers(Core& core, Request& request, MetadataResponse& response) {
   }
 }
 
-bool write_metadata(Core& core, Request& request, const MetadataRequest& body) {
+bool write_metadata(Core& core, Request& request, const Asking& asking) {
+  const MetadataRequest& body = asking.body;
   MetadataResponse response;
   fill_brokers(core, request, response);
   response.cluster_id = std::string_view(core.image->cluster_id);
@@ -123,7 +147,7 @@ bool write_metadata(Core& core, Request& request, const MetadataRequest& body) {
   } else {
     response.topics = take_array<Topic>(core, request, body.topics.items.size());
     for (std::size_t i = 0; i < response.topics.size(); ++i) {
-      fill_asked(core, request, body, body.topics.items[i], response.topics[i]);
+      fill_asked(core, request, asking, body.topics.items[i], response.topics[i]);
     }
   }
   if (body.include_cluster_authorized_operations) {
@@ -132,21 +156,50 @@ bool write_metadata(Core& core, Request& request, const MetadataRequest& body) {
   return write_answer(core, request, response);
 }
 
+// What control answered, in the order of names. It may have answered nothing that can be read.
+std::span<const Created> read_created(Core& core, const Request& request) {
+  kafka::Reader in(request.control->reply);
+  Result<kafka::CreateTopicsResponse> reply =
+      kafka::CreateTopicsResponse::decode(in, create_topics_version, core.scratch);
+  if (!reply || in.failed()) return {};
+  std::sort(reply->topics.begin(), reply->topics.end(),
+            [](const Created& a, const Created& b) { return a.name < b.name; });
+  return reply->topics;
+}
+
+// The names of missing topics, each once: control refuses those that are named twice.
+std::span<std::string_view> missing_names(Core& core, Request& request,
+                                          const MetadataRequest& body) {
+  std::size_t count = 0;
+  const auto names = take_array<std::string_view>(core, request, body.topics.items.size());
+  if (request.close_connection) return {};
+  for (const auto& asked : body.topics.items) {
+    if (is_missing(core, asked)) names[count++] = asked.name.value;
+  }
+  std::sort(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(count));
+  const auto end =
+      std::unique(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(count));
+  return {names.begin(), end};
+}
+
 // Sends the missing topics to control, as a CreateTopics of ours.
-Started ask_for_topics(Core& core, Call& call, const MetadataRequest& body,
-                       std::size_t missing_count) {
+Started ask_for_topics(Core& core, Call& call, std::span<const std::string_view> missing) {
   kafka::CreateTopicsRequest create;
   create.topics =
-      take_array<kafka::CreateTopicsRequest::CreatableTopic>(core, call.request, missing_count);
-  if (create.topics.size() < missing_count) return Started::close;
-  std::size_t filled = 0;
-  for (const auto& asked : body.topics.items) {
-    if (!is_missing(core, asked)) continue;
-    create.topics[filled++] = {
-        .name = asked.name.value, .num_partitions = -1, .replication_factor = -1};
+      take_array<kafka::CreateTopicsRequest::CreatableTopic>(core, call.request, missing.size());
+  if (create.topics.size() < missing.size()) return Started::close;
+  for (std::size_t i = 0; i < missing.size(); ++i) {
+    create.topics[i] = {.name = missing[i], .num_partitions = -1, .replication_factor = -1};
   }
   kafka::Writer size = kafka::Writer::counter();
   create.encode(size, create_topics_version);
+  if (size.size() > core.answer_memory.piece_bytes_max()) {  // Never, so it must not wait.
+    log_event(LogLevel::warn, "broker",
+              "connection {:x}: {} missing topics, {} bytes; answer memory has room for {}: closed",
+              call.session.conn, missing.size(), size.size(),
+              core.answer_memory.piece_bytes_max());
+    return Started::close;
+  }
   call.request.memory = core.answer_memory.allocate(size.size());
   if (call.request.memory.empty() || keep_frame(core, call).empty()) return Started::no_memory;
   kafka::Writer out(call.request.memory);
@@ -165,11 +218,11 @@ Started start_metadata(Core& core, Call& call, Now) {
   if (!decode(core, call, body)) return Started::close;
   const bool all = wants_all(body, call.header.api_version);
   if (!all && may_create(core, body, call.header.api_version)) {
-    std::size_t missing_count = 0;
-    for (const auto& asked : body.topics.items) missing_count += is_missing(core, asked) ? 1 : 0;
-    if (missing_count > 0) return ask_for_topics(core, call, body, missing_count);
+    const auto missing = missing_names(core, call.request, body);
+    if (call.request.close_connection) return Started::close;
+    if (!missing.empty()) return ask_for_topics(core, call, missing);
   }
-  if (!write_metadata(core, call.request, body)) return Started::no_memory;
+  if (!write_metadata(core, call.request, {body, {}})) return Started::no_memory;
   make_ready(core, call.request);
   return Started::yes;
 }
@@ -180,7 +233,7 @@ bool finish_metadata(Core& core, Request& request) {
   kafka::read_request_header(in);
   Result<MetadataRequest> body = MetadataRequest::decode(in, request.api_version, core.scratch);
   TR_ASSERT(body.has_value());  // It was read once before.
-  return write_metadata(core, request, *body);
+  return write_metadata(core, request, {*body, read_created(core, request)});
 }
 
 }  // namespace tailrace::broker

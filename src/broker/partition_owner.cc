@@ -112,7 +112,7 @@ void PartitionOwner::retry_open(Now now) {
 
 void PartitionOwner::drop(OwnedPartition& partition) {
   const kafka::ErrorCode gone = kafka::to_error_code(Errc::not_found);
-  while (TaskItem* item = partition.appends.pop_front()) {
+  while (TaskItem* item = partition.durable_waits.pop_front()) {
     item->error = gone;
     close_item(*item);
   }
@@ -283,7 +283,7 @@ void PartitionOwner::run_stalled(Tasks& tasks, Now now) {
 void PartitionOwner::on_advanced(log::PartitionLog& log) {
   OwnedPartition* partition = find(log.key());
   if (partition == nullptr) return;
-  end_appends(*partition);
+  end_durable_waits(*partition);
   end_watches(*partition);
 }
 
@@ -292,7 +292,7 @@ void PartitionOwner::fail_writes() {
   writes_failed_ = true;
   const kafka::ErrorCode fenced = kafka::to_error_code(Errc::fenced);
   for (auto& [key, partition] : partitions_) {
-    while (TaskItem* item = partition->appends.pop_front()) {
+    while (TaskItem* item = partition->durable_waits.pop_front()) {
       item->error = fenced;
       close_item(*item);
     }

@@ -24,7 +24,7 @@ struct OwnedPartition {
   std::int32_t leader_epoch = 0;
   log::PartitionConfig config;
   log::PartitionLog* log = nullptr;  // null: it could not be made yet
-  List<TaskItem, &TaskItem::wait_link> appends;  // wait for a durable end
+  List<TaskItem, &TaskItem::wait_link> durable_waits;  // for the durable end to reach an offset
   List<TaskItem, &TaskItem::wait_link> watches;
 };
 
@@ -85,7 +85,7 @@ class PartitionOwner {
   bool begin_append(TaskItem& item, log::PartitionLog& log, Now now);
   bool begin_delete(TaskItem& item, log::PartitionLog& log, Now now);
   void cancel_writes(Task& task);
-  void end_appends(OwnedPartition& partition);
+  void end_durable_waits(OwnedPartition& partition);
   void end_deletes();
 
   // partition_reads.cc
@@ -120,7 +120,7 @@ class PartitionOwner {
   Tasks stalled_reads_;
   Tasks done_;
   List<TaskItem, &TaskItem::wait_link> memory_waits_;  // for cold_memory_, to read once more
-  List<TaskItem, &TaskItem::wait_link> deletes_;  // in the order of their durable_seq
+  List<TaskItem, &TaskItem::wait_link> deletes_;  // in the order of their wait_seq
 };
 
 }  // namespace tailrace::broker

@@ -134,8 +134,8 @@ bool PartitionOwner::find_newest(TaskItem& item, const log::PartitionLog& log) {
   item.answer_timestamp = newest.timestamp;
   item.answer_epoch = log.epochs().epoch_at(newest.offset);
   if (newest.offset < log.durable_end()) return close_item(item), true;
-  item.wait_for = newest.offset + 1;
-  item.partition->appends.push_back(item);
+  item.wait_offset = newest.offset + 1;
+  item.partition->durable_waits.push_back(item);
   return true;
 }
 

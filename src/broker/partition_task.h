@@ -80,7 +80,8 @@ struct TaskItem {
   TaskItem* next_in_task = nullptr;
   OwnedPartition* partition = nullptr;
   Link<TaskItem> wait_link;       // in the partition's list of what waits
-  std::int64_t wait_for = -1;     // a durable end, or a durable_seq
+  std::int64_t wait_offset = -1;  // append, list_offsets: until the durable end is here
+  std::uint64_t wait_seq = 0;     // delete_records: until this frame is durable
   Handle<log::Read> read;
   MutableBytes copy;              // take: what was read from the disk
   Bytes copied;                   // the part of it that is filled, as `pieces` names it

@@ -43,18 +43,18 @@ bool PartitionOwner::begin_append(TaskItem& item, log::PartitionLog& log, Now no
   if (!item.task->wait_durable || appended->end_offset <= log.durable_end()) {
     return close_item(item), true;
   }
-  item.wait_for = appended->end_offset;
-  partition.appends.push_back(item);
+  item.wait_offset = appended->end_offset;
+  partition.durable_waits.push_back(item);
   return true;
 }
 
 // Nearly in the order of what they wait for: a duplicate waits behind younger appends although its
 // own end may be durable earlier. Never too early, and rare.
-void PartitionOwner::end_appends(OwnedPartition& partition) {
+void PartitionOwner::end_durable_waits(OwnedPartition& partition) {
   const std::int64_t durable_end = partition.log->durable_end();
-  while (TaskItem* item = partition.appends.front()) {
-    if (item->wait_for > durable_end) return;
-    partition.appends.remove(*item);
+  while (TaskItem* item = partition.durable_waits.front()) {
+    if (item->wait_offset > durable_end) return;
+    partition.durable_waits.remove(*item);
     item->log_start = partition.log->log_start();
     close_item(*item);
   }
@@ -79,14 +79,14 @@ bool PartitionOwner::begin_delete(TaskItem& item, log::PartitionLog& log, Now no
   }
   item.log_start = offset;
   if (*sequence <= log_.durable_seq()) return close_item(item), true;
-  item.wait_for = static_cast<std::int64_t>(*sequence);
+  item.wait_seq = *sequence;
   deletes_.push_back(item);
   return true;
 }
 
 void PartitionOwner::end_deletes() {
   while (TaskItem* item = deletes_.front()) {
-    if (static_cast<std::uint64_t>(item->wait_for) > log_.durable_seq()) return;
+    if (item->wait_seq > log_.durable_seq()) return;
     deletes_.remove(*item);
     close_item(*item);
   }
@@ -98,7 +98,7 @@ void PartitionOwner::cancel_writes(Task& task) {
   for (TaskItem* item = task.first; item != nullptr; item = item->next_in_task) {
     if (item == task.next_item) begun = false;
     if (item->wait_link.linked) {
-      if (task.kind == TaskKind::append) item->partition->appends.remove(*item);
+      if (task.kind == TaskKind::append) item->partition->durable_waits.remove(*item);
       if (task.kind == TaskKind::delete_records) deletes_.remove(*item);
     } else if (begun) {
       continue;  // It has its answer.

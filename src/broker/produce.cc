@@ -11,6 +11,7 @@ namespace {
 using kafka::ErrorCode;
 using kafka::ProduceRequest;
 using kafka::ProduceResponse;
+using Asked = ProduceRequest::TopicProduceData;
 using Topic = ProduceResponse::TopicProduceResponse;
 using Partition = Topic::PartitionProduceResponse;
 
@@ -20,15 +21,6 @@ constexpr std::int16_t first_with_zstd = 7;
 // With acks=1 Kafka does not wait, so clients may give any timeout; here durability is awaited
 // all the same, and not for less than this.
 constexpr Duration wait_min = seconds(30);
-
-Extent extent_of(const ProduceRequest& body) {
-  Extent extent{.topic_count = body.topic_data.size()};
-  for (const auto& topic : body.topic_data) {
-    extent.item_count += topic.partition_data.size();
-    extent.name_bytes += topic.name.size();
-  }
-  return extent;
-}
 
 // What can be said of a batch without its partition.
 ErrorCode check(const Request& request, Bytes records) {
@@ -116,7 +108,6 @@ void fill_partition(Core& core, Request& request, const TaskItem& item, Partitio
     out.log_start_offset = item.log_start;
     return;
   }
-  core.counters.error_responses.add();
   out.base_offset = -1;
   if (const char* message = message_of(item.error)) out.error_message = message;
   if (item.bad_record < 0) return;
@@ -138,7 +129,8 @@ Started start_produce(Core& core, Call& call, Now now) {
     return Started::no_memory;
   }
   Request& request = call.request;
-  const Started allocated = allocate_state(core, request, extent_of(body));
+  const Started allocated = allocate_state(
+      core, request, extent_of(body.topic_data, &Asked::name, &Asked::partition_data));
   if (allocated != Started::yes) return allocated;
   request.acks = body.acks;
   fill_items(core, request, body, call.header.client_id.value == "__admin_client");
@@ -162,17 +154,11 @@ bool build_produce_answer(Core& core, Request& request) {
     return true;
   }
   ProduceResponse response;
-  response.responses = take_array<Topic>(core, request, request.topics.size());
+  response.responses = answer_items(
+      core, request, &Topic::name, &Topic::partition_responses,
+      [&](const TaskItem& item, Partition& out) { fill_partition(core, request, item, out); });
   for (std::size_t i = 0; i < response.responses.size(); ++i) {
-    const AskedTopic& asked = request.topics[i];
-    Topic& topic = response.responses[i];
-    topic.name = asked.name;
-    topic.topic_id = asked.id;
-    topic.partition_responses = take_array<Partition>(core, request, asked.item_count);
-    for (std::size_t k = 0; k < topic.partition_responses.size(); ++k) {
-      fill_partition(core, request, request.items[asked.item_first + k],
-                     topic.partition_responses[k]);
-    }
+    response.responses[i].topic_id = request.topics[i].id;
   }
   return write_answer(core, request, response);
 }

@@ -79,17 +79,32 @@ void on_deadlines(Core& core, Now now) {
   while (Request* request = core.deadlines.earliest()) {
     if (now.instant < request->deadline) return;
     core.deadlines.remove(*request);
-    request->timed_out = true;
     cancel_tasks(core, *request);
   }
+}
+
+ConnId conn_of(Core& core, const Request& request) {
+  const Session* session = core.sessions.find(request.session);
+  return session == nullptr ? 0 : session->conn;
+}
+
+void refuse_array(Core& core, Request& request, std::size_t count) {
+  if (request.close_connection) return;  // It was told.
+  request.close_connection = true;
+  log_event(LogLevel::warn, "broker",
+            "connection {:x}: api {} needs an array of {}; decode_bytes_max is {}: closed",
+            conn_of(core, request), request.api_key, count, core.limits.decode_bytes_max);
 }
 
 AnswerRoom allocate_answer(Core& core, Request& request, std::size_t bytes,
                            std::size_t slice_count) {
   const std::size_t front = slice_count * sizeof(Bytes);
   if (front + bytes > core.answer_memory.piece_bytes_max() || bytes > INT32_MAX) {
-    log_event(LogLevel::warn, "broker", "a response of {} bytes (api {}) is too large: closed",
-              bytes, request.api_key);
+    log_event(LogLevel::warn, "broker",
+              "connection {:x}: a response of {} bytes (api {}); answer memory has room for {}: "
+              "closed",
+              conn_of(core, request), bytes, request.api_key,
+              core.answer_memory.piece_bytes_max() - front);
     request.close_connection = true;
     return {};
   }

@@ -53,7 +53,6 @@ struct Request {
   bool is_orphan = false;         // its connection is gone
   bool no_reply = false;          // acks=0, and all went well
   bool close_connection = false;  // instead of a response
-  bool timed_out = false;
   std::int16_t api_key = 0;
   std::int16_t api_version = 0;
   std::int32_t correlation_id = 0;

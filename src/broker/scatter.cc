@@ -65,12 +65,23 @@ void on_cancel(Core& core, Task& task, bus::CoreId from, Now now) {
 
 Started allocate_state(Core& core, Request& request, const Extent& extent) {
   const std::size_t count = extent.topic_count + extent.item_count;
-  // The response's arrays must fit the scratch memory, whatever the API.
-  if (count > core.limits.decode_bytes_max / 256) return Started::close;
+  if (count > core.limits.asked_max()) {
+    log_event(LogLevel::warn, "broker",
+              "connection {:x}: api {} about {} topics and partitions; {} are allowed",
+              conn_of(core, request), request.api_key, count, core.limits.asked_max());
+    return Started::close;
+  }
   const std::size_t bytes = extent.topic_count * sizeof(AskedTopic) +
                             extent.item_count * sizeof(TaskItem) +
                             core.limits.core_count * sizeof(Task) + extent.name_bytes;
-  if (bytes > core.answer_memory.piece_bytes_max()) return Started::close;
+  if (bytes > core.answer_memory.piece_bytes_max()) {
+    log_event(LogLevel::warn, "broker",
+              "connection {:x}: api {} needs {} bytes to be worked on; answer memory has room for "
+              "{}",
+              conn_of(core, request), request.api_key, bytes,
+              core.answer_memory.piece_bytes_max());
+    return Started::close;
+  }
   request.memory = core.answer_memory.allocate(bytes);
   if (request.memory.empty()) return Started::no_memory;
   std::byte* at = request.memory.data();

@@ -3,6 +3,7 @@
 // side).
 #pragma once
 
+#include <span>
 #include <string_view>
 
 #include "base/time.h"
@@ -20,6 +21,18 @@ struct Extent {
   std::size_t item_count = 0;
   std::size_t name_bytes = 0;
 };
+
+// The same in every API but for the names of its fields.
+template <class Topic, class Partition>
+Extent extent_of(std::span<Topic> topics, std::string_view Topic::*name,
+                 std::span<Partition> Topic::*partitions) {
+  Extent extent{.topic_count = topics.size()};
+  for (const Topic& topic : topics) {
+    extent.item_count += (topic.*partitions).size();
+    extent.name_bytes += (topic.*name).size();
+  }
+  return extent;
+}
 
 // Gives the request its topics, items and tasks, in one piece of answer memory.
 // `close`: more partitions than one request may name.

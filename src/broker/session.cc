@@ -108,8 +108,9 @@ bool take_length(Core& core, Session& session, Bytes& in, Now now) {
   const auto bytes_max = static_cast<std::int64_t>(
       std::min<std::size_t>(core.limits.request_bytes_max, core.request_memory.piece_bytes_max()));
   if (length < static_cast<std::int32_t>(header_bytes_min) || length > bytes_max) {
-    log_event(LogLevel::warn, "broker", "connection {:x}: a request of {} bytes: closed",
-              session.conn, length);
+    log_event(LogLevel::warn, "broker",
+              "connection {:x}: a request of {} bytes; {} to {} are allowed: closed", session.conn,
+              length, header_bytes_min, bytes_max);
     core.counters.protocol_errors.add();
     close_session(core, session, now);
     return false;
@@ -171,8 +172,10 @@ void keep_rest(Core& core, Session& session, Bytes rest, std::uint64_t token, No
   }
   // Receive buffers are shared by all connections, so only a few may be held back.
   if (!session.held.empty() || core.held_count == core.limits.events_held_max) {
-    log_event(LogLevel::warn, "broker", "connection {:x}: no memory for its bytes: closed",
-              session.conn);
+    log_event(LogLevel::warn, "broker",
+              "connection {:x}: no memory for its bytes, and more than events_held_max ({}) wait "
+              "for some: closed",
+              session.conn, core.limits.events_held_max);
     close_session(core, session, now);
     return release_event(core, token);
   }

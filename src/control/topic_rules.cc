@@ -4,17 +4,13 @@
 
 #include <algorithm>
 
+#include "kafka/topic_name.h"
+
 namespace tailrace::control {
 namespace {
 
 using kafka::ErrorCode;
-
-constexpr std::size_t name_bytes_max = 249;
-
-bool is_legal(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-         c == '_' || c == '-';
-}
+using kafka::TopicNameFault;
 
 }  // namespace
 
@@ -22,19 +18,19 @@ Refusal check_topic_name(std::string_view name) {
   const auto invalid = [](std::string why) {
     return Refusal{ErrorCode::invalid_topic, "Topic name is invalid: " + std::move(why)};
   };
-  if (name.empty()) return invalid("the empty string is not allowed");
-  if (name == "." || name == "..") return invalid("'.' or '..' is not allowed");
-  if (name.size() > name_bytes_max) {
-    return invalid(fmt::format("the length of '{}' is longer than the max allowed length {}", name,
-                               name_bytes_max));
-  }
-  if (!std::all_of(name.begin(), name.end(), is_legal)) {
-    return invalid(fmt::format("'{}' contains one or more characters other than ASCII "
-                               "alphanumerics, '.', '_' and '-'", name));
-  }
-  if (name == "__cluster_metadata") {
-    return {ErrorCode::invalid_topic,
-            "Creation of internal topic __cluster_metadata is prohibited."};
+  switch (kafka::fault_of_topic_name(name)) {
+    case TopicNameFault::none: return {};
+    case TopicNameFault::empty: return invalid("the empty string is not allowed");
+    case TopicNameFault::dots: return invalid("'.' or '..' is not allowed");
+    case TopicNameFault::too_long:
+      return invalid(fmt::format("the length of '{}' is longer than the max allowed length {}",
+                                 name, kafka::topic_name_bytes_max));
+    case TopicNameFault::bad_character:
+      return invalid(fmt::format("'{}' contains one or more characters other than ASCII "
+                                 "alphanumerics, '.', '_' and '-'", name));
+    case TopicNameFault::reserved:
+      return {ErrorCode::invalid_topic,
+              fmt::format("Creation of internal topic {} is prohibited.", name)};
   }
   return {};
 }

@@ -9,7 +9,7 @@
 
 namespace tailrace::control {
 
-// 1 to 249 of [a-zA-Z0-9._-], not "." or "..".
+// kafka/topic_name.h has the rule.
 Refusal check_topic_name(std::string_view name);
 // `added` partitions more, beside `planned` of the same request.
 Refusal check_partition_total(const RequestContext& context, std::uint64_t planned,

@@ -42,6 +42,10 @@ class Transport {
   // (0) when no more connections can be made.
   virtual ConnId connect(std::string_view address) = 0;
 
+  // Connections that were closed at once, since start, because there were too many: no event tells
+  // of them.
+  virtual std::uint64_t refused_count() const { return 0; }
+
   // "address:port" of the other end, for logs and quotas.
   virtual std::string peer_address(ConnId conn) const = 0;
 

@@ -44,7 +44,6 @@ enum class ErrorCode : std::int16_t {
   unsupported_for_message_format = 43,
   policy_violation = 44,
   out_of_order_sequence_number = 45,
-  duplicate_sequence_number = 46,
   invalid_producer_epoch = 47,
   transactional_id_authorization_failed = 53,
   kafka_storage_error = 56,
@@ -61,10 +60,7 @@ enum class ErrorCode : std::int16_t {
   fenced_instance_id = 82,
   group_subscribed_to_topic = 86,
   invalid_record = 87,
-  resource_not_found = 91,
-  duplicate_resource = 92,
   unknown_topic_id = 100,
-  inconsistent_topic_id = 103,
   fetch_session_topic_id_error = 106,
   unsupported_endpoint_type = 115,
 };

@@ -416,8 +416,7 @@ void CoreLog::delete_segments(PartitionLog& partition, std::size_t count, std::u
     std::erase(partition.unsynced_, base);
   }
   reader_.forget(partition.key());
-  partition.segments_.erase(partition.segments_.begin(),
-                            partition.segments_.begin() + static_cast<std::ptrdiff_t>(count));
+  partition.drop_segments(count);
 }
 
 void CoreLog::check_clock(Now now) {
@@ -478,9 +477,9 @@ void CoreLog::step(Now now) {
   advance_durable();
   if (cached_batches_ >= limits_.cached_batches_max) make_cache_room();
   step_tail_loads();
-  finish_removals();
   check_clock(now);
   if (!wal_.closing) flusher_.step(now);  // No checkpoint behind the last one.
+  finish_removals();  // Their last writes may have been done just now.
   reads_.step();
   commit_.step();
   if (stopping_ && !fenced()) step_stop();

@@ -262,7 +262,9 @@ void Flusher::step_checkpoint(Now now) {
       phase_ = Phase::cutting;
       [[fallthrough]];
     }
-    case Phase::cutting: cut(now); return;
+    case Phase::cutting:
+      if (!cut(now)) return;
+      [[fallthrough]];  // With nothing to flush no completion would bring us back.
     case Phase::flushing:
       if (!all_flushed()) return;
       for (std::size_t i = 0; i < partitions_.capacity(); ++i) {
@@ -277,9 +279,9 @@ void Flusher::step_checkpoint(Now now) {
   }
 }
 
-void Flusher::cut(Now now) {
+bool Flusher::cut(Now now) {
   const Result<WalMark> mark = commit_.cut();
-  if (!mark) return;  // Too many frames under way: at the next turn.
+  if (!mark) return false;  // Too many frames under way: one of them will be done.
   ++cycle_;
   snapshot_.replay_from = *mark;
   snapshot_.partitions.clear();
@@ -296,6 +298,7 @@ void Flusher::cut(Now now) {
   removals_before_cut_ = removes_.size();
   checkpoint_at_ = now.instant + limits_.checkpoint_interval;
   phase_ = Phase::flushing;
+  return true;
 }
 
 bool Flusher::all_flushed() {

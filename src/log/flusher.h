@@ -115,7 +115,7 @@ class Flusher {
   void take_done(Now now);
   void on_write_done(PartitionLog& partition, PartitionId id, const Job& job);
   void step_checkpoint(Now now);
-  void cut(Now now);
+  bool cut(Now now);
   bool all_flushed();
   bool all_synced();
   void write_checkpoint();

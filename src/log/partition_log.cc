@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/stream_copy.h"
+
 namespace tailrace::log {
 namespace {
 
@@ -23,17 +25,12 @@ PartitionLog::PartitionLog(const PartitionCheckpoint& checkpoint, const Limits& 
       segments_(checkpoint.segments),
       index_(limits.index_interval_bytes,
              segments_.empty() ? -1 : segments_.back().max_timestamp) {
+  for (const SegmentInfo& segment : segments_) size_bytes_ += segment.size_bytes;
   epochs_.restore(checkpoint.epochs);
   producers_.restore(checkpoint.producers);
   written_ = staged_place();
   tail_unknown_ = written_.bytes % disk_block_bytes != 0;
   roll_next_ = written_.bytes > reopened_segment_bytes_max;
-}
-
-std::uint64_t PartitionLog::size_bytes() const {
-  std::uint64_t bytes = 0;
-  for (const SegmentInfo& segment : segments_) bytes += segment.size_bytes;
-  return bytes;
 }
 
 record::FoundRecord PartitionLog::max_timestamp() const {
@@ -77,6 +74,7 @@ void PartitionLog::on_batch(const CachedBatch& batch, const record::BatchHeader&
   index_.on_batch(batch.base_offset, batch.segment_pos, batch.max_timestamp);
   if (segment.size_bytes == 0) segment.created_ms = wall_ms;
   segment.size_bytes += batch.bytes;
+  size_bytes_ += batch.bytes;
   segment.end_offset = batch.end_offset;
   if (batch.max_timestamp > segment.max_timestamp) {
     segment.max_timestamp = batch.max_timestamp;
@@ -86,6 +84,16 @@ void PartitionLog::on_batch(const CachedBatch& batch, const record::BatchHeader&
   if (header.has_producer()) producers_.on_batch(header, batch.base_offset, wall_ms);
   batches_.push_back(batch);
   staged_end_ = batch.end_offset;
+}
+
+void PartitionLog::drop_segments(std::size_t count) {
+  TR_ASSERT(count < segments_.size());
+  const auto end = segments_.begin() + static_cast<std::ptrdiff_t>(count);
+  for (auto segment = segments_.begin(); segment != end; ++segment) {
+    TR_ASSERT(size_bytes_ >= segment->size_bytes);
+    size_bytes_ -= segment->size_bytes;
+  }
+  segments_.erase(segments_.begin(), end);
 }
 
 std::size_t PartitionLog::first_beyond(const SegmentPlace& place) const {
@@ -122,7 +130,7 @@ void PartitionLog::gather(std::int64_t base, std::uint64_t from, MutableBytes to
     TR_ASSERT(cache.holds(batch.chunk));
     const auto inner = static_cast<std::uint32_t>(from - batch.segment_pos);
     const std::size_t size = std::min<std::size_t>(to.size(), batch.bytes - inner);
-    std::memcpy(to.data(), cache.bytes(batch.chunk).data() + batch.chunk_pos + inner, size);
+    stream_copy(to.data(), cache.bytes(batch.chunk).subspan(batch.chunk_pos + inner, size));
     from += size;
     to = to.subspan(size);
   }

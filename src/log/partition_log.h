@@ -65,7 +65,7 @@ class PartitionLog {
   std::int64_t log_start() const { return log_start_; }
   std::int64_t durable_end() const { return durable_end_; }  // exclusive; survives a crash
   std::int64_t staged_end() const { return staged_end_; }    // the next offset to be given
-  std::uint64_t size_bytes() const;                          // of all segments
+  std::uint64_t size_bytes() const { return size_bytes_; }   // of all segments
   const EpochTable& epochs() const { return epochs_; }
   const ProducerTable& producers() const { return producers_; }
   const std::vector<SegmentInfo>& segments() const { return segments_; }
@@ -74,9 +74,6 @@ class PartitionLog {
 
   // All of it, staged batches included.
   PartitionCheckpoint checkpoint() const;
-
-  // The owner's own: which of its objects belongs to this log.
-  std::uint64_t user_word = 0;
 
  private:
   friend class CoreLog;
@@ -105,6 +102,9 @@ class PartitionLog {
   // Books a batch at the end. `producer`: its header, with the producer fields.
   void on_batch(const CachedBatch& batch, const record::BatchHeader& header,
                 std::int64_t max_timestamp_offset, std::int64_t wall_ms);
+
+  // Forgets the oldest segments; the caller deletes their files.
+  void drop_segments(std::size_t count);
 
   // The index in batches_ of the first batch that reaches beyond `place`.
   std::size_t first_beyond(const SegmentPlace& place) const;
@@ -139,6 +139,7 @@ class PartitionLog {
   std::int64_t durable_end_ = 0;
   std::int64_t staged_end_ = 0;
   std::vector<SegmentInfo> segments_;  // by base offset; the last is appended to
+  std::uint64_t size_bytes_ = 0;       // of segments_
   Index index_;                        // of the last
   EpochTable epochs_;
   ProducerTable producers_;

@@ -44,6 +44,7 @@ std::size_t DataCore::take_in(Now now) {
   for (std::size_t i = 0; i < message_count; ++i) broker_.on_message(messages_[i], now);
   const std::size_t event_count = transport_.poll(now.instant, events_);
   for (std::size_t i = 0; i < event_count; ++i) broker_.on_event(events_[i], now);
+  broker_.set_transport_refused(transport_.refused_count());
   const std::size_t done_count = disk_.poll(done_);
   for (std::size_t i = 0; i < done_count; ++i) broker_.on_disk_done(done_[i], now);
   look_at_space(now);

@@ -50,13 +50,13 @@ class UringTransport final : public Transport, private RingClient {
   void close(ConnId conn) override;
   void abort(ConnId conn) override;
   ConnId connect(std::string_view address) override;
+  std::uint64_t refused_count() const override { return refused_count_; }
   std::string peer_address(ConnId conn) const override;
   Instant next_deadline() const override;
 
   // The port a listening address got; for port 0.
   std::uint16_t local_port(std::uint32_t listener) const;
   std::size_t connection_count() const { return conns_.size(); }
-  std::uint64_t refused_count() const { return refused_count_; }
 
  private:
   //   connecting --> open --close(), end of stream--> finishing --> draining --> ending --> gone

@@ -137,6 +137,76 @@ TEST_F(Sessions, WhenAllSlotsAreBusyAClientGoesOnWithoutASession) {
   EXPECT_EQ(fetch(oldest, 1, {})->error_code, 70);
 }
 
+// Such a request can never succeed, so it must not wait for memory: others would wait behind it.
+TEST_F(Sessions, ANameThatNoTopicCanHaveEndsTheSessionAndStopsNobody) {
+  const std::int32_t id = fetch(0, 0, {{0, 0}})->session_id;
+  const std::string name(300, 'x');
+  FetchRequest::FetchTopic::FetchPartition partition{.partition = 0};
+  FetchRequest::FetchTopic topic{.topic = name, .partitions = {&partition, 1}};
+  const auto ended = client_->call<FetchResponse>(
+      FetchRequest{.session_id = id, .session_epoch = 1, .topics = {&topic, 1}}, 12);
+  EXPECT_EQ(ended->error_code, 70);
+
+  // The client begins anew, and is told about the partition; without a session.
+  const auto anew = client_->call<FetchResponse>(
+      FetchRequest{.session_epoch = 0, .topics = {&topic, 1}}, 12);
+  EXPECT_EQ(anew->session_id, 0);
+  EXPECT_EQ(only(anew.response).error_code, 3);
+
+  // Another client's frame, in two parts, needs memory of the queue that must not stand still.
+  const std::string big(100 << 10, 'x');
+  ProduceMaker produce;
+  Client& other = node.connect();
+  const auto frame = test::build_request(produce({}, build_batch({{"k", big}})), 9, 1);
+  other.send_bytes(Bytes(frame).first(1000));
+  other.send_bytes(Bytes(frame).subspan(1000));
+  node.settle();
+  EXPECT_TRUE(other.take_frame());
+}
+
+TEST_F(Sessions, AClientThatFetchesTooManyPartitionsGoesOnWithoutASession) {
+  Limits limits = small_limits();
+  limits.fetch_session_partitions_max = 2;
+  Node small(limits);
+  small.images.add_topic("orders", 1, 3);
+  small.publish();
+  client_ = &small.connect();
+  const auto three = fetch(0, 0, {{0, 0}, {1, 0}, {2, 0}});
+  EXPECT_EQ(three->session_id, 0);
+  EXPECT_EQ(told(three.response).size(), 3u);
+
+  const std::int32_t id = fetch(0, 0, {{0, 0}, {1, 0}})->session_id;
+  EXPECT_GT(id, 0);
+  EXPECT_EQ(fetch(id, 1, {{2, 0}}, {0})->error_code, 0) << "one for another";
+  EXPECT_EQ(fetch(id, 2, {{0, 0}})->error_code, 70) << "it begins anew, without a session";
+}
+
+// A consumer that wanders over many topics for months.
+TEST_F(Sessions, TopicsThatAreForgottenTakeNoRoom) {
+  const std::int32_t id = fetch(0, 0, {{0, 0}})->session_id;
+  std::vector<std::string> names(500);
+  std::vector<FetchRequest::ForgottenTopic> forgotten;
+  std::vector<std::int32_t> zero = {0};
+  for (std::int32_t round = 0; round < 16; ++round) {
+    std::vector<FetchRequest::FetchTopic> topics;
+    FetchRequest::FetchTopic::FetchPartition partition{.partition = 0};
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      names[i] = "t" + std::to_string(round) + "-" + std::to_string(i);
+      topics.push_back({.topic = names[i], .partitions = {&partition, 1}});
+    }
+    const auto added = client_->call<FetchResponse>(
+        FetchRequest{.session_id = id, .session_epoch = 2 * round + 1, .topics = topics}, 12);
+    ASSERT_EQ(added->error_code, 0) << round;
+    forgotten.clear();
+    for (const std::string& name : names) forgotten.push_back({.topic = name, .partitions = zero});
+    const auto dropped = client_->call<FetchResponse>(
+        FetchRequest{.session_id = id, .session_epoch = 2 * round + 2,
+                     .forgotten_topics_data = forgotten}, 12);
+    ASSERT_EQ(dropped->error_code, 0) << round;
+    ASSERT_TRUE(told(dropped.response).empty());
+  }
+}
+
 TEST(FetchSessionTable, EpochsWrapToOne) {
   EXPECT_EQ(FetchSessions::next_epoch(1), 2);
   EXPECT_EQ(FetchSessions::next_epoch(INT32_MAX), 1);
@@ -155,11 +225,61 @@ TEST(FetchSessionTable, ManyPartitionsAndNamesKeepTheirPlaces) {
     }
   }
   sessions.forget(*session, "topic7", {}, 3);
+  sessions.drop_forgotten(*session);
   EXPECT_EQ(session->partition_count, 399u);
   EXPECT_EQ(sessions.find(*session, 7, 3), nullptr);
   EXPECT_EQ(sessions.find(*session, 7, 4)->partition, 4);
   sessions.remove(*session);
   EXPECT_EQ(memory.used_bytes(), 0u);
+}
+
+// As hostile as can be: in each request the last comes first. Without an index this takes minutes.
+TEST(FetchSessionTable, TheOrderOfARequestDoesNotMatter) {
+  Limits limits = small_limits();
+  limits.decode_bytes_max = 64U << 20;
+  limits.answer_memory_bytes = 64U << 20;
+  limits.fetch_session_partitions_max = 100'000;
+  MemoryPool memory(limits.answer_memory_bytes);
+  FetchSessions sessions(limits, 0, memory);
+  FetchSession* session = sessions.create({});
+  ASSERT_NE(session, nullptr);
+  const std::uint32_t topic = sessions.add_topic(*session, "orders", {});
+  for (int p = 100'000; p > 0; --p) {
+    ASSERT_TRUE(sessions.put(*session, {.topic = topic, .partition = p}));
+  }
+  EXPECT_FALSE(sessions.put(*session, {.topic = topic, .partition = 0}));
+  for (int p = 1; p < 100'000; ++p) sessions.forget(*session, "orders", {}, p);
+  sessions.drop_forgotten(*session);
+  ASSERT_EQ(session->partition_count, 1u);
+  EXPECT_EQ(session->partitions()[0].partition, 100'000);
+}
+
+TEST(FetchSessionTable, AllSessionsTogetherLeaveMemoryForAnswers) {
+  Limits limits = small_limits();
+  limits.fetch_sessions_max = 1000;
+  MemoryPool memory(limits.answer_memory_bytes);
+  FetchSessions sessions(limits, 0, memory);
+  std::size_t refused = 0;
+  for (int i = 0; i < 1000; ++i) {
+    FetchSession* session = sessions.create({});
+    ASSERT_NE(session, nullptr);
+    const std::uint32_t topic = sessions.add_topic(*session, "orders", {});
+    bool is_whole = topic != UINT32_MAX;
+    for (int p = 0; is_whole && p < 100; ++p) {
+      is_whole = sessions.put(*session, {.topic = topic, .partition = p});
+    }
+    if (is_whole) continue;
+    sessions.remove(*session);
+    ++refused;
+  }
+  EXPECT_GT(refused, 0u);
+  EXPECT_LE(memory.used_bytes(), limits.answer_memory_bytes / 4);
+
+  // Who comes later gets the room of those that have been idle for long.
+  const Now later{.instant = {seconds(121).ns}, .wall_ms = 0};
+  FetchSession* session = sessions.create(later);
+  ASSERT_NE(session, nullptr);
+  EXPECT_NE(sessions.add_topic(*session, "orders", {}), UINT32_MAX);
 }
 
 }  // namespace

@@ -125,6 +125,63 @@ TEST_F(Cluster, ATopicThatCouldNotBeMadeYetHasNoLeader) {
   EXPECT_EQ(answer->topics[0].error_code, 5);
 }
 
+// Waiting for a leader would never end.
+TEST_F(Cluster, WhatControlSaysAgainstATopicIsTold) {
+  std::vector<AskedTopic> topics = {
+      {.name = "second"}, {.name = "first"}, {.name = "second"}, {.name = "soon"}};
+  client->send(ask(topics, true), 9);
+  node.settle();
+  ASSERT_EQ(node.control_inbox.size(), 1u);
+  Arena arena(4096);
+  kafka::Reader in(node.control_inbox.front()->body);
+  const auto create = kafka::CreateTopicsRequest::decode(in, 7, arena);
+  ASSERT_TRUE(create);
+  EXPECT_EQ(create->topics.size(), 3u) << "each once";
+
+  std::vector<kafka::CreateTopicsResponse::CreatableTopicResult> results = {
+      {.name = "second", .error_code = 44},
+      {.name = "soon", .error_code = 36},
+      {.name = "first", .error_code = 37}};
+  test::Buffer room(4096);
+  kafka::Writer out(room);
+  kafka::CreateTopicsResponse{.topics = results}.encode(out, 7);
+  node.reply_to_control(out.written());
+  node.settle();
+  const auto answer = test::parse_response<MetadataResponse>(*client->take_frame(), 9);
+  ASSERT_EQ(answer->topics.size(), 4u);
+  EXPECT_EQ(answer->topics[0].error_code, 44);
+  EXPECT_EQ(answer->topics[1].error_code, 37);
+  EXPECT_EQ(answer->topics[2].error_code, 44);
+  EXPECT_EQ(answer->topics[3].error_code, 5);
+}
+
+// It will never fit, so it must not wait for memory: others would wait behind it.
+TEST(ManyMissingTopics, ThatNoMemoryCanHoldCloseTheConnection) {
+  Limits limits = small_limits();
+  limits.answer_memory_bytes = 128U << 10;
+  Node node(limits);
+  node.images.base().broker_configs = {{"auto.create.topics.enable", "true"}};
+  node.publish();
+  std::vector<std::string> names;
+  std::vector<AskedTopic> topics;
+  for (int i = 0; i < 1000; ++i) names.push_back(std::to_string(i) + std::string(200, 'x'));
+  for (const std::string& name : names) topics.push_back({.name = std::string_view(name)});
+  MetadataRequest request;
+  request.topics = std::span(topics);
+  request.allow_auto_topic_creation = true;
+  Client& client = node.connect();
+  client.send(request, 9);
+  node.settle();
+  EXPECT_TRUE(client.is_closed);
+  EXPECT_TRUE(node.control_inbox.empty());
+}
+
+TEST_F(Cluster, TheNameOfTheMetadataLogIsInvalid) {
+  std::vector<AskedTopic> topics = {{.name = "__cluster_metadata"}};
+  EXPECT_EQ(client->call<MetadataResponse>(ask(topics, true), 9)->topics[0].error_code, 17);
+  EXPECT_TRUE(node.control_inbox.empty());
+}
+
 // The frame came in two pieces, and there is no slot to ask control with: it must not be lost.
 TEST_F(Cluster, AnAutoCreateThatFindsNoSlotIsTriedAgain) {
   std::vector<AskedTopic> topics = {{.name = "fresh"}};

@@ -24,6 +24,21 @@ TEST(CoreLogFiles, StopLeavesNothingToReplay) {
   EXPECT_EQ(node.read_all(p0, 0), before);
 }
 
+TEST(CoreLogFiles, AStopWaitsForNoTimer) {
+  for (const bool is_being_written : {false, true}) {
+    LogNode node;
+    ASSERT_TRUE(node.boot());
+    BatchMaker maker;
+    for (int i = 0; i < 8; ++i) node.append_now(p0, maker.make(std::string(2000, 'x')));
+    if (!is_being_written) node.settle();
+    // Now there is nothing to flush, but something a restart would replay.
+    node.logs[0]->remove(node.partition(p0));
+    if (!is_being_written) node.settle();
+    node.logs[0]->begin_stop();
+    EXPECT_TRUE(node.stops_at_once());
+  }
+}
+
 TEST(CoreLogFiles, APartitionGoesOnInItsLastBlockAfterACleanStop) {
   LogNode node;
   ASSERT_TRUE(node.boot());

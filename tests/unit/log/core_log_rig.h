@@ -88,16 +88,27 @@ class LogNode {
   void turn(std::size_t completions = SIZE_MAX) {
     step_all();
     for (; completions > 0 && disk.waiting_count() > 0; --completions) {
-      const DiskDone done = complete();
-      const auto [owner, tag] = tags_.at(done.tag);
-      tags_.erase(done.tag);
-      logs[owner]->on_disk_done({.tag = tag, .result = done.result}, now);
+      deliver(complete());
       if (completions > 1'000'000) step_all();
     }
     step_all();
   }
   void settle() {
     for (int i = 0; i < 50; ++i) turn();
+  }
+  // As a thread does it: one step, then sleep until a completion or the deadline. True when
+  // stopped() without any time passing.
+  bool stops_at_once() {
+    for (int i = 0; i < 10'000 && !logs[0]->stopped(); ++i) {
+      logs[0]->step(now);
+      submit(*logs[0], 0);
+      if (disk.waiting_count() > 0) {
+        deliver(complete());
+      } else if (now.instant < logs[0]->next_deadline() && !logs[0]->stopped()) {
+        return false;
+      }
+    }
+    return logs[0]->stopped();
   }
 
   Result<Appended> append(const PartitionKey& key, Bytes batch) {
@@ -194,6 +205,11 @@ class LogNode {
         disk.submit({&op, 1});
       }
     }
+  }
+  void deliver(const DiskDone& done) {
+    const auto [owner, tag] = tags_.at(done.tag);
+    tags_.erase(done.tag);
+    logs[owner]->on_disk_done({.tag = tag, .result = done.result}, now);
   }
   DiskDone complete() {
     return reorder == nullptr ? disk.complete(0) : disk.complete_any(*reorder);

@@ -41,5 +41,25 @@ TEST(PartitionLog, ACheckpointHoldsAllOfIt) {
   EXPECT_EQ(again.max_timestamp().offset, log.max_timestamp().offset);
 }
 
+TEST(PartitionLog, ItsSizeIsThatOfItsSegments) {
+  LogNode node;
+  node.config.segment_bytes = 2'000;
+  ASSERT_TRUE(node.boot());
+  BatchMaker maker;
+  for (int i = 0; i < 10; ++i) node.append_now(p0, maker.make(std::string(900, 'x')));
+  node.settle();
+  PartitionLog& log = node.partition(p0);
+  const auto sum = [&log] {
+    std::uint64_t bytes = 0;
+    for (const SegmentInfo& segment : log.segments()) bytes += segment.size_bytes;
+    return bytes;
+  };
+  const std::uint64_t before = log.size_bytes();
+  EXPECT_EQ(before, sum());
+  ASSERT_TRUE(node.logs[0]->advance_log_start(log, 5, node.now));
+  EXPECT_LT(log.size_bytes(), before);
+  EXPECT_EQ(log.size_bytes(), sum());
+}
+
 }  // namespace
 }  // namespace tailrace::log

@@ -39,11 +39,13 @@ struct ScriptedTransport final : io::Transport {
     incoming.push_back({.kind = StreamEvent::Kind::closed, .conn = conn});
   }
   ConnId connect(std::string_view) override { return 0; }
+  std::uint64_t refused_count() const override { return refused; }
   std::string peer_address(ConnId) const override { return "127.0.0.1:1"; }
   Instant next_deadline() const override { return never(); }
 
   std::deque<StreamEvent> incoming;
   int refusals = 0;
+  std::uint64_t refused = 0;
   std::string trace;
   test::Buffer sent;
 };
@@ -114,6 +116,17 @@ TEST(DataCore, SpaceIsLookedAtOnceASecond) {
   EXPECT_EQ(rig.disk.space_calls, 1);
   for (int i = 0; i < 1000; ++i) rig.turn();
   EXPECT_EQ(rig.disk.space_calls, 2);
+}
+
+// It refuses before the broker hears of the connection, so the broker's own count would stay 0.
+TEST(DataCore, WhatTheTransportRefusesIsCounted) {
+  Rig rig;
+  rig.transport.refused = 3;
+  rig.turn();
+  EXPECT_EQ(rig.broker.counters().connections_refused.load(), 3u);
+  rig.transport.refused = 5;
+  for (int i = 0; i < 2; ++i) rig.turn();
+  EXPECT_EQ(rig.broker.counters().connections_refused.load(), 5u);
 }
 
 TEST(DataCore, AFullMailboxIsOfferedAgainSoon) {
