@@ -193,5 +193,22 @@ TEST_F(Produce, ADeletedTopicAnswersThoseWhoWait) {
   node.settle();
 }
 
+// As Kafka does it: only its own tools, known by their client id, write to the broker's topics.
+TEST_F(Produce, InternalTopicsAreClosedToClients) {
+  node.images.add_topic("__consumer_offsets", 9, 1).is_internal = true;
+  node.publish();
+  const test::Buffer batch = build_batch({{"k", "v"}});
+  const ProduceOne ask{.topic = "__consumer_offsets", .topic_number = 9};
+  auto refused = client().call<kafka::ProduceResponse>(make(ask, batch), 9);
+  EXPECT_EQ(only(refused.response).error_code, 17);
+  client().send_bytes(
+      test::build_request(make(ask, batch), 9, client().next_correlation(), "__admin_client"));
+  node.settle();
+  auto frame = client().received.take();
+  ASSERT_TRUE(frame);
+  const auto answer = test::parse_response<kafka::ProduceResponse>(std::move(*frame), 9);
+  EXPECT_EQ(only(answer.response).error_code, 0);
+}
+
 }  // namespace
 }  // namespace tailrace::broker
