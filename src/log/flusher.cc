@@ -146,10 +146,12 @@ void Flusher::write_segments(Now now) {
 bool Flusher::start_write(PartitionLog& partition, PartitionId id) {
   SegmentPlace& written = partition.written_;
   const bool must_flush = !reached(partition);
+  const std::size_t room = SegmentWriter::buffer_bytes(limits_);
   std::uint64_t size = 0;
   bool is_whole = false;
   while (true) {
-    size = partition.durable_bytes_in(written.base_offset, commit_.durable_seq());
+    size = partition.durable_bytes_in(written.base_offset, commit_.durable_seq(),
+                                      written.bytes + room + disk_block_bytes);
     const SegmentInfo* segment = partition.find_segment(written.base_offset);
     is_whole = segment != nullptr && !partition.is_active(written.base_offset) &&
                size == segment->size_bytes;
@@ -157,7 +159,6 @@ bool Flusher::start_write(PartitionLog& partition, PartitionId id) {
     partition.on_written({segment->end_offset, 0}, cache_);  // On to the next segment.
   }
   const std::uint64_t from = round_down(written.bytes, disk_block_bytes);
-  const std::size_t room = SegmentWriter::buffer_bytes(limits_);
   std::uint64_t to = size;
   if (to - from > room) {
     to = from + room;
