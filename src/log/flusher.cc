@@ -224,11 +224,7 @@ void Flusher::take_done(Now now) {
     }
     if (partition.removing_) continue;
     if (done[i].error_number == ENOSPC && !done[i].sync_failed) {
-      if (!out_of_space_) {
-        log_event(LogLevel::error, "log",
-                  "no space for segments: produce is refused until there is");
-      }
-      out_of_space_ = true;
+      out_of_space_ = true;  // The core tells of it: it knows the other reasons, too.
       retry_at_ = now.instant + retry_after;
       queue_partition(partition, job.partition);
       continue;

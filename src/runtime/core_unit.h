@@ -14,6 +14,7 @@
 #include "runtime/data_core.h"
 #include "runtime/mapped_memory.h"
 #include "runtime/profile.h"
+#include "runtime/space_watch.h"
 
 namespace tailrace::runtime {
 
@@ -26,6 +27,7 @@ class CoreUnit {
     int lock_fd;                                 // of the directory; -1: it has none
     const std::vector<std::string>& listen;      // ports resolved, but for the first core
     const broker::StaticConfig& config;
+    std::atomic<int>& refusing_cores;            // for want of space; outlives the object
   };
   // `memory` and `log` came from boot. `exchange` outlives the object. Null: `why` says it.
   static std::unique_ptr<CoreUnit> create(const Setup& setup, std::unique_ptr<MappedMemory> memory,
@@ -50,10 +52,15 @@ class CoreUnit {
   const log::CoreLog::Counters& log_counters() const { return log_->counters(); }
 
  private:
-  CoreUnit() = default;
+  explicit CoreUnit(const Setup& setup)
+      : core_(setup.core),
+        free_bytes_min_(static_cast<std::uint64_t>(setup.profile.free_bytes_min)),
+        space_watch_(setup.refusing_cores) {}
   bool make_io(const Setup& setup, std::string& why);
 
-  bus::CoreId core_ = 0;
+  const bus::CoreId core_;
+  const std::uint64_t free_bytes_min_;
+  SpaceWatch space_watch_;
   std::atomic<bool> failed_{false};
   // In the order in which they depend on each other; destroyed from the last.
   std::unique_ptr<MappedMemory> memory_;
