@@ -65,6 +65,7 @@ bool CoreUnit::make_io(const Setup& setup, std::string& why) {
 }
 
 std::size_t CoreUnit::run_once(Now now) {
+  turn_began_ = now.instant;
   const std::size_t work = data_core_->run_once(now);
   space_watch_.look({.refuses = log_->refuses_for_space(), .free_bytes = log_->usable_bytes(),
                      .free_bytes_min = free_bytes_min_}, now.instant);

@@ -2,6 +2,7 @@
 // log and broker, and the turn that drives them. Made on the main thread, used by one thread.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -36,7 +37,11 @@ class CoreUnit {
 
   // One turn: what thread_loop.h asks of a thread.
   std::size_t run_once(Now now);
-  Instant next_deadline() const { return data_core_->next_deadline(); }
+  // An idle core looks at the disk's space all the same: somebody else may fill it, and the log
+  // and the status are to say so before the first producer is refused.
+  Instant next_deadline() const {
+    return std::min(data_core_->next_deadline(), turn_began_ + space_look_interval);
+  }
 
   // On its thread, after the last turn. False: the disk still worked at `deadline`.
   bool wait_disk(Instant deadline) { return disk_->wait_idle(deadline); }
@@ -58,7 +63,10 @@ class CoreUnit {
         space_watch_(setup.refusing_cores) {}
   bool make_io(const Setup& setup, std::string& why);
 
+  static constexpr Duration space_look_interval = seconds(2);
+
   const bus::CoreId core_;
+  Instant turn_began_{};
   const std::uint64_t free_bytes_min_;
   SpaceWatch space_watch_;
   std::atomic<bool> failed_{false};
