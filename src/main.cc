@@ -8,6 +8,7 @@
 
 #include "runtime/admin.h"
 #include "runtime/dump_command.h"
+#include "runtime/log_sink.h"
 #include "tailrace/appliance.h"
 #include "tailrace/version.h"
 
@@ -20,6 +21,7 @@ constexpr const char* description =
     "             tailrace dump ./data     (the files of a stopped one)";
 
 int serve(const tailrace::Config& config) {
+  tailrace::runtime::install_log_sink();
   // Blocked before any thread starts, so that only the wait below takes them.
   sigset_t signals;
   sigemptyset(&signals);
@@ -28,8 +30,18 @@ int serve(const tailrace::Config& config) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
 
+  tailrace::Config stoppable = config;
+  stoppable.should_stop = [] {
+    sigset_t pending;
+    return sigpending(&pending) == 0 &&
+           (sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1);
+  };
   std::string why;
-  const auto appliance = tailrace::Appliance::open(config, why);
+  const auto appliance = tailrace::Appliance::open(stoppable, why);
+  if (appliance == nullptr && why.empty()) {
+    std::cerr << "tailrace: stopped before it was ready; the next start begins again\n";
+    return 0;
+  }
   if (appliance == nullptr) {
     std::cerr << "tailrace: " << why << "\n";
     return 1;
@@ -60,6 +72,32 @@ int status(const std::string& address) {
 
 }  // namespace
 
+// CLI11 tells of a missing command or option first, and not of the wrong word that was given
+// instead: that is looked for here. Empty: nothing is wrong so far.
+std::string wrong_word(const CLI::App& app, int argc, char** argv) {
+  if (argc < 2) return {};
+  const std::string_view word = argv[1];
+  if (word.starts_with("-")) return {};
+  std::string commands;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (command->get_name() != word) {
+      commands += (commands.empty() ? "" : ", ") + command->get_name();
+      continue;
+    }
+    for (int i = 2; i < argc; ++i) {
+      const std::string text(argv[i]);
+      if (!text.starts_with("-") || text == "-" || text == "--help" || text == "-h") continue;
+      const std::string name = text.substr(0, text.find('='));
+      if (command->get_option_no_throw(name) != nullptr) continue;
+      return fmt::format("{}: unknown option {}; {} {} --help lists what there is", word, name,
+                         app.get_name(), word);
+    }
+    return {};
+  }
+  return fmt::format("no command \"{}\"; there are: {}; {} --help says more", word, commands,
+                     app.get_name());
+}
+
 int main(int argc, char** argv) {
   CLI::App app(description, "tailrace");
   app.set_version_flag("--version", std::string("tailrace ") + tailrace::version);
@@ -82,7 +120,8 @@ int main(int argc, char** argv) {
 
   std::string admin_address = "127.0.0.1:9644";
   CLI::App* status_command = app.add_subcommand("status", "Print the counters of a broker");
-  status_command->add_option("--admin", admin_address, "Where its admin server listens");
+  status_command->add_option("--admin", admin_address,
+                             "HOST:PORT of its admin server (default 127.0.0.1:9644)");
 
   tailrace::runtime::DumpRequest dump;
   CLI::App* dump_command = app.add_subcommand(
@@ -90,6 +129,20 @@ int main(int argc, char** argv) {
   dump_command->add_option("path", dump.path, "A data directory or one file in it")->required();
   dump_command->add_flag("--records", dump.with_records, "Also each record batch of a segment");
 
+  // What people try first.
+  const std::string_view first = argc == 2 ? argv[1] : "";
+  if (first == "help") {
+    std::cout << app.help();
+    return 0;
+  }
+  if (first == "version") {
+    std::cout << app.version() << "\n";
+    return 0;
+  }
+  if (const std::string wrong = wrong_word(app, argc, argv); !wrong.empty()) {
+    std::cerr << "tailrace: " << wrong << "\n";
+    return 1;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

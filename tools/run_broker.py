@@ -6,6 +6,7 @@ every Debian has, line by line, once per codec, reads them back and compares SHA
 second start finds the records and only reads them.
 """
 import argparse
+import ctypes
 import glob
 import hashlib
 import os
@@ -43,8 +44,25 @@ Talk to it, until Ctrl-C here (address {address}):
 """
 
 
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def show(text):
+    """A closed terminal takes no text; the broker must be ended all the same."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        pass
+
+
 def say(text):
-    print(f"run: {text}", flush=True)
+    show(f"run: {text}")
+
+
+def end_with_parent():
+    """In the child: if we are killed, the broker stops as with SIGTERM, in order."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 class Stopped(Exception):
@@ -57,23 +75,34 @@ class Broker:
     def __init__(self, arguments):
         # A session of its own: Ctrl-C reaches only us, and we stop the broker in order.
         self.process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True,
-                                        errors="replace", start_new_session=True)
+                                        errors="replace", start_new_session=True,
+                                        preexec_fn=end_with_parent)
         self.ready = threading.Event()
+        self.was_ready = False
+        self.port_taken = False
         self.reader = threading.Thread(target=self._forward, daemon=True)
         self.reader.start()
 
     def _forward(self):
         for line in self.process.stderr:
-            sys.stderr.write(line)
-            if line.strip() == "tailrace: ready":
+            try:
+                sys.stderr.write(line)
+            except OSError:
+                pass  # The terminal was closed; a full pipe must not hold up the broker.
+            if line.rstrip().endswith("tailrace: ready"):
+                self.was_ready = True
                 self.ready.set()
+            if "Address already in use" in line or "; stop what does" in line:
+                self.port_taken = True
 
     def wait_ready(self):
         deadline = time.monotonic() + READY_SECONDS_MAX
         while not self.ready.wait(0.05):
             if self.process.poll() is not None:
                 self.reader.join(2)
-                raise Stopped(f"the broker ended with code {self.process.returncode}")
+                hint = ("; another port: tools/dev run --listen 127.0.0.1:29092 --admin "
+                        "127.0.0.1:29644" if self.port_taken else "")
+                raise Stopped(f"the broker ended with code {self.process.returncode}{hint}")
             if time.monotonic() > deadline:
                 raise Stopped(f"the broker is not ready after {READY_SECONDS_MAX} s")
 
@@ -168,14 +197,30 @@ def has_ipv6_loopback():
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(prog="tools/dev run")
-    parser.add_argument("--program", required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--data", default="data")
-    parser.add_argument("--listen", action="append", default=[])
-    parser.add_argument("--profile", default="hw-profiles/laptop.toml")
-    parser.add_argument("--admin", default="127.0.0.1:9644")
-    parser.add_argument("--once", action="store_true")
+    parser = argparse.ArgumentParser(
+        prog="tools/dev run",
+        description="Builds, starts a broker, writes and reads real records, stays until Ctrl-C.")
+    parser.add_argument("--program", default="build/release/src/tailrace",
+                        help=argparse.SUPPRESS)
+    parser.add_argument("--caller", default=os.getcwd(), help=argparse.SUPPRESS)
+    parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--data", metavar="DIR",
+                        help="data directory (default: data, beside this repository's README)")
+    parser.add_argument("--listen", metavar="HOST:PORT", action="append", default=[],
+                        help="may be given again (default 127.0.0.1:9092 and [::1]:9092)")
+    parser.add_argument("--profile", metavar="FILE",
+                        help="hardware profile (default hw-profiles/laptop.toml)")
+    parser.add_argument("--admin", metavar="HOST:PORT", default="127.0.0.1:9644",
+                        help="metrics and status (default %(default)s)")
+    parser.add_argument("--once", action="store_true", help="stop after the demonstration")
     arguments = parser.parse_args()
+    # What the caller names is relative to where the caller stands; the defaults to the repository.
+    for name, default in [("data", "data"), ("profile", "hw-profiles/laptop.toml")]:
+        given = getattr(arguments, name)
+        place = default if given is None else os.path.join(arguments.caller, given)
+        setattr(arguments, name, place)
+    if arguments.check:
+        sys.exit(0)
     if not arguments.listen:
         arguments.listen = ["127.0.0.1:9092"]
         if has_ipv6_loopback():
@@ -197,23 +242,26 @@ def serve_and_show(arguments, text_path):
         broker.wait_ready()
         good = demonstrate(arguments.listen[0], text_path)
         if good and not arguments.once:
-            print(HOW_TO.format(address=arguments.listen[0], admin=arguments.admin,
-                                program=arguments.program), flush=True)
+            show(HOW_TO.format(address=arguments.listen[0], admin=arguments.admin,
+                               program=arguments.program))
             broker.process.wait()
             good = False
             say(f"the broker ended by itself, code {broker.process.returncode}")
     except KeyboardInterrupt:
-        print()
+        show("")
         say("stopping")
     except (Stopped, subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         say(f"failed: {error}")
     code = broker.stop()
-    say(f"the broker stopped with code {code}; its records stay in {arguments.data}")
+    if broker.was_ready:
+        say(f"the broker stopped with code {code}; its records stay in {arguments.data}")
     return good and code == 0
 
 
 def main():
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    # SIGHUP: the terminal was closed.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     # A shell starts background jobs with SIGINT ignored; we want it all the same.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     arguments = parse_arguments()

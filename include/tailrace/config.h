@@ -2,6 +2,7 @@
 // profile (hw-profiles/*.toml), not from here.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,9 @@ struct Config {
   std::vector<std::string> advertise;
   // "host:port" of the metrics and status server; empty: none.
   std::string admin;
+  // Asked often while open() and start() work: true ends them soon, and open() returns null with
+  // an empty `why`. The next start begins again where it can. Empty: never.
+  std::function<bool()> should_stop;
 };
 
 }  // namespace tailrace

@@ -192,7 +192,8 @@ void Boot::on_manifest(Now now) {
   }
   if (!options_.may_format) {
     return give_up(fmt::format("{} is missing, although the directory has been in use: without it "
-                               "nobody knows which records were acknowledged", manifest_path));
+                               "nobody knows which records were acknowledged; restore it from a "
+                               "backup, or name an empty directory", manifest_path));
   }
   distribute();
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "base/crc32c.h"
 #include "base/log.h"
@@ -133,9 +134,7 @@ Result<void> CoreLog::check_room(Now now) const {
   (void)now;
   if (stopping_ || fenced()) return fail(Errc::fenced);
   if (wal_.file == no_file) return fail(Errc::full);  // Being opened.
-  if (usable_bytes_ < limits_.free_bytes_min || flusher_.out_of_space()) {
-    return fail(Errc::no_space);
-  }
+  if (refuses_for_space()) return fail(Errc::no_space);
   if (flusher_.replay_bytes() >= limits_.dirty_bytes_max) return fail(Errc::full);
   if (cached_batches_ >= limits_.cached_batches_max) return fail(Errc::full);
   return {};
@@ -256,6 +255,27 @@ CoreLog::Stamp CoreLog::stamp_batch(PartitionLog& partition, MutableBytes batch,
   return stamp;
 }
 
+// Whoever brings up new producer ids in one partition makes that partition forget first.
+void CoreLog::bound_producers() {
+  while (true) {
+    std::size_t count = 0;
+    PartitionLog* most = nullptr;
+    for (std::size_t i = 0; i < partitions_.capacity(); ++i) {
+      PartitionLog* partition = partitions_.at_index(i);
+      if (partition == nullptr) continue;
+      count += partition->producers_.size();
+      const bool more =
+          most == nullptr || partition->producers_.size() > most->producers_.size();
+      if (more) most = partition;
+    }
+    if (count <= limits_.producers_max) return;
+    // One at a time but after a start with fewer cores than before.
+    const std::size_t share = std::max<std::size_t>(most->producers_.size() / 2, 1);
+    const std::size_t excess = count - limits_.producers_max;
+    for (std::size_t i = 0; i < std::min(share, excess); ++i) most->producers_.drop_oldest();
+  }
+}
+
 void CoreLog::roll(PartitionLog& partition, Now now) {
   if (!partition.segments_.empty()) {
     const SegmentInfo& closed = partition.active();
@@ -268,6 +288,7 @@ void CoreLog::roll(PartitionLog& partition, Now now) {
 void CoreLog::book(PartitionLog& partition, PartitionId id, const CommitLog::Draft& draft,
                    Bytes batch, const Stamp& stamp, bool rolls, Now now) {
   if (rolls) roll(partition, now);
+  const std::size_t producers_before = partition.producers_.size();
   const record::BatchHeader& header = stamp.header;
   const SegmentPlace place = partition.staged_place();
   const std::uint64_t seq =
@@ -291,7 +312,7 @@ void CoreLog::book(PartitionLog& partition, PartitionId id, const CommitLog::Dra
                       .bytes = static_cast<std::uint32_t>(batch.size())},
                      header, stamp.max_timestamp_offset, now.wall_ms);
   ++cached_batches_;
-  if (partition.producers_.size() > limits_.producers_max) partition.producers_.drop_oldest();
+  if (partition.producers_.size() > producers_before) bound_producers();
   counters_.appends.add();
   counters_.append_bytes.add(batch.size());
   if (!pending_.empty() && pending_.back().partition == id && pending_.back().seq == seq) {
@@ -503,6 +524,9 @@ void CoreLog::mirror_counters() {
   counters_.replay_bytes.set(static_cast<std::int64_t>(flusher_.replay_bytes()));
   counters_.partitions.set(static_cast<std::int64_t>(partitions_.size()));
   counters_.open_files.set(static_cast<std::int64_t>(files_.open_count()));
+  counters_.usable_bytes.set(static_cast<std::int64_t>(std::min<std::uint64_t>(
+      usable_bytes_, std::numeric_limits<std::int64_t>::max())));
+  counters_.refuses_for_space.set(refuses_for_space() ? 1 : 0);
 }
 
 }  // namespace tailrace::log

@@ -77,6 +77,11 @@ class CoreLog {
   void ops_taken(DiskClass disk_class, std::size_t count) { queue_.taken(disk_class, count); }
   Instant next_deadline() const;
   void set_usable_bytes(std::uint64_t bytes) { usable_bytes_ = bytes; }  // of the file system
+  std::uint64_t usable_bytes() const { return usable_bytes_; }
+  // Appends are refused with no_space.
+  bool refuses_for_space() const {
+    return usable_bytes_ < limits_.free_bytes_min || flusher_.out_of_space();
+  }
 
   // --- the end
   // Appends are refused (fenced) from now on; everything goes into segments; a last checkpoint;
@@ -100,6 +105,8 @@ class CoreLog {
     Gauge replay_bytes;        // what a restart would read
     Gauge partitions;
     Gauge open_files;
+    Gauge usable_bytes;        // of the file system, as far as known
+    Gauge refuses_for_space;   // 1: appends are refused with no_space
   };
   const Counters& counters() const { return counters_; }
 
@@ -135,6 +142,7 @@ class CoreLog {
   struct Stamp;
   Stamp stamp_batch(PartitionLog& partition, MutableBytes batch,
                     const record::CheckedBatch& checked, const AppendRequest& request, Now now);
+  void bound_producers();
   void book(PartitionLog& partition, PartitionId id, const CommitLog::Draft& draft, Bytes batch,
             const Stamp& stamp, bool rolls, Now now);
   void roll(PartitionLog& partition, Now now);

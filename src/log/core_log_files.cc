@@ -216,6 +216,7 @@ Result<bool> CoreLog::replay_batch(PartitionLog& partition, PartitionId id, cons
     const auto found = checker_.find_timestamp(*view, view->header.max_timestamp);
     if (found) max_timestamp_offset = found->offset;
   }
+  const std::size_t producers_before = partition.producers_.size();
   // seq 0: it is durable whatever the WAL does from now on.
   partition.on_batch({.base_offset = entry.base_offset,
                       .end_offset = view->header.last_offset() + 1,
@@ -227,6 +228,7 @@ Result<bool> CoreLog::replay_batch(PartitionLog& partition, PartitionId id, cons
                       .segment_pos = entry.segment_pos,
                       .bytes = static_cast<std::uint32_t>(payload.size())},
                      view->header, max_timestamp_offset, now.wall_ms);
+  if (partition.producers_.size() > producers_before) bound_producers();
   replay_chunk_pos_ += static_cast<std::uint32_t>(payload.size());
   partition.durable_end_ = partition.staged_end_;
   partition.unwritten_durable_bytes_ += payload.size();

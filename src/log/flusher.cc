@@ -146,10 +146,12 @@ void Flusher::write_segments(Now now) {
 bool Flusher::start_write(PartitionLog& partition, PartitionId id) {
   SegmentPlace& written = partition.written_;
   const bool must_flush = !reached(partition);
+  const std::size_t room = SegmentWriter::buffer_bytes(limits_);
   std::uint64_t size = 0;
   bool is_whole = false;
   while (true) {
-    size = partition.durable_bytes_in(written.base_offset, commit_.durable_seq());
+    size = partition.durable_bytes_in(written.base_offset, commit_.durable_seq(),
+                                      written.bytes + room + disk_block_bytes);
     const SegmentInfo* segment = partition.find_segment(written.base_offset);
     is_whole = segment != nullptr && !partition.is_active(written.base_offset) &&
                size == segment->size_bytes;
@@ -157,7 +159,6 @@ bool Flusher::start_write(PartitionLog& partition, PartitionId id) {
     partition.on_written({segment->end_offset, 0}, cache_);  // On to the next segment.
   }
   const std::uint64_t from = round_down(written.bytes, disk_block_bytes);
-  const std::size_t room = SegmentWriter::buffer_bytes(limits_);
   std::uint64_t to = size;
   if (to - from > room) {
     to = from + room;
@@ -223,11 +224,7 @@ void Flusher::take_done(Now now) {
     }
     if (partition.removing_) continue;
     if (done[i].error_number == ENOSPC && !done[i].sync_failed) {
-      if (!out_of_space_) {
-        log_event(LogLevel::error, "log",
-                  "no space for segments: produce is refused until there is");
-      }
-      out_of_space_ = true;
+      out_of_space_ = true;  // The core tells of it: it knows the other reasons, too.
       retry_at_ = now.instant + retry_after;
       queue_partition(partition, job.partition);
       continue;

@@ -146,11 +146,13 @@ void PartitionLog::keep_tail(const SegmentPlace& place, Bytes block) {
 }
 
 std::uint64_t PartitionLog::durable_bytes_in(std::int64_t segment_base,
-                                             std::uint64_t frames_durable) const {
+                                             std::uint64_t frames_durable,
+                                             std::uint64_t bytes_enough) const {
   std::uint64_t bytes = written_.bytes;
   // A tail that was replayed reaches beyond what is taken for written.
   if (tail_.place.base_offset == segment_base) bytes = std::max(bytes, tail_.place.bytes);
-  for (std::size_t i = first_unwritten_ - batches_first_; i < batches_.size(); ++i) {
+  for (std::size_t i = first_unwritten_ - batches_first_;
+       i < batches_.size() && bytes < bytes_enough; ++i) {
     const CachedBatch& batch = batches_[i];
     if (batch.segment_base != segment_base || batch.seq > frames_durable) break;
     bytes = std::uint64_t{batch.segment_pos} + batch.bytes;

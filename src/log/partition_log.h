@@ -122,9 +122,10 @@ class PartitionLog {
     return staged_place().bytes % disk_block_bytes == 0 || !tail_unknown_;
   }
 
-  // The last durable, unwritten byte of the segment that is being written. `frames_durable`: see
-  // CommitLog::durable_seq.
-  std::uint64_t durable_bytes_in(std::int64_t segment_base, std::uint64_t frames_durable) const;
+  // How far the segment that is being written is durable; looks no further than the first batch
+  // that ends at `bytes_enough` or behind it. `frames_durable`: see CommitLog::durable_seq.
+  std::uint64_t durable_bytes_in(std::int64_t segment_base, std::uint64_t frames_durable,
+                                 std::uint64_t bytes_enough) const;
   // Bytes up to `place` are in the file: batches wholly before it are clean now.
   void on_written(const SegmentPlace& place, ChunkCache& cache);
   bool has_unwritten() const { return batches_first_ + batches_.size() > first_unwritten_; }

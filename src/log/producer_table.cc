@@ -52,7 +52,7 @@ void ProducerTable::on_batch(const record::BatchHeader& batch, std::int64_t base
                              std::int64_t wall_ms) {
   TR_ASSERT(batch.has_producer());
   TR_ASSERT(base_offset >= 0);
-  Producer& producer = producers_[batch.producer_id];
+  Producer& producer = find_or_add(batch.producer_id);
   if (producer.epoch != batch.producer_epoch) {
     producer.epoch = batch.producer_epoch;
     producer.batch_count = 0;
@@ -74,33 +74,59 @@ void ProducerTable::add_batch(Producer& producer, const Batch& batch) {
   ++producer.batch_count;
 }
 
+ProducerTable::Producer& ProducerTable::find_or_add(std::int64_t producer_id) {
+  const auto [at, is_new] = producers_.try_emplace(producer_id);
+  Producer& producer = at->second;
+  if (&producer == newest_) return producer;
+  if (is_new) {
+    producer.producer_id = producer_id;
+  } else {
+    unlink(producer);
+  }
+  producer.older = newest_;
+  producer.newer = nullptr;
+  (newest_ == nullptr ? oldest_ : newest_->newer) = &producer;
+  newest_ = &producer;
+  return producer;
+}
+
+void ProducerTable::unlink(Producer& producer) {
+  (producer.newer == nullptr ? newest_ : producer.newer->older) = producer.older;
+  (producer.older == nullptr ? oldest_ : producer.older->newer) = producer.newer;
+}
+
+void ProducerTable::forget(Producer& producer) {
+  unlink(producer);
+  const std::size_t erased = producers_.erase(producer.producer_id);
+  TR_ASSERT(erased == 1);
+}
+
 std::size_t ProducerTable::expire(std::int64_t wall_ms) {
-  return std::erase_if(producers_,
-                       [&](const auto& entry) { return entry.second.last_seen_ms < wall_ms; });
+  const std::size_t size_before = producers_.size();
+  // All are looked at: the wall clock may have gone back between two batches.
+  for (Producer* at = oldest_; at != nullptr;) {
+    Producer& producer = *at;
+    at = producer.newer;
+    if (producer.last_seen_ms < wall_ms) forget(producer);
+  }
+  return size_before - producers_.size();
 }
 
 void ProducerTable::drop_oldest() {
-  if (producers_.empty()) return;
-  // Ties go by id, so that every run and every node forgets the same one.
-  const auto oldest = std::min_element(
-      producers_.begin(), producers_.end(), [](const auto& a, const auto& b) {
-        return std::pair(a.second.last_seen_ms, a.first) <
-               std::pair(b.second.last_seen_ms, b.first);
-      });
-  producers_.erase(oldest);
+  if (oldest_ != nullptr) forget(*oldest_);
 }
 
 void ProducerTable::truncate(std::int64_t end_offset) {
-  for (auto at = producers_.begin(); at != producers_.end();) {
-    Producer& producer = at->second;
+  for (Producer* at = oldest_; at != nullptr;) {
+    Producer& producer = *at;
+    at = producer.newer;
     const std::uint8_t count_before = producer.batch_count;
     while (producer.batch_count > 0 &&
            producer.batches[producer.batch_count - 1U].base_offset >= end_offset) {
       --producer.batch_count;
     }
     // What it sent before the window is not known any more, so nothing may be demanded of it.
-    const bool unknown = count_before > 0 && producer.batch_count == 0;
-    at = unknown ? producers_.erase(at) : std::next(at);
+    if (count_before > 0 && producer.batch_count == 0) forget(producer);
   }
 }
 
@@ -126,10 +152,18 @@ std::vector<ProducerState> ProducerTable::snapshot() const {
 
 void ProducerTable::restore(const std::vector<ProducerState>& states) {
   producers_.clear();
+  newest_ = nullptr;
+  oldest_ = nullptr;
   producers_.reserve(states.size());
-  for (const ProducerState& state : states) {
-    Producer& producer = producers_[state.producer_id];
-    producer = {};
+  std::vector<const ProducerState*> by_age;
+  for (const ProducerState& state : states) by_age.push_back(&state);
+  std::stable_sort(by_age.begin(), by_age.end(), [](const auto* a, const auto* b) {
+    return a->last_seen_ms < b->last_seen_ms;
+  });
+  for (const ProducerState* at : by_age) {
+    const ProducerState& state = *at;
+    Producer& producer = find_or_add(state.producer_id);
+    producer.batch_count = 0;
     producer.epoch = state.epoch;
     producer.last_seen_ms = state.last_seen_ms;
     // The counts come from a disk: what contradicts itself is left out.

@@ -31,6 +31,10 @@ struct ProducerState {
 
 class ProducerTable {
  public:
+  ProducerTable() = default;
+  ProducerTable(const ProducerTable&) = delete;  // Producers point at each other.
+  ProducerTable& operator=(const ProducerTable&) = delete;
+
   // What a batch with a producer id is. `duplicate` comes with the batch it repeats.
   // Errors: out_of_order (a gap, or older than five batches), stale_epoch (an older epoch).
   // A new producer may begin anywhere (its state may have expired); a new epoch begins at 0.
@@ -65,6 +69,9 @@ class ProducerTable {
     std::int32_t last_delta = 0;
   };
   struct Producer {
+    std::int64_t producer_id = -1;
+    Producer* newer = nullptr;  // neighbours in the order of their last batches
+    Producer* older = nullptr;
     std::int64_t last_seen_ms = 0;
     std::int16_t epoch = -1;
     std::uint8_t batch_count = 0;
@@ -72,8 +79,13 @@ class ProducerTable {
   };
   static ProducerBatch unpacked(const Batch& batch);
   static void add_batch(Producer& producer, const Batch& batch);
+  Producer& find_or_add(std::int64_t producer_id);  // and makes it the newest
+  void unlink(Producer& producer);
+  void forget(Producer& producer);
 
   std::unordered_map<std::int64_t, Producer> producers_;  // by producer id
+  Producer* newest_ = nullptr;
+  Producer* oldest_ = nullptr;
 };
 
 }  // namespace tailrace::log

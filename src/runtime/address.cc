@@ -14,12 +14,21 @@ bool split_address(std::string_view text, HostPort& address, std::string& why) {
     why = fmt::format("\"{}\" is not HOST:PORT", text);
     return false;
   }
+  if (text.front() == '[' && text.back() == ']') {
+    why = fmt::format("\"{}\": the port is missing, write {}:9092", text, text);
+    return false;
+  }
+  if (colon == 0) {
+    why = fmt::format("\"{}\": the host is missing, write 127.0.0.1{} or, for every address of "
+                      "this machine, 0.0.0.0{}", text, text, text);
+    return false;
+  }
   std::string_view host = text.substr(0, colon);
   const std::string_view port = text.substr(colon + 1);
   const bool bracketed = host.size() >= 2 && host.front() == '[' && host.back() == ']';
   if (bracketed) host = host.substr(1, host.size() - 2);
   if (host.empty() || (!bracketed && host.find(':') != std::string_view::npos)) {
-    why = fmt::format("\"{}\": write an IPv6 host in brackets, as [::1]:9092", text);
+    why = fmt::format("\"{}\": write an IPv6 host in brackets and its port, as [::1]:9092", text);
     return false;
   }
   unsigned value = 0;

@@ -14,11 +14,13 @@ namespace {
 
 constexpr int request_seconds_max = 5;
 constexpr unsigned connections_max = 16;
+constexpr std::string_view server_line = "Server: tailrace\r\n";
 
 MHD_Result respond(MHD_Connection* connection, unsigned status, const std::string& text) {
   MHD_Response* response = MHD_create_response_from_buffer(
       text.size(), const_cast<char*>(text.data()), MHD_RESPMEM_MUST_COPY);
   MHD_add_response_header(response, "Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+  MHD_add_response_header(response, "Server", "tailrace");
   const MHD_Result result = MHD_queue_response(connection, status, response);
   MHD_destroy_response(response);
   return result;
@@ -35,6 +37,11 @@ MHD_Result answer(void* self, MHD_Connection* connection, const char* url, const
   }
   if (std::strcmp(url, "/status") == 0) return respond(connection, MHD_HTTP_OK, pages.status());
   return respond(connection, MHD_HTTP_NOT_FOUND, "try /metrics or /status\n");
+}
+
+bool is_ours(std::string_view reply) {
+  const std::string_view head = reply.substr(0, reply.find("\r\n\r\n"));
+  return head.starts_with("HTTP/1.") && head.find(server_line) != std::string_view::npos;
 }
 
 }  // namespace
@@ -90,20 +97,25 @@ bool admin_get(const std::string& address, const std::string& path, std::string&
   const timeval patience{.tv_sec = request_seconds_max, .tv_usec = 0};
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   const std::string request = fmt::format("GET {} HTTP/1.0\r\nHost: {}\r\n\r\n", path, address);
+  if (connect(fd, reinterpret_cast<sockaddr*>(&socket_address), size) != 0) {
+    text = fmt::format("nothing answers at {}: {}; --admin names another address", address,
+                       std::strerror(errno));
+    close(fd);
+    return false;
+  }
   std::string reply;
-  if (connect(fd, reinterpret_cast<sockaddr*>(&socket_address), size) == 0 &&
-      send(fd, request.data(), request.size(), MSG_NOSIGNAL) ==
-          static_cast<ssize_t>(request.size())) {
+  if (send(fd, request.data(), request.size(), MSG_NOSIGNAL) ==
+      static_cast<ssize_t>(request.size())) {
     char buffer[4096];
     for (ssize_t got; (got = recv(fd, buffer, sizeof buffer, 0)) > 0;) {
       reply.append(buffer, static_cast<std::size_t>(got));
     }
   }
-  const int error = errno;
   close(fd);
   const std::size_t body = reply.find("\r\n\r\n");
-  if (body == std::string::npos) {
-    text = fmt::format("no tailrace answers at {}: {}", address, std::strerror(error));
+  if (!is_ours(reply) || body == std::string::npos) {
+    text = fmt::format("what listens at {} is not the admin server of a tailrace; --admin names "
+                       "another address (a broker's banner tells its own)", address);
     return false;
   }
   text = reply.substr(body + 4);

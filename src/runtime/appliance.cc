@@ -17,6 +17,7 @@
 #include "runtime/data_directory.h"
 #include "runtime/endpoints.h"
 #include "runtime/limits.h"
+#include "runtime/memory_plan.h"
 #include "runtime/metrics.h"
 #include "runtime/port_guard.h"
 #include "runtime/start_up.h"
@@ -60,6 +61,7 @@ struct Appliance::State {
   ~State();
   bool open_place(const Config& config, std::string& why);
   bool open_node(std::string& why);
+  bool should_stop() const { return asked_to_stop && asked_to_stop(); }
   bool make_cores(std::vector<runtime::BootedCore> booted, std::string& why);
   bool open_admin(const std::string& address, std::string& why);
   std::vector<runtime::CoreView> views() const;
@@ -70,6 +72,7 @@ struct Appliance::State {
   bool wait_for(std::int64_t seconds_max, const Done& done);
   bool cores_finished() const;
 
+  std::function<bool()> asked_to_stop;
   runtime::Profile profile;
   std::string profile_name;
   runtime::Endpoints endpoints;
@@ -79,6 +82,7 @@ struct Appliance::State {
   broker::StaticConfig static_config;
   std::unique_ptr<runtime::Exchange> exchange;
   std::unique_ptr<runtime::ControlUnit> control;
+  std::atomic<int> refusing_cores{0};   // for want of space
   std::vector<std::unique_ptr<CoreUnit>> cores;
   std::unique_ptr<runtime::Admin> admin;
 
@@ -105,9 +109,11 @@ Appliance::~Appliance() { stop(); }
 std::unique_ptr<Appliance> Appliance::open(const Config& config, std::string& why) {
   std::unique_ptr<Appliance> appliance(new Appliance);
   State& state = *appliance->state_;
+  state.asked_to_stop = config.should_stop;
   const bool opened = state.open_place(config, why) && state.open_node(why) &&
                       state.open_admin(config.admin, why);
   if (opened) return appliance;
+  if (state.should_stop()) why.clear();
   state.stopped = true;  // Nothing of it ever ran.
   return nullptr;
 }
@@ -122,6 +128,7 @@ bool Appliance::State::open_place(const Config& config, std::string& why) {
     return false;
   }
   set_log_level(level_of(profile.log_level));
+  if (!runtime::memory_fits(profile, runtime::read_machine_memory(), why)) return false;
   if (!runtime::read_endpoints(config, endpoints, why)) return false;
   if (!runtime::ports_are_free(endpoints.listen, why)) return false;
   if (!runtime::ports_are_free(endpoints.admin, why)) return false;
@@ -139,7 +146,7 @@ bool Appliance::State::open_place(const Config& config, std::string& why) {
 
 bool Appliance::State::open_node(std::string& why) {
   std::vector<runtime::BootedCore> booted;
-  if (!runtime::boot_logs(profile, *directory, prng, booted, why)) return false;
+  if (!runtime::boot_logs(profile, *directory, prng, booted, why, asked_to_stop)) return false;
   exchange = std::make_unique<runtime::Exchange>(static_cast<std::uint16_t>(profile.cores),
                                                  mailbox_messages(profile.cores));
   if (!make_cores(std::move(booted), why)) return false;
@@ -152,7 +159,8 @@ bool Appliance::State::open_node(std::string& why) {
       .cluster_id = to_string(directory->meta().cluster_id)};
   // What it says of a good log would only be said again by the control thread.
   set_log_level(LogLevel::warn);
-  const bool readable = runtime::try_metadata(profile, *directory, setup, prng, why);
+  const bool readable = runtime::try_metadata(profile, *directory, setup, prng, why,
+                                              asked_to_stop);
   set_log_level(level_of(profile.log_level));
   if (!readable) return false;
   if (!directory->mark_complete(why)) return false;
@@ -169,7 +177,8 @@ bool Appliance::State::make_cores(std::vector<runtime::BootedCore> booted, std::
     auto unit = CoreUnit::create({.profile = profile, .core = static_cast<bus::CoreId>(i),
                                   .directory = directory->path(),
                                   .lock_fd = directory->lock_fd(),
-                                  .listen = endpoints.listen_texts(), .config = static_config},
+                                  .listen = endpoints.listen_texts(), .config = static_config,
+                                  .refusing_cores = refusing_cores},
                                  std::move(booted[i].memory), std::move(booted[i].log), *exchange,
                                  why);
     if (unit == nullptr) return false;
@@ -203,7 +212,9 @@ std::vector<runtime::NamedNumber> Appliance::State::group_numbers() const {
 std::vector<runtime::CoreView> Appliance::State::views() const {
   std::vector<runtime::CoreView> views;
   for (const auto& core : cores) {
-    views.push_back({&core->broker_counters(), runtime::log_numbers(core->log_counters())});
+    const log::CoreLog::Counters& log = core->log_counters();
+    views.push_back({.broker = &core->broker_counters(), .others = runtime::log_numbers(log),
+                     .space = runtime::space_of(log)});
   }
   return views;
 }
@@ -253,7 +264,9 @@ void Appliance::start() {
                  state.stop_cores);
   }
   // Clients that connect before that only wait.
-  state.wait_for(ready_seconds_max, [&] { return state.control->ready() || failed(); });
+  state.wait_for(ready_seconds_max, [&] {
+    return state.control->ready() || failed() || state.should_stop();
+  });
 }
 
 bool Appliance::run_once() {

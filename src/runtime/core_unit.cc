@@ -26,8 +26,7 @@ std::unique_ptr<CoreUnit> CoreUnit::create(const Setup& setup,
                                            std::unique_ptr<MappedMemory> memory,
                                            std::unique_ptr<log::CoreLog> log, Exchange& exchange,
                                            std::string& why) {
-  std::unique_ptr<CoreUnit> unit(new CoreUnit);
-  unit->core_ = setup.core;
+  std::unique_ptr<CoreUnit> unit(new CoreUnit(setup));
   unit->memory_ = std::move(memory);
   unit->log_ = std::move(log);
   unit->broker_ = std::make_unique<broker::CoreBroker>(broker_limits(setup.profile), setup.core,
@@ -66,7 +65,10 @@ bool CoreUnit::make_io(const Setup& setup, std::string& why) {
 }
 
 std::size_t CoreUnit::run_once(Now now) {
+  turn_began_ = now.instant;
   const std::size_t work = data_core_->run_once(now);
+  space_watch_.look({.refuses = log_->refuses_for_space(), .free_bytes = log_->usable_bytes(),
+                     .free_bytes_min = free_bytes_min_}, now.instant);
   if (log_->fenced() && !failed()) {
     log_event(LogLevel::error, "log", "core {}: the disk failed; nothing more is acknowledged",
               core_);

@@ -2,6 +2,7 @@
 // log and broker, and the turn that drives them. Made on the main thread, used by one thread.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -14,6 +15,7 @@
 #include "runtime/data_core.h"
 #include "runtime/mapped_memory.h"
 #include "runtime/profile.h"
+#include "runtime/space_watch.h"
 
 namespace tailrace::runtime {
 
@@ -26,6 +28,7 @@ class CoreUnit {
     int lock_fd;                                 // of the directory; -1: it has none
     const std::vector<std::string>& listen;      // ports resolved, but for the first core
     const broker::StaticConfig& config;
+    std::atomic<int>& refusing_cores;            // for want of space; outlives the object
   };
   // `memory` and `log` came from boot. `exchange` outlives the object. Null: `why` says it.
   static std::unique_ptr<CoreUnit> create(const Setup& setup, std::unique_ptr<MappedMemory> memory,
@@ -34,7 +37,11 @@ class CoreUnit {
 
   // One turn: what thread_loop.h asks of a thread.
   std::size_t run_once(Now now);
-  Instant next_deadline() const { return data_core_->next_deadline(); }
+  // An idle core looks at the disk's space all the same: somebody else may fill it, and the log
+  // and the status are to say so before the first producer is refused.
+  Instant next_deadline() const {
+    return std::min(data_core_->next_deadline(), turn_began_ + space_look_interval);
+  }
 
   // On its thread, after the last turn. False: the disk still worked at `deadline`.
   bool wait_disk(Instant deadline) { return disk_->wait_idle(deadline); }
@@ -50,10 +57,18 @@ class CoreUnit {
   const log::CoreLog::Counters& log_counters() const { return log_->counters(); }
 
  private:
-  CoreUnit() = default;
+  explicit CoreUnit(const Setup& setup)
+      : core_(setup.core),
+        free_bytes_min_(static_cast<std::uint64_t>(setup.profile.free_bytes_min)),
+        space_watch_(setup.refusing_cores) {}
   bool make_io(const Setup& setup, std::string& why);
 
-  bus::CoreId core_ = 0;
+  static constexpr Duration space_look_interval = seconds(2);
+
+  const bus::CoreId core_;
+  Instant turn_began_{};
+  const std::uint64_t free_bytes_min_;
+  SpaceWatch space_watch_;
   std::atomic<bool> failed_{false};
   // In the order in which they depend on each other; destroyed from the last.
   std::unique_ptr<MappedMemory> memory_;

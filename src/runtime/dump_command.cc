@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -59,7 +60,10 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
-bool is_damage_of(const Error& error) { return error.code != Errc::malformed; }
+// A short file of anybody's is "truncated", too: only its name can make it ours.
+bool is_damage_of(const Error& error) {
+  return error.code != Errc::malformed && error.code != Errc::truncated;
+}
 
 // By name where names are fixed, else by content: a copy may be called anything.
 FileKind kind_of(const std::string& path, Bytes bytes) {
@@ -69,6 +73,9 @@ FileKind kind_of(const std::string& path, Bytes bytes) {
   if (path.find("metadata/") != std::string::npos) return FileKind::metadata;
   if (name.ends_with(".log")) return FileKind::segment;
   if (name.ends_with(".index")) return FileKind::index;
+  if (name.ends_with(".wal")) return FileKind::wal;
+  if (name.find(".checkpoint-") != std::string_view::npos) return FileKind::checkpoint;
+  if (name == log::manifest_path.substr(log::wal_directory.size() + 1)) return FileKind::manifest;
   const auto wal = log::parse_wal_format(bytes);
   if (wal || is_damage_of(wal.error())) return FileKind::wal;
   const auto checkpoint = log::decode_checkpoint(bytes);
@@ -78,6 +85,28 @@ FileKind kind_of(const std::string& path, Bytes bytes) {
   const auto meta = parse_directory_meta(bytes);
   if (meta || is_damage_of(meta.error())) return FileKind::meta;
   return FileKind::unknown;
+}
+
+// A name alone proves nothing in a foreign directory: /etc has files called *.log, too.
+bool is_certainly_ours(const std::string& path, Bytes bytes) {
+  const std::string_view name = std::string_view(path).substr(path.rfind('/') + 1);
+  constexpr std::size_t segment_digits = 20;
+  const std::string_view stem = name.substr(0, name.find('.'));
+  if (stem.size() == segment_digits && stem.find_first_not_of("0123456789") == stem.npos) {
+    return true;
+  }
+  switch (kind_of("/x", bytes)) {
+    case FileKind::wal:
+    case FileKind::checkpoint:
+    case FileKind::manifest:
+    case FileKind::meta: return !bytes.empty();
+    case FileKind::lock:
+    case FileKind::metadata:
+    case FileKind::segment:
+    case FileKind::index:
+    case FileKind::unknown: break;
+  }
+  return false;
 }
 
 bool dump_manifest(Bytes bytes, const LineSink& sink) {
@@ -152,7 +181,7 @@ bool dump_file(const std::string& path, const DumpRequest& request, const LineSi
     case FileKind::metadata: return control::dump_metadata(file.bytes(), indented);
     case FileKind::unknown: break;
   }
-  indented("PROBLEM: no file of tailrace, or damaged at its very front");
+  indented("PROBLEM: not a file of a tailrace directory, or damaged at its very front");
   return false;
 }
 
@@ -179,6 +208,33 @@ bool list_files(const std::string& path, std::vector<std::string>& files, const 
   return good;
 }
 
+enum class Liveness { foreign, at_rest, live };
+
+// A data directory, or a folder or copy of some of its files: something in it must be ours.
+bool is_ours(const std::string& path) {
+  const auto has = [&path](std::string_view name) {
+    return access(fmt::format("{}/{}", path, name).c_str(), F_OK) == 0;
+  };
+  if (has(directory_meta_file) || has(log::wal_directory) || has(log::manifest_path)) return true;
+  std::vector<std::string> files;
+  list_files(path, files, [](std::string_view) {});
+  for (const std::string& file : files) {
+    const MappedFile mapped(file);
+    if (mapped.good() && is_certainly_ours(file, mapped.bytes())) return true;
+  }
+  return false;
+}
+
+Liveness liveness_of(const std::string& path) {
+  if (!is_ours(path)) return Liveness::foreign;
+  const int fd = open(fmt::format("{}/{}", path, directory_lock_file).c_str(),
+                      O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return Liveness::at_rest;
+  const bool free = flock(fd, LOCK_SH | LOCK_NB) == 0;
+  close(fd);
+  return free ? Liveness::at_rest : Liveness::live;
+}
+
 }  // namespace
 
 bool dump_files(const DumpRequest& request, const LineSink& sink) {
@@ -190,6 +246,16 @@ bool dump_files(const DumpRequest& request, const LineSink& sink) {
     return false;
   }
   if (!S_ISDIR(status.st_mode)) return dump_file(path, request, sink);
+  const Liveness liveness = liveness_of(path);
+  if (liveness == Liveness::foreign) {
+    sink(fmt::format("PROBLEM: {}: not a tailrace data directory: neither a file \"{}\" nor files "
+                     "of a log in it", path, directory_meta_file));
+    return false;
+  }
+  if (liveness == Liveness::live) {
+    sink("NOTE: a running broker uses this directory: files change while they are read, and what "
+         "looks like damage at their ends may be none");
+  }
   std::vector<std::string> files;
   bool good = list_files(path, files, sink);
   if (files.empty()) sink(fmt::format("{}: no files", path));

@@ -19,6 +19,18 @@ std::string listener_list(const std::vector<HostPort>& addresses) {
   return list;
 }
 
+// Port 0 is another one each time.
+bool is_told_twice(const std::vector<HostPort>& addresses, std::string& why) {
+  for (std::size_t i = 0; i < addresses.size(); ++i) {
+    for (std::size_t k = 0; k < i && addresses[i].port != 0; ++k) {
+      if (join_address(addresses[i]) != join_address(addresses[k])) continue;
+      why = fmt::format("--listen {}: named twice; once is enough", join_address(addresses[i]));
+      return true;
+    }
+  }
+  return false;
+}
+
 bool read_numeric(std::string_view option, const std::string& text,
                   std::vector<HostPort>& addresses, std::string& why) {
   HostPort address;
@@ -64,6 +76,7 @@ bool read_endpoints(const Config& config, Endpoints& endpoints, std::string& why
   for (const std::string& text : config.listen) {
     if (!read_numeric("--listen", text, endpoints.listen, why)) return false;
   }
+  if (is_told_twice(endpoints.listen, why)) return false;
   if (!config.admin.empty() && !read_numeric("--admin", config.admin, endpoints.admin, why)) {
     return false;
   }

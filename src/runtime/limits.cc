@@ -47,6 +47,7 @@ broker::Limits broker_limits(const Profile& profile) {
   limits.connection_idle_max = seconds(profile.connection_idle_s_max);
   limits.request_bytes_max = u32(profile.request_bytes_max);
   limits.request_memory_bytes = u64(profile.request_memory_bytes);
+  limits.answer_memory_bytes = u64(profile.answer_memory_bytes);
   // A quarter of the transport's buffers at most are held back, so that reading goes on.
   limits.events_held_max = std::min(limits.events_held_max, u32(profile.receive_buffer_count / 4));
   // Half of the cache that is never dirty: one slow consumer cannot stop producers.
@@ -102,10 +103,12 @@ std::string limit_lines(const Profile& profile) {
   line("connections", fmt::format("{} per core, {} requests in flight each, idle at most {} s",
                                   broker.connections_max, broker.requests_in_flight_max,
                                   profile.connection_idle_s_max));
-  line("request", fmt::format("at most {}, batch at most {}; {} per core for all requests",
+  line("request", fmt::format("at most {}, batch at most {}; {} per core for all requests, {} for "
+                              "their answers",
                               size_text(broker.request_bytes_max),
                               size_text(log.batch_bytes_max()),
-                              size_text(broker.request_memory_bytes)));
+                              size_text(broker.request_memory_bytes),
+                              size_text(broker.answer_memory_bytes)));
   line("log", fmt::format("WAL {} per core, frame {}, sync by {}", size_text(log.wal_bytes),
                           size_text(log.frame_bytes_max), profile.sync));
   line("cache", fmt::format("{} per core, of it at most {} dirty", size_text(log.cache_bytes),

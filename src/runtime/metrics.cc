@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "kafka/apis.h"
@@ -88,6 +89,32 @@ void add_others(std::string& text, std::span<const CoreView> cores) {
   }
 }
 
+void add_space(std::string& text, std::span<const CoreView> cores) {
+  describe(text, "disk_free_bytes", "Bytes free in the file system of the data", "gauge");
+  for (std::size_t core = 0; core < cores.size(); ++core) {
+    text += fmt::format("tailrace_disk_free_bytes{{core=\"{}\"}} {}\n", core,
+                        cores[core].space.free_bytes);
+  }
+  describe(text, "produce_refused_for_space", "1 while produce is refused for lack of space",
+           "gauge");
+  for (std::size_t core = 0; core < cores.size(); ++core) {
+    text += fmt::format("tailrace_produce_refused_for_space{{core=\"{}\"}} {}\n", core,
+                        cores[core].space.refuses_produce ? 1 : 0);
+  }
+}
+
+std::string space_line(std::span<const CoreView> cores) {
+  std::uint64_t free_bytes = UINT64_MAX;
+  std::size_t refusing = 0;
+  for (const CoreView& core : cores) {
+    free_bytes = std::min(free_bytes, core.space.free_bytes);
+    if (core.space.refuses_produce) ++refusing;
+  }
+  if (refusing == 0) return fmt::format("{} bytes free, produce accepted", free_bytes);
+  return fmt::format("{} bytes free, PRODUCE REFUSED for lack of space by {} of {} cores",
+                     free_bytes, refusing, cores.size());
+}
+
 std::uint64_t sum(std::span<const CoreView> cores, Counter Counters::*member) {
   std::uint64_t total = 0;
   for (const CoreView& core : cores) total += (core.broker->*member).load();
@@ -149,6 +176,12 @@ std::vector<NamedNumber> group_numbers(const control::GroupCounters& counters) {
   };
 }
 
+Space space_of(const log::CoreLog::Counters& counters) {
+  const std::int64_t free_bytes = counters.usable_bytes.load();
+  return {.free_bytes = free_bytes < 0 ? 0 : static_cast<std::uint64_t>(free_bytes),
+          .refuses_produce = counters.refuses_for_space.load() != 0};
+}
+
 std::string metrics_text(std::span<const CoreView> cores, std::span<const NamedNumber> node) {
   std::string text;
   if (cores.empty()) return text;
@@ -169,6 +202,7 @@ std::string metrics_text(std::span<const CoreView> cores, std::span<const NamedN
               &Counters::produce_us);
   add_latency(text, cores, "fetch_seconds", "The same, waiting for data included",
               &Counters::fetch_us);
+  add_space(text, cores);
   add_others(text, cores);
   for (const NamedNumber& number : node) {
     describe(text, number.name, number.help, number.only_grows ? "counter" : "gauge");
@@ -195,6 +229,7 @@ std::string status_text(std::span<const CoreView> cores, std::int64_t uptime_s,
                       sum(cores, &Counters::bytes_appended),
                       sum(cores, &Counters::append_stalls));
   text += fmt::format("fetched     {} bytes\n", sum(cores, &Counters::bytes_fetched));
+  text += fmt::format("disk        {}\n", space_line(cores));
   text += fmt::format("errors      {} answers\n", sum(cores, &Counters::error_responses));
   text += fmt::format("produce     {}\n", latency_line(cores, &Counters::produce_us));
   text += fmt::format("fetch       {}\n", latency_line(cores, &Counters::fetch_us));

@@ -21,13 +21,21 @@ struct NamedNumber {
   std::uint64_t value = 0;
 };
 
+// The disk as a core sees it; all cores of a node have the same.
+struct Space {
+  std::uint64_t free_bytes = 0;
+  bool refuses_produce = false;
+};
+
 // What one core counts. Of all cores, `others` has the same names in the same order.
 struct CoreView {
   const broker::Counters* broker = nullptr;
   std::vector<NamedNumber> others;
+  Space space = {};
 };
 
 std::vector<NamedNumber> log_numbers(const log::CoreLog::Counters& counters);
+Space space_of(const log::CoreLog::Counters& counters);
 
 std::vector<NamedNumber> group_numbers(const control::GroupCounters& counters);
 

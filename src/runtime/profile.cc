@@ -1,10 +1,13 @@
 // toml++ reports syntax errors as exceptions; they are caught at the edge of this file.
 #include "runtime/profile.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
-#include <fstream>
+#include <cerrno>
+#include <cstring>
 #include <sstream>
 #define TOML_HEADER_ONLY 1
 // toml++ asserts on some mistyped keys that it reports as syntax errors two lines further on; an
@@ -44,6 +47,7 @@ const std::vector<ProfileKey>& keys() {
       number("network", "receive_buffer_count", "", &P::receive_buffer_count, 8, 32768),
       number("network", "request_bytes_max", "bytes", &P::request_bytes_max, 64 * KiB, GiB),
       number("network", "request_memory_bytes", "bytes", &P::request_memory_bytes, MiB, TiB),
+      number("network", "answer_memory_bytes", "bytes", &P::answer_memory_bytes, 4 * MiB, TiB),
       number("network", "requests_in_flight_max", "", &P::requests_in_flight_max, 1, 1024),
       number("network", "connection_idle_s_max", "s", &P::connection_idle_s_max, 1, 86400),
       flag("storage", "direct", &P::direct),
@@ -169,6 +173,7 @@ class Reader {
   void read_key(std::string_view table, const toml::key& name, const toml::node& value) {
     for (const ProfileKey& key : keys()) {
       if (key.table != table || key.name != name.str()) continue;
+      profile_.lines[std::string(key.name)] = name.source().begin.line;
       if (!assign(key, value, profile_)) {
         report(value.source().begin.line, fmt::format("{}.{}: found {}, allowed: {}", table,
                                                       name.str(), shown(value), allowed(key)));
@@ -184,35 +189,100 @@ class Reader {
   std::vector<std::string>& errors_;
 };
 
-// What no single key can say.
-void check_relations(const Profile& profile, std::string_view file,
-                     std::vector<std::string>& errors) {
-  const auto require = [&](bool holds, std::string_view what) {
-    if (!holds) errors.push_back(fmt::format("{}: {}", file, what));
-  };
-  require(profile.dirty_bytes_max <= profile.wal_bytes / 2,
-          fmt::format("storage.dirty_bytes_max: found {}, allowed: at most half of wal_bytes, {}",
-                      profile.dirty_bytes_max, profile.wal_bytes / 2));
-  require(profile.cache_bytes >= profile.dirty_bytes_max + 2 * profile.frame_bytes_max,
-          fmt::format("storage.cache_bytes: found {}, allowed: at least dirty_bytes_max and two "
-                      "frames, {}",
-                      profile.cache_bytes, profile.dirty_bytes_max + 2 * profile.frame_bytes_max));
-  require(profile.wal_bytes >= 8 * profile.frame_bytes_max,
-          fmt::format("storage.wal_bytes: found {}, allowed: at least 8 frames, {}",
-                      profile.wal_bytes, 8 * profile.frame_bytes_max));
-  require(profile.request_memory_bytes >= profile.request_bytes_max,
-          fmt::format("network.request_memory_bytes: found {}, allowed: at least "
-                      "request_bytes_max, {}",
-                      profile.request_memory_bytes, profile.request_bytes_max));
+// What no single key can say. Told at the line of the key that is in the file: the one that was
+// found wrong, else the one that made it so.
+class Relations {
+ public:
+  Relations(const Profile& profile, std::vector<std::string>& errors)
+      : profile_(profile), errors_(errors) {}
+
+  void at_most(std::string_view name, std::int64_t found, std::int64_t most, std::string_view what,
+               std::string_view other) {
+    if (found > most) report(name, found, fmt::format("at most {}, {}", what, most), other);
+  }
+  void at_least(std::string_view name, std::int64_t found, std::int64_t least,
+                std::string_view what, std::string_view other) {
+    if (found < least) report(name, found, fmt::format("at least {}, {}", what, least), other);
+  }
+  void report(std::string_view name, std::int64_t found, std::string_view allowed,
+              std::string_view other) {
+    const bool is_there = profile_.lines.contains(name) || !profile_.lines.contains(other);
+    errors_.push_back(fmt::format("{}{}: found {}{}, allowed: {}",
+                                  profile_.place_of(is_there ? name : other), with_table(name),
+                                  found, profile_.lines.contains(name) ? "" : " (its default)",
+                                  allowed));
+  }
+
+ private:
+  static std::string with_table(std::string_view name) {
+    for (const ProfileKey& key : keys()) {
+      if (key.name == name) return fmt::format("{}.{}", key.table, name);
+    }
+    return std::string(name);
+  }
+
+  const Profile& profile_;
+  std::vector<std::string>& errors_;
+};
+
+void check_relations(const Profile& p, std::vector<std::string>& errors) {
+  Relations relations(p, errors);
+  relations.at_most("dirty_bytes_max", p.dirty_bytes_max, p.wal_bytes / 2, "half of wal_bytes",
+                    "wal_bytes");
+  const bool is_frame = !p.lines.contains("dirty_bytes_max") && p.lines.contains("frame_bytes_max");
+  relations.at_least("cache_bytes", p.cache_bytes, p.dirty_bytes_max + 2 * p.frame_bytes_max,
+                     "dirty_bytes_max and two frames (frame_bytes_max)",
+                     is_frame ? "frame_bytes_max" : "dirty_bytes_max");
+  relations.at_least("wal_bytes", p.wal_bytes, 8 * p.frame_bytes_max,
+                     "8 frames (frame_bytes_max)", "frame_bytes_max");
+  relations.at_least("request_memory_bytes", p.request_memory_bytes, p.request_bytes_max,
+                     "request_bytes_max", "request_bytes_max");
   for (const ProfileKey& key : keys()) {
     const bool must_be_blocks = key.table == "storage" && key.unit == "bytes";
-    if (!must_be_blocks || profile.*key.number % 4096 == 0) continue;
-    require(false, fmt::format("{}.{}: found {}, allowed: a multiple of 4096", key.table, key.name,
-                               profile.*key.number));
+    if (!must_be_blocks || p.*key.number % 4096 == 0) continue;
+    const std::int64_t below = p.*key.number / 4096 * 4096;
+    relations.report(key.name, p.*key.number,
+                     fmt::format("a multiple of 4096, such as {} or {}", below, below + 4096), "");
   }
 }
 
+// What stands before the "=" of a line, so that a syntax error names its key.
+std::string key_on_line(std::string_view text, std::int64_t number) {
+  for (; number > 1 && text.find('\n') != std::string_view::npos; --number) {
+    text.remove_prefix(text.find('\n') + 1);
+  }
+  text = text.substr(0, text.find('\n'));
+  const std::size_t end = text.find_first_of("=#");
+  if (end == std::string_view::npos || text[end] == '#') return {};
+  text = text.substr(0, end);
+  const std::size_t first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return fmt::format("{}: ", text.substr(first, text.find_last_not_of(" \t") - first + 1));
+}
+
+// False: errno says why.
+bool read_file(const std::string& path, std::string& text) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  char piece[4096];
+  ssize_t count = 0;
+  while ((count = read(fd, piece, sizeof piece)) > 0) {
+    text.append(piece, static_cast<std::size_t>(count));
+  }
+  const int error = errno;
+  close(fd);
+  errno = error;
+  return count == 0;
+}
+
 }  // namespace
+
+std::string Profile::place_of(std::string_view key) const {
+  if (file.empty()) return "the built-in profile: ";
+  const auto line = lines.find(key);
+  return line == lines.end() ? fmt::format("{}: ", file)
+                             : fmt::format("{}:{}: ", file, line->second);
+}
 
 std::span<const ProfileKey> profile_keys() { return keys(); }
 
@@ -225,28 +295,30 @@ bool parse_profile(std::string_view text, std::string_view file, Profile& profil
     if (static_cast<unsigned char>(c) >= 0x80) c = '?';
   }
   Profile read;
+  read.file = file;
   Reader reader(file, read, errors);
   const std::size_t errors_before = errors.size();
   try {
     reader.read(toml::parse(std::string_view(ascii), file));
   } catch (const toml::parse_error& error) {
-    reader.report(error.source().begin.line, std::string(error.description()));
+    const std::int64_t line = error.source().begin.line;
+    reader.report(line, key_on_line(ascii, line) + std::string(error.description()));
   }
-  if (errors.size() == errors_before) check_relations(read, file, errors);
+  if (errors.size() == errors_before) check_relations(read, errors);
   if (errors.size() != errors_before) return false;
   profile = read;
   return true;
 }
 
 bool read_profile(const std::string& path, Profile& profile, std::vector<std::string>& errors) {
-  std::ifstream stream(path);
-  std::ostringstream text;
-  if (stream) text << stream.rdbuf();
-  if (!stream) {
-    errors.push_back(fmt::format("{}: cannot be read", path));
+  std::string text;
+  if (!read_file(path, text)) {
+    const std::string_view hint =
+        errno == EISDIR ? "; name a file, such as hw-profiles/laptop.toml" : "";
+    errors.push_back(fmt::format("{}: cannot be read: {}{}", path, std::strerror(errno), hint));
     return false;
   }
-  return parse_profile(text.str(), path, profile, errors);
+  return parse_profile(text, path, profile, errors);
 }
 
 }  // namespace tailrace::runtime

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,6 +25,7 @@ struct Profile {
   std::int64_t receive_buffer_count = 64;
   std::int64_t request_bytes_max = 104857600;
   std::int64_t request_memory_bytes = 134217728;
+  std::int64_t answer_memory_bytes = 67108864;
   std::int64_t requests_in_flight_max = 16;
   std::int64_t connection_idle_s_max = 600;
 
@@ -57,6 +59,13 @@ struct Profile {
 
   // Operator's log.
   std::string log_level = "info";
+
+  // Where it was read, for messages about what only shows later; empty: built in.
+  std::string file;
+  // Of each key that is in the file, by its name: the line. No two tables have a key in common.
+  std::map<std::string, std::int64_t, std::less<>> lines;
+  // "FILE:LINE: ", or what comes nearest to it for a key that the file leaves out.
+  std::string place_of(std::string_view key) const;
 };
 
 struct ProfileKey {

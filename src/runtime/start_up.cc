@@ -13,6 +13,7 @@
 #include "runtime/core_unit.h"
 #include "runtime/limits.h"
 #include "runtime/progress.h"
+#include "runtime/wal_space.h"
 
 namespace tailrace::runtime {
 namespace {
@@ -111,10 +112,11 @@ bool check_place(const Profile& profile, const std::string& directory, std::size
   return files.enough;
 }
 
-bool boot_logs(const Profile& profile, const DataDirectory& directory, Prng& prng,
-               std::vector<BootedCore>& cores, std::string& why) {
+namespace {
+
+bool run_boot(const Profile& profile, const DataDirectory& directory, Prng& prng,
+              std::vector<BootedCore>& cores, std::string& why, const ShouldStop& should_stop) {
   const log::Limits limits = log_limits(profile);
-  if (!reserve_memory(limits, static_cast<std::size_t>(profile.cores), cores, why)) return false;
   std::vector<MutableBytes> regions;
   for (BootedCore& core : cores) regions.push_back(core.memory->bytes());
   io::Disk* disk = nullptr;
@@ -129,6 +131,11 @@ bool boot_logs(const Profile& profile, const DataDirectory& directory, Prng& prn
   ClockSystem clock;
   Progress progress = Progress::standard();
   while (!boot.done() && !boot.failed()) {
+    if (should_stop && should_stop()) {
+      progress.end();
+      why.clear();
+      return false;
+    }
     const Now now = clock.now();
     const std::size_t work = step_boot(boot, *main.disk, now);
     const log::Boot::Progress at = boot.progress();
@@ -137,7 +144,7 @@ bool boot_logs(const Profile& profile, const DataDirectory& directory, Prng& prn
   }
   progress.end();
   if (boot.failed()) {
-    why = boot.why();
+    why = fmt::format("{}: {}", directory.path(), boot.why());
     return false;
   }
   std::vector<std::unique_ptr<log::CoreLog>> logs = boot.take_logs();
@@ -146,8 +153,23 @@ bool boot_logs(const Profile& profile, const DataDirectory& directory, Prng& prn
   return true;
 }
 
+}  // namespace
+
+bool boot_logs(const Profile& profile, const DataDirectory& directory, Prng& prng,
+               std::vector<BootedCore>& cores, std::string& why, const ShouldStop& should_stop) {
+  if (!wal_space_suffices(profile, directory.path(), why)) return false;
+  if (!reserve_memory(log_limits(profile), static_cast<std::size_t>(profile.cores), cores, why)) {
+    return false;
+  }
+  if (run_boot(profile, directory, prng, cores, why, should_stop)) return true;
+  // By now no write is in flight.
+  remove_unfinished_wals(directory.path(), !directory.meta().is_complete);
+  return false;
+}
+
 bool try_metadata(const Profile& profile, const DataDirectory& directory,
-                  const control::NodeSetup& setup, Prng& prng, std::string& why) {
+                  const control::NodeSetup& setup, Prng& prng, std::string& why,
+                  const ShouldStop& should_stop) {
   control::ControlPlane plane(control_limits(profile), setup, Prng(prng.next(), "control"));
   MainDisk main;  // Ends first, and waits for what is in flight into the plane's memory.
   if (!main.open(profile, directory, why)) return false;
@@ -155,6 +177,10 @@ bool try_metadata(const Profile& profile, const DataDirectory& directory,
   ClockSystem clock;
   std::array<DiskDone, 64> done;
   while (!plane.ready() && !plane.failed()) {
+    if (should_stop && should_stop()) {
+      why.clear();
+      return false;
+    }
     const Now now = clock.now();
     const std::size_t done_count = main.disk->poll(done);
     for (std::size_t i = 0; i < done_count; ++i) plane.on_disk_done(done[i], now);

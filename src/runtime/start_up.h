@@ -2,6 +2,7 @@
 // logs, and a look at the metadata.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,13 +28,19 @@ struct BootedCore {
   std::unique_ptr<MappedMemory> memory;
   std::unique_ptr<log::CoreLog> log;
 };
-// Recovers or formats the logs; tells progress on standard error. False: `why` says it.
+// Asked once per turn; empty: never.
+using ShouldStop = std::function<bool()>;
+
+// Recovers or formats the logs; tells progress on standard error. False: `why` says it, or is empty
+// when `should_stop` was true; what was half made is then removed.
 bool boot_logs(const Profile& profile, const DataDirectory& directory, Prng& prng,
-               std::vector<BootedCore>& cores, std::string& why);
+               std::vector<BootedCore>& cores, std::string& why,
+               const ShouldStop& should_stop = {});
 
 // Recovers or formats the metadata, on this thread, and lets it go again: the control thread will
 // read it anew on a ring of its own, but by then a damaged one has been told of. False: `why`.
 bool try_metadata(const Profile& profile, const DataDirectory& directory,
-                  const control::NodeSetup& setup, Prng& prng, std::string& why);
+                  const control::NodeSetup& setup, Prng& prng, std::string& why,
+                  const ShouldStop& should_stop = {});
 
 }  // namespace tailrace::runtime

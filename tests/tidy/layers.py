@@ -18,7 +18,8 @@ LIBRARY_HEADERS = {
     "libmicrohttpd": r"microhttpd\.h$", "jemalloc": r"jemalloc/",
     "gtest": r"gtest/|gmock/", "benchmark": r"benchmark/", "librdkafka": r"librdkafka/",
     "POSIX": r"(sys|netinet|arpa|net|linux)/|(unistd|fcntl|poll|signal|pthread|sched|dirent|"
-             r"netdb|termios|spawn|getopt|x86intrin|immintrin|nmmintrin)\.h$",
+             r"netdb|termios|spawn|getopt)\.h$",
+    "intrinsics": r"([a-z]mmintrin|x86intrin)\.h$",
 }
 # <vector>, <cstdint>, and C's own names of the latter.
 STANDARD = re.compile(r"^([a-z_0-9]+|(assert|errno|inttypes|limits|math|stddef|stdint|stdio|stdlib|"

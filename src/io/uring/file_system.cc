@@ -54,6 +54,8 @@ void classify(std::uint32_t magic, FileSystemReport& report) {
   report.dsync_works = false;
 }
 
+bool is_for_space(int error_number) { return error_number == ENOSPC || error_number == EDQUOT; }
+
 void try_direct(int directory, FileSystemReport& report) {
   const std::string name = fmt::format(".tailrace-probe-{}", getpid());
   const int fd = ::openat(directory, name.c_str(),
@@ -74,6 +76,11 @@ void try_direct(int directory, FileSystemReport& report) {
     }
 #endif
     ::close(fd);
+  }
+  // A full disk says nothing of O_DIRECT: a node must start there, so that records can be deleted.
+  if (!report.direct_works && is_for_space(report.direct_errno)) {
+    report.is_full = true;
+    report.direct_works = true;
   }
   // Some file systems refuse O_DIRECT only after having made the file.
   ::unlinkat(directory, name.c_str(), 0);
@@ -112,7 +119,8 @@ Result<FileSystemReport> examine_file_system(const std::string& directory) {
 
 std::string FileSystemReport::description() const {
   std::string text = fmt::format("{}: {}, {}, O_DIRECT {}", directory, type, to_string(durability),
-                                 direct_works ? "works" : "does not work");
+                                 is_full ? "untried, no space left"
+                                         : direct_works ? "works" : "does not work");
   if (!direct_works) text += fmt::format(" ({})", std::strerror(direct_errno));
   if (direct_offset_align != 0) {
     text += fmt::format(", aligned to {} bytes in the file and {} in memory", direct_offset_align,

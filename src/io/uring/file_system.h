@@ -23,6 +23,7 @@ struct FileSystemReport {
   std::string directory;
   bool direct_works = false;        // an O_DIRECT write of 4 KiB was tried and went through
   int direct_errno = 0;             // why not
+  bool is_full = false;             // no space for the trial: taken to work
   std::uint32_t direct_memory_align = 0;   // bytes, from statx; 0: the kernel does not tell
   std::uint32_t direct_offset_align = 0;
   bool dsync_works = true;          // RWF_DSYNC reaches the device (FUSE sends no FSYNC for it)

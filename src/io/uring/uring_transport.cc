@@ -57,7 +57,11 @@ Result<std::unique_ptr<UringTransport>> UringTransport::create(Ring& ring,
   std::unique_ptr<UringTransport> transport(new UringTransport(ring, options));
   const int error = transport->receive_pool_.register_with(ring.raw(), buffer_group);
   if (error != 0) {
-    why = fmt::format("the kernel takes no receive buffers: {}", std::strerror(error));
+    why = fmt::format("the kernel takes no receive buffers: {}{}", std::strerror(error),
+                      error == ENOMEM ? ": raise the locked-memory limit (ulimit -l; systemd: "
+                                        "LimitMEMLOCK=; docker: --ulimit memlock=) or the "
+                                        "container's memory limit"
+                                      : "");
     return fail(Errc::io, static_cast<std::uint16_t>(error));
   }
   for (const std::string& text : options.listen) {

@@ -39,6 +39,36 @@ TEST(CoreLog, ABadBatchLeavesNoTrace) {
   EXPECT_EQ(node.append_now(p0, good).base_offset, 0);
 }
 
+TEST(CoreLog, ProducersAreBoundedPerCoreAndTheCrowdedPartitionForgets) {
+  Limits limits = small_limits();
+  limits.producers_max = 6;
+  LogNode node(limits);
+  ASSERT_TRUE(node.boot());
+  BatchMaker maker;
+  const PartitionKey quiet = partition_of(2, 0);
+  const auto from = [&](std::int64_t producer_id) {
+    return maker.make("x", 1, 1'700'000'000'000,
+                      {.producer_id = producer_id, .producer_epoch = 0, .base_sequence = 0});
+  };
+  node.append_now(quiet, from(1));
+  for (std::int64_t id = 100; id < 120; ++id) node.append_now(p0, from(id));
+  const auto known = [&](const PartitionKey& key) {
+    std::vector<std::int64_t> ids;
+    for (const ProducerState& state : node.partition(key).producers().snapshot()) {
+      ids.push_back(state.producer_id);
+    }
+    return ids;
+  };
+  for (const bool restarted : {false, true}) {
+    EXPECT_EQ(known(quiet), (std::vector<std::int64_t>{1})) << restarted;
+    EXPECT_EQ(known(p0), (std::vector<std::int64_t>{115, 116, 117, 118, 119})) << restarted;
+    node.settle();
+    Prng prng(1);
+    node.crash(prng);
+    ASSERT_TRUE(node.boot(1, false)) << node.why;
+  }
+}
+
 TEST(CoreLog, ARepeatedIdempotentBatchGetsItsFirstOffset) {
   LogNode node;
   ASSERT_TRUE(node.boot());

@@ -126,6 +126,21 @@ TEST_F(ProducerTableTest, the_silent_are_forgotten) {
   EXPECT_EQ(table_.size(), 0U);
 }
 
+TEST_F(ProducerTableTest, who_sent_last_is_forgotten_last_also_after_a_restart) {
+  for (const std::int64_t id : {3, 1, 2}) {
+    wall_ms_ += 10;
+    send(batch(id, 0, 0, 1));
+  }
+  wall_ms_ += 10;
+  send(batch(3, 0, 1, 1));
+  const std::vector<ProducerState> states = table_.snapshot();
+  table_.restore(states);
+  for (const std::int64_t id : {2, 3}) {
+    table_.drop_oldest();
+    EXPECT_EQ(table_.snapshot()[0].producer_id, id);
+  }
+}
+
 TEST_F(ProducerTableTest, truncated_batches_did_not_happen) {
   send(batch(7, 0, 0, 10));
   send(batch(7, 0, 10, 10));
@@ -145,9 +160,9 @@ TEST_F(ProducerTableTest, a_snapshot_brings_everything_back) {
   EXPECT_EQ(states[0].batches[0].last_sequence, 1);
   EXPECT_EQ(states[1].batch_count, 5);
 
-  ProducerTable other;
-  other.restore(states);
-  table_ = other;
+  table_.restore({});
+  EXPECT_EQ(table_.size(), 0U);
+  table_.restore(states);
   EXPECT_EQ(send(batch(9, 1, 30, 10)), "duplicate of 30");
   EXPECT_EQ(send(batch(9, 1, 10, 10)), "out_of_order");
   EXPECT_EQ(send(batch(2, 0, 2, 1)), "at 73");
@@ -215,7 +230,7 @@ TEST_F(ProducerTableTest, random_clients_get_the_answers_of_the_plain_model) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Prng prng(seed, "producers");
     Model model;
-    table_ = {};
+    table_.restore({});
     offset_ = 0;
     std::map<std::int64_t, std::uint32_t> next;  // what a well-behaved client would send
     std::vector<record::BatchHeader> sent;       // to be repeated

@@ -27,6 +27,13 @@ TEST(Address, SaysWhatIsWrong) {
   EXPECT_FALSE(split_address("localhost:70000", address, why));
   EXPECT_NE(why.find("70000"), std::string::npos);
   EXPECT_FALSE(split_address("localhost:9092x", address, why));
+  EXPECT_FALSE(split_address("[::1]", address, why));
+  EXPECT_EQ(why, "\"[::1]\": the port is missing, write [::1]:9092");
+  EXPECT_FALSE(split_address(":29092", address, why));
+  EXPECT_EQ(why, "\":29092\": the host is missing, write 127.0.0.1:29092 or, for every address of "
+                 "this machine, 0.0.0.0:29092");
+  EXPECT_FALSE(split_address("", address, why));
+  EXPECT_FALSE(split_address("::1", address, why));
 }
 
 TEST(Address, ANameIsNotNumeric) {

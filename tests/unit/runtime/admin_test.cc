@@ -1,6 +1,11 @@
 #include "runtime/admin.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <thread>
 
 namespace tailrace::runtime {
 namespace {
@@ -32,7 +37,29 @@ TEST(Admin, SaysWhyItCannotListen) {
 TEST(Admin, AQuestionToNobodySaysSo) {
   std::string text;
   EXPECT_FALSE(admin_get("127.0.0.1:1", "/status", text));
-  EXPECT_NE(text.find("no tailrace answers"), std::string::npos);
+  EXPECT_NE(text.find("nothing answers at 127.0.0.1:1: Connection refused"), std::string::npos);
+}
+
+TEST(Admin, AQuestionToSomethingElseSaysSo) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  socklen_t size = sizeof address;
+  ASSERT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(listen(fd, 1), 0);
+  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
+  std::thread other([fd] {
+    const int peer = accept(fd, nullptr, nullptr);
+    char question[512];
+    EXPECT_GT(recv(peer, question, sizeof question, 0), 0);
+    const std::string_view reply = "HTTP/1.0 200 OK\r\nServer: other\r\n\r\nwelcome";
+    send(peer, reply.data(), reply.size(), MSG_NOSIGNAL);
+    close(peer);
+  });
+  std::string text;
+  EXPECT_FALSE(admin_get("127.0.0.1:" + std::to_string(ntohs(address.sin_port)), "/status", text));
+  EXPECT_NE(text.find("is not the admin server of a tailrace"), std::string::npos) << text;
+  other.join();
+  close(fd);
 }
 
 }  // namespace

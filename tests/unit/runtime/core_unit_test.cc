@@ -38,13 +38,15 @@ struct Rig {
     auto memory = std::make_unique<MappedMemory>(log::CoreLog::memory_bytes(log_limits(profile)));
     auto log = std::make_unique<log::CoreLog>(log_limits(profile), memory->bytes());
     unit = CoreUnit::create({.profile = profile, .core = 0, .directory = folder.string(),
-                             .lock_fd = lock.fd(), .listen = listen, .config = config},
+                             .lock_fd = lock.fd(), .listen = listen, .config = config,
+                             .refusing_cores = refusing_cores},
                             std::move(memory), std::move(log), exchange, why);
     return unit != nullptr;
   }
   const Profile profile = small_profile();
   fs::path folder;
   broker::StaticConfig config;
+  std::atomic<int> refusing_cores{0};
   Exchange exchange{1, 64};
   test::LockedFile lock;
   std::string why;

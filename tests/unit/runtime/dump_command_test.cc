@@ -1,6 +1,8 @@
 #include "runtime/dump_command.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -102,6 +104,28 @@ TEST(DumpCommand, ASegmentWithoutABatchIsAProblem) {
   const Dumped dumped = dump(folder.path + "/00000000000000000000.log");
   EXPECT_FALSE(dumped.good);
   EXPECT_TRUE(dumped.says("no batch begins at 0")) << dumped.text;
+}
+
+TEST(DumpCommand, AForeignDirectoryIsToldInOneLine) {
+  Folder folder;
+  folder.put("passwd", as_bytes("root:x:0:0\n"));
+  folder.put("boot.log", as_bytes("booting\n"));
+  const Dumped dumped = dump(folder.path);
+  EXPECT_FALSE(dumped.good);
+  EXPECT_TRUE(dumped.says("not a tailrace data directory")) << dumped.text;
+  EXPECT_FALSE(dumped.says("passwd")) << dumped.text;
+  EXPECT_TRUE(dump(folder.path + "/passwd").says("not a file of a tailrace directory"));
+}
+
+TEST(DumpCommand, ADirectoryInUseIsNoted) {
+  Folder folder;
+  folder.put("tailrace", encode_directory_meta({.node_id = 5}));
+  folder.put("lock", as_bytes("1"));
+  EXPECT_FALSE(dump(folder.path).says("a running broker")) << "nobody runs";
+  const int fd = open((folder.path + "/lock").c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_EQ(flock(fd, LOCK_EX | LOCK_NB), 0);
+  EXPECT_TRUE(dump(folder.path).says("a running broker"));
+  close(fd);
 }
 
 TEST(DumpCommand, AForeignOrMissingFileIsAProblem) {

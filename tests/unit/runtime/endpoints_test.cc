@@ -37,6 +37,8 @@ TEST(Endpoints, ARefusalSaysWhatToWrite) {
   EXPECT_NE(refusal_of({.listen = {"localhost:9092"}}).find("numeric"), std::string::npos);
   EXPECT_NE(refusal_of({.listen = {"127.0.0.1:1"}, .admin = "localhost:1"}).find("--admin: "),
             std::string::npos);
+  EXPECT_EQ(refusal_of({.listen = {"[::1]:9092", "127.0.0.1:1", "[::1]:9092"}}),
+            "--listen [::1]:9092: named twice; once is enough");
   EXPECT_NE(refusal_of({.listen = {"9092"}}).find("not HOST:PORT"), std::string::npos);
   EXPECT_NE(refusal_of({.listen = {"0.0.0.0:9092"}}).find("--advertise"), std::string::npos);
   EXPECT_NE(refusal_of({.listen = {"127.0.0.1:1", "127.0.0.1:2"}, .advertise = {"a:1"}})

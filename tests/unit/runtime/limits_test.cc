@@ -16,6 +16,7 @@ TEST(Limits, TheDefaultProfileGivesTheDefaultLimits) {
   EXPECT_EQ(limits.partitions_max, defaults.partitions_max);
   EXPECT_FALSE(limits.durable_writes);
   EXPECT_EQ(broker_limits(Profile{}).request_memory_bytes, broker::Limits{}.request_memory_bytes);
+  EXPECT_EQ(broker_limits(Profile{}).answer_memory_bytes, broker::Limits{}.answer_memory_bytes);
   EXPECT_EQ(control_limits(Profile{}).groups_max, control::Limits{}.groups_max);
   EXPECT_EQ(control_limits(Profile{}).offsets_max, control::Limits{}.offsets_max);
   EXPECT_EQ(control_limits(Profile{}).group_bytes_max, control::Limits{}.group_bytes_max);
@@ -29,9 +30,11 @@ TEST(Limits, FollowTheProfile) {
   profile.sync = "dsync";
   profile.receive_buffer_count = 8;
   profile.partitions_max = 12;
+  profile.answer_memory_bytes = 5 << 20;
   EXPECT_TRUE(log_limits(profile).durable_writes);
   EXPECT_EQ(broker_limits(profile).core_count, 3);
   EXPECT_EQ(broker_limits(profile).events_held_max, 2u);
+  EXPECT_EQ(broker_limits(profile).answer_memory_bytes, 5u << 20);
   EXPECT_EQ(control_limits(profile).partitions_max, 12u);
   EXPECT_EQ(control_limits(profile).batch_bytes_max, log_limits(profile).batch_bytes_max());
   profile.offsets_partitions = 7;

@@ -15,8 +15,10 @@ struct TwoCores {
     one.bytes_in.add(100);
     two.bytes_in.add(11);
     two.produce_us.record(2000);
-    views = {{.broker = &one, .others = {{"wal_syncs_total", "Syncs", true, 3}}},
-             {.broker = &two, .others = {{"wal_syncs_total", "Syncs", true, 4}}}};
+    views = {{.broker = &one, .others = {{"wal_syncs_total", "Syncs", true, 3}},
+              .space = {.free_bytes = 1000}},
+             {.broker = &two, .others = {{"wal_syncs_total", "Syncs", true, 4}},
+              .space = {.free_bytes = 900, .refuses_produce = true}}};
   }
   broker::Counters one;
   broker::Counters two;
@@ -66,6 +68,19 @@ TEST(Status, AddsUpTheCores) {
   EXPECT_NE(text.find("bytes       111 in, 0 out\n"), std::string::npos);
   EXPECT_NE(text.find("connections 3 now, 5 in all"), std::string::npos);
   EXPECT_NE(text.find("wal_syncs_total              7\n"), std::string::npos);
+}
+
+TEST(Status, TellsOfAFullDisk) {
+  TwoCores node;
+  EXPECT_NE(status_text(node.views, 1).find("disk        900 bytes free, PRODUCE REFUSED for lack "
+                                            "of space by 1 of 2 cores\n"), std::string::npos);
+  EXPECT_NE(metrics_text(node.views).find("tailrace_produce_refused_for_space{core=\"1\"} 1\n"),
+            std::string::npos);
+  EXPECT_NE(metrics_text(node.views).find("tailrace_disk_free_bytes{core=\"0\"} 1000\n"),
+            std::string::npos);
+  node.views[1].space.refuses_produce = false;
+  EXPECT_NE(status_text(node.views, 1).find("900 bytes free, produce accepted\n"),
+            std::string::npos);
 }
 
 TEST(Metrics, OfNoCoreAreEmpty) {

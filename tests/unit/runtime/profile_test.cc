@@ -86,7 +86,33 @@ TEST(Profile, AMissingFileIsAnError) {
   Profile profile;
   std::vector<std::string> errors;
   EXPECT_FALSE(read_profile("no/such.toml", profile, errors));
-  EXPECT_EQ(errors[0], "no/such.toml: cannot be read");
+  EXPECT_EQ(errors[0], "no/such.toml: cannot be read: No such file or directory");
+}
+
+TEST(Profile, ADirectoryIsNoEmptyFile) {
+  Profile profile;
+  std::vector<std::string> errors;
+  EXPECT_FALSE(read_profile("hw-profiles", profile, errors));
+  ASSERT_EQ(errors.size(), 1U);
+  EXPECT_NE(errors[0].find("hw-profiles: cannot be read: Is a directory"), std::string::npos)
+      << errors[0];
+}
+
+TEST(Profile, ARelationNamesTheLineOfTheKeyThatIsThere) {
+  EXPECT_EQ(errors_of("[storage]\n\ncache_bytes = 67108865\n")[0],
+            "p.toml:3: storage.cache_bytes: found 67108865, allowed: a multiple of 4096, such as "
+            "67108864 or 67112960");
+  // Of the two, only this one is in the file.
+  EXPECT_EQ(errors_of("[storage]\ndirty_bytes_max = 134217728\n")[0],
+            "p.toml:2: storage.cache_bytes: found 67108864 (its default), allowed: at least "
+            "dirty_bytes_max and two frames (frame_bytes_max), 138412032");
+  EXPECT_TRUE(errors_of("[network]\n\n\nrequest_bytes_max = 1073741824\n")[0].starts_with(
+      "p.toml:4: network.request_memory_bytes: found 134217728"));
+}
+
+TEST(Profile, ASyntaxErrorNamesItsKey) {
+  EXPECT_TRUE(errors_of("[threads]\ncores = two\n")[0].starts_with("p.toml:2: cores: "))
+      << errors_of("[threads]\ncores = two\n")[0];
 }
 
 // toml++ asserts on the first and has undefined behaviour on the second.

@@ -67,6 +67,36 @@ TEST(StartUp, LogsAreFormattedThenFoundWhateverTheNumberOfCores) {
   }
 }
 
+std::size_t wal_file_count(const Place& place) {
+  const fs::path wal = place.folder / "data" / "wal";
+  if (!fs::exists(wal)) return 0;
+  return static_cast<std::size_t>(std::distance(fs::directory_iterator(wal), {}));
+}
+
+TEST(StartUp, AStopWhileFormattingLeavesNoHalfWalAndTheNextStartGoesThrough) {
+  Place place;
+  std::vector<BootedCore> booted;
+  int turns = 0;
+  EXPECT_FALSE(boot_logs(small_profile(), *place.directory, place.prng, booted, place.why,
+                         [&turns] { return ++turns > 12; }));
+  EXPECT_EQ(place.why, "");
+  EXPECT_EQ(wal_file_count(place), 0U);
+  booted.clear();
+  EXPECT_TRUE(boot_logs(small_profile(), *place.directory, place.prng, booted, place.why))
+      << place.why;
+}
+
+TEST(StartUp, AWalThatCannotFitIsRefusedBeforeItIsBegun) {
+  Place place;
+  Profile profile = small_profile();
+  profile.wal_bytes = std::int64_t{1} << 40;
+  profile.cores = 64;
+  std::vector<BootedCore> booted;
+  EXPECT_FALSE(boot_logs(profile, *place.directory, place.prng, booted, place.why));
+  EXPECT_NE(place.why.find("MiB free, needed: "), std::string::npos) << place.why;
+  EXPECT_EQ(wal_file_count(place), 0U);
+}
+
 TEST(StartUp, LostLogsAreNotTakenForAFreshStart) {
   Place place;
   ASSERT_TRUE(place.directory->mark_complete(place.why)) << place.why;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 
 #include "support.h"
 
@@ -48,6 +49,23 @@ TEST(FileSystem, KnowsMemoryWhenItSeesIt) {
   EXPECT_EQ(report->durability, Durability::none);
   EXPECT_FALSE(judge_storage(*report, {.direct = true}).allowed);
   EXPECT_TRUE(judge_storage(*report, {.direct = false}).allowed);
+}
+
+TEST(FileSystem, AFullDiskIsNotTakenForOneWithoutDirectWrites) {
+  TemporaryFolder folder;
+  const std::string mounted = folder.path + "/full";
+  std::filesystem::create_directory(mounted);
+  if (::mount("tmpfs", mounted.c_str(), "tmpfs", 0, "size=4k") != 0) {
+    GTEST_SKIP() << "needs the right to mount a tmpfs: " << std::strerror(errno);
+  }
+  std::ofstream(mounted + "/filler") << std::string(4096, 'x');
+  auto report = examine_file_system(mounted);
+  ::umount(mounted.c_str());
+  ASSERT_TRUE(report.has_value());
+  if (report->direct_errno == EINVAL) GTEST_SKIP() << "this kernel's tmpfs has no O_DIRECT";
+  EXPECT_TRUE(report->is_full);
+  EXPECT_TRUE(report->direct_works);
+  EXPECT_NE(report->description().find("no space left"), std::string::npos);
 }
 
 TEST(FileSystem, SaysNothingAboutAGoodPlace) {
