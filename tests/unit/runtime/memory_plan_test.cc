@@ -44,6 +44,8 @@ TEST(MemoryPlan, CountsCostAsWell) {
             std::string::npos);
   EXPECT_NE(refusal_of("[network]\nrequest_memory_bytes = 1099511627776\n", 4 * GiB)
                 .find("network.request_memory_bytes"), std::string::npos);
+  EXPECT_NE(refusal_of("[groups]\ngroup_bytes_max = 8589934592\n", 4 * GiB)
+                .find("groups.group_bytes_max"), std::string::npos);
   EXPECT_NE(refusal_of("[storage]\nread_buffer_count = 4096\n", 4 * GiB)
                 .find("storage.read_buffer_count"), std::string::npos);
 }
