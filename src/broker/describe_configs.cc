@@ -29,7 +29,7 @@ bool is_asked(const Resource& resource, std::string_view name) {
 }
 
 struct Synonyms {
-  std::array<Synonym, 4> items;
+  std::array<Synonym, 5> items;
   std::size_t count = 0;
   void add(std::string_view name, std::string_view value, ConfigSource source) {
     items[count++] = {name, value, static_cast<std::int8_t>(source)};
@@ -41,6 +41,9 @@ void add_broker_synonyms(const Core& core, std::string_view name, std::string_vi
                          Synonyms& synonyms) {
   if (const auto* entry = find_entry(core.image->broker_configs, name)) {
     synonyms.add(name, entry->value, ConfigSource::dynamic_broker);
+  }
+  if (const auto* entry = find_entry(core.image->broker_defaults, name)) {
+    synonyms.add(name, entry->value, ConfigSource::dynamic_default_broker);
   }
   if (const auto* entry = find_entry(core.config.values, name)) {
     synonyms.add(name, entry->value, ConfigSource::static_broker);
@@ -65,9 +68,8 @@ Synonyms synonyms_of(const Core& core, const bus::TopicImage* topic, const kafka
   return synonyms;
 }
 
-void fill_config(Core& core, Request& request, const Body& body, const bus::TopicImage* topic,
+void fill_config(Core& core, Request& request, const Body& body, const Synonyms& synonyms,
                  const kafka::ConfigDef& def, bool read_only, Config& out) {
-  const Synonyms synonyms = synonyms_of(core, topic, def);
   out.name = def.name;
   out.value = kafka::NullableString(synonyms.items[0].value.value);
   out.read_only = read_only;
@@ -93,7 +95,7 @@ void describe_topic(Core& core, Request& request, const Body& body, const Resour
   std::size_t count = 0;
   for (const kafka::ConfigDef& def : defs) {
     if (configs.empty() || !is_asked(resource, def.name)) continue;
-    fill_config(core, request, body, topic, def, false, configs[count++]);
+    fill_config(core, request, body, synonyms_of(core, topic, def), def, false, configs[count++]);
   }
   out.configs = configs.first(count);
 }
@@ -114,15 +116,22 @@ void describe_broker(Core& core, Request& request, const Body& body, const Resou
     core.counters.error_responses.add();
     return;
   }
-  // Without a number only what was set for all brokers is told.
+  // Without a number only what was set for all brokers is told, and nothing of any one.
   const bool only_set = resource.resource_name.empty();
   const auto& defs = kafka::broker_config_defs();
   const auto configs = take_array<Config>(core, request, defs.size());
   std::size_t count = 0;
   for (const kafka::BrokerConfigDef& config : defs) {
     if (configs.empty() || !is_asked(resource, config.def.name)) continue;
-    if (only_set && !find_entry(core.image->broker_configs, config.def.name)) continue;
-    fill_config(core, request, body, nullptr, config.def, config.read_only, configs[count++]);
+    Synonyms synonyms;
+    if (only_set) {
+      const auto* entry = find_entry(core.image->broker_defaults, config.def.name);
+      if (entry == nullptr) continue;
+      synonyms.add(config.def.name, entry->value, ConfigSource::dynamic_default_broker);
+    } else {
+      synonyms = synonyms_of(core, nullptr, config.def);
+    }
+    fill_config(core, request, body, synonyms, config.def, config.read_only, configs[count++]);
   }
   out.configs = configs.first(count);
 }

@@ -30,8 +30,10 @@ PartitionOwner::PartitionOwner(const Limits& limits, bus::CoreId core, log::Core
       cold_memory_(limits.cold_memory_bytes) {}
 
 void PartitionOwner::adopt(const bus::MetadataImage& image, Now now) {
-  const bool defaults_changed = !same_entries(broker_configs_, image.broker_configs);
+  const bool defaults_changed = !same_entries(broker_configs_, image.broker_configs) ||
+                                !same_entries(broker_defaults_, image.broker_defaults);
   broker_configs_ = image.broker_configs;
+  broker_defaults_ = image.broker_defaults;
   for (const auto& topic : image.topics) {
     OwnedTopic& owned = topics_[topic->id];
     owned.version = image.version;

@@ -111,7 +111,8 @@ class PartitionOwner {
 
   std::map<Uuid, OwnedTopic> topics_;
   std::unordered_map<log::PartitionKey, OwnedPartition*> partitions_;
-  std::vector<bus::ConfigEntry> broker_configs_;  // of the image in use
+  std::vector<bus::ConfigEntry> broker_configs_;   // of the image in use
+  std::vector<bus::ConfigEntry> broker_defaults_;  // of the image in use
   bool adopted_any_ = false;
   bool writes_failed_ = false;
   Instant retry_at_ = never();

@@ -34,6 +34,9 @@ Setting broker_setting(const bus::MetadataImage& image, std::span<const bus::Con
   if (const auto* entry = find_entry(image.broker_configs, def.name)) {
     return {entry->value, kafka::ConfigSource::dynamic_broker};
   }
+  if (const auto* entry = find_entry(image.broker_defaults, def.name)) {
+    return {entry->value, kafka::ConfigSource::dynamic_default_broker};
+  }
   if (const auto* entry = find_entry(fixed, def.name)) {
     return {entry->value, kafka::ConfigSource::static_broker};
   }

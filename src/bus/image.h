@@ -64,7 +64,8 @@ struct MetadataImage {
   std::vector<std::shared_ptr<const TopicImage>> topics;  // by name; shared with older images
   std::unordered_map<Uuid, const TopicImage*> topics_by_id;
   std::unordered_map<std::string_view, const TopicImage*> topics_by_name;
-  std::vector<ConfigEntry> broker_configs;  // dynamic ones that were set, by name
+  std::vector<ConfigEntry> broker_configs;   // dynamic ones that were set for this node, by name
+  std::vector<ConfigEntry> broker_defaults;  // those set for every node; this node's go before
 
   const TopicImage* find_topic(std::string_view name) const {
     const auto found = topics_by_name.find(name);

@@ -62,9 +62,12 @@ std::unique_ptr<bus::MetadataImage> ImageBuilder::build(const ClusterState& stat
     kept[topic.id] = std::move(built);
   }
   built_ = std::move(kept);
-  ConfigMap configs = state.broker_configs(-1);
-  for (const auto& [name, value] : state.broker_configs(node_id_)) configs[name] = value;
-  for (const auto& [name, value] : configs) image->broker_configs.push_back({name, value});
+  for (const auto& [name, value] : state.broker_configs(node_id_)) {
+    image->broker_configs.push_back({name, value});
+  }
+  for (const auto& [name, value] : state.broker_configs(-1)) {
+    image->broker_defaults.push_back({name, value});
+  }
   return image;
 }
 

@@ -40,6 +40,26 @@ class Configs : public testing::Test {
   Client* client;
 };
 
+TEST_F(Configs, WhatIsSetForAllBrokersIsALevelOfItsOwn) {
+  node.images.base().broker_defaults = {{"log.retention.ms", "2000"}, {"num.partitions", "3"}};
+  node.publish();
+  const auto all = describe(broker_resource, "");
+  ASSERT_EQ(all->results[0].configs.size(), 2u);
+  const Config& shared = find(all.response, "log.retention.ms");
+  EXPECT_EQ(shared.value.value, "2000");
+  EXPECT_EQ(shared.config_source, 3);
+  ASSERT_EQ(shared.synonyms.size(), 1u);
+
+  const auto one = describe(broker_resource, "1");
+  const Config& own = find(one.response, "log.retention.ms");
+  EXPECT_EQ(own.value.value, "1000");
+  EXPECT_EQ(own.config_source, 2);
+  ASSERT_EQ(own.synonyms.size(), 3u);
+  EXPECT_EQ(own.synonyms[1].value.value, "2000");
+  EXPECT_EQ(own.synonyms[1].source, 3);
+  EXPECT_EQ(find(one.response, "num.partitions").config_source, 3);
+}
+
 TEST_F(Configs, AllOfATopicAreToldWithTheirSource) {
   for (std::int16_t version = 1; version <= 4; ++version) {
     const auto answer = describe(topic_resource, "orders", version);
@@ -94,12 +114,6 @@ TEST_F(Configs, ThisBrokerTellsItsOwn) {
   EXPECT_EQ(fixed.config_source, 4);
   EXPECT_TRUE(fixed.read_only);
   EXPECT_EQ(find(answer.response, "log.retention.ms").config_source, 2);
-}
-
-TEST_F(Configs, WithoutANumberOnlyWhatWasSetForAllIsTold) {
-  const auto answer = describe(broker_resource, "");
-  ASSERT_EQ(answer->results[0].configs.size(), 1u);
-  EXPECT_EQ(answer->results[0].configs[0].name, "log.retention.ms");
 }
 
 TEST_F(Configs, WhatIsNotHereIsAnError) {

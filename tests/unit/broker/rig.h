@@ -100,6 +100,7 @@ class ImageMaker {
     made->controller_id = image_.controller_id;
     made->nodes = image_.nodes;
     made->broker_configs = image_.broker_configs;
+    made->broker_defaults = image_.broker_defaults;
     for (const auto& [name, topic] : topics_) {
       made->topics.push_back(topic);
       made->topics_by_id[topic->id] = topic.get();

@@ -100,7 +100,8 @@ TEST(IncrementalAlterConfigs, BrokersAllOrOne) {
   ReadyNode up;
   EXPECT_EQ(change(up.node, a_broker, "", {{"num.partitions", set, "4"}}), "ok");
   EXPECT_EQ(change(up.node, a_broker, "1", {{"log.retention.ms", set, "9"}}), "ok");
-  EXPECT_EQ(text_of(up.node.image().broker_configs), "log.retention.ms=9 num.partitions=4");
+  EXPECT_EQ(text_of(up.node.image().broker_configs), "log.retention.ms=9");
+  EXPECT_EQ(text_of(up.node.image().broker_defaults), "num.partitions=4");
   EXPECT_EQ(create_one(up.node, topic("a", -1)), "ok");
   EXPECT_EQ(topics(up.node), "a/4") << "a changed default counts at once";
   EXPECT_EQ(change(up.node, a_broker, "1", {{"node.id", set, "3"}}),
@@ -111,6 +112,7 @@ TEST(IncrementalAlterConfigs, BrokersAllOrOne) {
             "42: Unexpected broker id, expected 1 or empty string, but received 2");
   EXPECT_EQ(change(up.node, a_broker, "", {{"num.partitions", remove_it, nullptr}}), "ok");
   EXPECT_EQ(text_of(up.node.image().broker_configs), "log.retention.ms=9");
+  EXPECT_EQ(text_of(up.node.image().broker_defaults), "");
 }
 
 TEST(IncrementalAlterConfigs, EachResourceOnce) {
