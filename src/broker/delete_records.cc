@@ -35,7 +35,7 @@ Started start_delete_records(Core& core, Call& call, Now now) {
       }
     }
   }
-  set_deadline(core, request, now.instant + milliseconds(std::max(body.timeout_ms, 0)));
+  set_deadline(core, request, now.instant + durability_wait(body.timeout_ms));
   submit_tasks(core, request, TaskKind::delete_records, now);
   return Started::yes;
 }

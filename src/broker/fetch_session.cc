@@ -135,7 +135,7 @@ std::uint32_t FetchSessions::add_topic(FetchSession& session, std::string_view n
   auto& topic = *new (&session.topics()[place]) FetchSessionTopic{};
   topic.id = id;
   topic.name_size = static_cast<std::uint8_t>(name.size());
-  std::memcpy(topic.name, name.data(), name.size());
+  if (!name.empty()) std::memcpy(topic.name, name.data(), name.size());  // Else by its id.
   enter(session.cells(), hash_topic(session, name, id), {true, place});
   return place;
 }

@@ -18,10 +18,6 @@ using Partition = Topic::PartitionProduceResponse;
 constexpr std::int16_t first_by_id = 13;
 constexpr std::int16_t first_with_zstd = 7;
 
-// With acks=1 Kafka does not wait, so clients may give any timeout; here durability is awaited
-// all the same, and not for less than this.
-constexpr Duration wait_min = seconds(30);
-
 // What can be said of a batch without its partition.
 ErrorCode check(const Request& request, Bytes records) {
   const Result<record::BatchHeader> header = record::parse_header(records);
@@ -136,9 +132,7 @@ Started start_produce(Core& core, Call& call, Now now) {
   fill_items(core, request, body, call.header.client_id.value == "__admin_client");
   for (Task& task : request.tasks) task.wait_durable = body.acks != 0;
   if (body.acks != 0) {
-    const Duration asked = milliseconds(std::max(body.timeout_ms, 0));
-    set_deadline(core, request,
-                 now.instant + (body.acks == 1 ? std::max(asked, wait_min) : asked));
+    set_deadline(core, request, now.instant + durability_wait(body.timeout_ms));
   }
   submit_tasks(core, request, TaskKind::append, now);
   if (has_appends_left(core, request)) keep_records(core, call);

@@ -103,7 +103,8 @@ StateBuilder::StateBuilder(Request& request)
 
 AskedTopic& StateBuilder::add_topic(std::string_view name, const Uuid& id) {
   AskedTopic& topic = request_.topics[topic_count_++];
-  std::memcpy(name_, name.data(), name.size());
+  // A topic that is asked for by its id has no name, not even an empty one.
+  if (!name.empty()) std::memcpy(name_, name.data(), name.size());
   topic.name = {name_, name.size()};
   name_ += name.size();
   TR_ASSERT(reinterpret_cast<std::byte*>(name_) <=

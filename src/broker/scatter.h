@@ -3,6 +3,7 @@
 // side).
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <string_view>
 
@@ -61,6 +62,13 @@ const bus::TopicImage* find_topic(const Core& core, const AskedTopic& topic, boo
 // (`leader_epoch` as the client knows it; -1: it does not say).
 bool assign(Core& core, Request& request, TaskItem& item, const bus::TopicImage* topic,
             bool by_id, std::int32_t leader_epoch);
+
+// How long a request waits for its own disk. The client's timeout is about other replicas; without
+// any, Kafka has done what was asked as soon as it has appended, so that a timeout of 0 succeeds.
+// Here it is done when it is durable, which therefore gets this time at least.
+inline Duration durability_wait(std::int32_t timeout_ms) {
+  return std::max(milliseconds(timeout_ms), seconds(30));
+}
 
 // Sends every task that has items and is home. When nothing was sent the request is home at once.
 void submit_tasks(Core& core, Request& request, TaskKind kind, Now now);

@@ -90,6 +90,11 @@ std::string value_in_force(const RequestContext& context, const Resource& resour
 Refusal apply_change(const RequestContext& context, const Resource& resource, const Change& change,
                      ConfigMap& after) {
   const kafka::ConfigDef* def = find_def(resource, change.name);
+  // To remove what is not there is done already, whether it could be there or not.
+  if (def == nullptr && change.op == ConfigOp::remove) {
+    after.erase(std::string(change.name));
+    return {};
+  }
   if (def == nullptr) {
     return {ErrorCode::invalid_config,
             fmt::format("Unknown {} config name: {}", resource.topic != nullptr ? "topic"

@@ -124,6 +124,10 @@ Result<void> check_number(const ConfigDef& def, std::string_view value, std::str
   if (number > def.max) {
     return refuse(def, value, fmt::format("Value must be no more than {}", def.max), why);
   }
+  // The one range with a hole: -1 is the codec's own choice, 0 would be no compression.
+  if (number == 0 && def.name == "compression.gzip.level") {
+    return refuse(def, value, "Value must be between 1 and 9 or equal to -1", why);
+  }
   return {};
 }
 

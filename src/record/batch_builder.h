@@ -57,7 +57,7 @@ class BatchBuilder {
 
   // The batch with its CRC, in memory of this object until the next start() or finish().
   // Errors: invalid_argument without a record.
-  Result<Bytes> finish(Codec codec = Codec::none, std::int32_t level = -1);
+  Result<Bytes> finish(Codec codec = Codec::none, std::int32_t level = 0);
 
  private:
   std::size_t capacity_;

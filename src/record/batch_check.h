@@ -17,9 +17,9 @@ struct BatchRules {
   std::int64_t timestamp_before_ms_max = INT64_MAX;
   std::int64_t timestamp_after_ms_max = 3'600'000;
   std::int8_t compression = -1;   // a Codec, or -1: stored as sent
-  // As Kafka's compression.<codec>.level; -1: the codec's default. Zstandard's own level -1 cannot
-  // be said, and lz4's 9, Kafka's default, is the fast compressor as it is there.
-  std::int32_t compression_level = -1;
+  // As Kafka's compression.<codec>.level, that of the codec in `compression`; 0: the codec's own
+  // default. lz4's 9, Kafka's default, is the fast compressor as it is there.
+  std::int32_t compression_level = 0;
   bool keys_required = false;     // compacted topics
 };
 

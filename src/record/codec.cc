@@ -349,7 +349,7 @@ Result<std::size_t> Encoder::State::gzip(std::int32_t level, Bytes plain, Mutabl
   deflating.avail_in = static_cast<uInt>(plain.size());
   deflating.next_out = reinterpret_cast<Bytef*>(room.data());
   deflating.avail_out = static_cast<uInt>(room.size());
-  const int level_used = level == -1 ? Z_DEFAULT_COMPRESSION : std::clamp(level, 1, 9);
+  const int level_used = level <= 0 ? Z_DEFAULT_COMPRESSION : std::min(level, 9);
   TR_ASSERT(deflateParams(&deflating, level_used, Z_DEFAULT_STRATEGY) == Z_OK);
   if (deflate(&deflating, Z_FINISH) != Z_STREAM_END) return fail(Errc::too_large);
   return room.size() - deflating.avail_out;
@@ -377,9 +377,10 @@ Result<std::size_t> Encoder::State::snappy_xerial(Bytes plain, MutableBytes room
 
 Result<std::size_t> Encoder::State::lz4_frame(std::int32_t level, Bytes plain,
                                               MutableBytes room) {
-  // Kafka's default level, 9, means lz4's fast compressor there; others its thorough one (HC).
+  // Kafka's default level, 9, means lz4's fast compressor there; others, from 1 to 17, its thorough
+  // one (HC), which begins at 3 in this library and ends at 12: it takes more for 12 itself.
   constexpr std::int32_t kafka_default = 9;
-  const bool fast = level == -1 || level == kafka_default;
+  const bool fast = level <= 0 || level == kafka_default;
   const int level_used = fast ? 0 : std::clamp(level, 3, LZ4F_compressionLevel_max());
   const LZ4F_preferences_t preferences = lz4_preferences(LZ4F_max64KB, level_used);
   std::size_t size = LZ4F_compressBegin(lz4, room.data(), room.size(), &preferences);
@@ -396,8 +397,8 @@ Result<std::size_t> Encoder::State::lz4_frame(std::int32_t level, Bytes plain,
 
 Result<std::size_t> Encoder::State::zstd_frame(std::int32_t level, Bytes plain,
                                                MutableBytes room) {
-  const int level_used =
-      level == -1 ? ZSTD_CLEVEL_DEFAULT : std::clamp(level, ZSTD_minCLevel(), ZSTD_maxCLevel());
+  // Levels below 0 are its own fast ones; 0 is its default, as ours.
+  const int level_used = std::clamp(level, ZSTD_minCLevel(), ZSTD_maxCLevel());
   ZSTD_CCtx_reset(zstd, ZSTD_reset_session_only);
   ZSTD_CCtx_setParameter(zstd, ZSTD_c_compressionLevel, level_used);
   const std::size_t size =

@@ -50,7 +50,7 @@ class Encoder {
   // No more room than this is ever needed.
   static std::size_t bound(std::size_t plain_bytes);
 
-  // Compresses `plain` into `room` and returns the size; `codec` is not none. A level of -1 is the
+  // Compresses `plain` into `room` and returns the size; `codec` is not none. A level of 0 is the
   // codec's default; others as Kafka's compression.<codec>.level, silently brought into range.
   // Errors: too_large when it does not fit.
   Result<std::size_t> compress(Codec codec, std::int32_t level, Bytes plain, MutableBytes room);

@@ -97,7 +97,7 @@ TEST_F(Cores, ATimeOutNamesOnlyWhatIsNotDurable) {
   client->send(kafka::ProduceRequest{.acks = -1, .timeout_ms = 100, .topic_data = {&produced, 1}},
                9);
   node.settle();
-  node.advance(milliseconds(100));
+  node.advance(durability_wait(100));
   auto frame = client->take_frame();
   ASSERT_TRUE(frame);
   const auto done = test::parse_response<kafka::ProduceResponse>(*frame, 9);
@@ -259,7 +259,7 @@ TEST_F(Cores, AParkedTaskCanTimeOut) {
   client->send(produce({.topic = "fresh", .partition = 1, .timeout_ms = 50},
                        build_batch({{"k", "v"}})), 9);
   node.settle();
-  node.advance(milliseconds(50));
+  node.advance(durability_wait(50));
   auto frame = client->take_frame();
   ASSERT_TRUE(frame);
   EXPECT_EQ(only(test::parse_response<kafka::ProduceResponse>(*frame, 9).response).error_code, 6);

@@ -96,6 +96,9 @@ TEST(TopicConfig, RefusesWhatIsNotOfItsType) {
       {"min.cleanable.dirty.ratio", "1.1"}, {"min.cleanable.dirty.ratio", "nan"},
       {"min.insync.replicas", "0"},         {"compression.type", "brotli"},
       {"compression.zstd.level", "23"},     {"compression.lz4.level", "0"},
+      {"compression.zstd.level", "-131073"}, {"compression.lz4.level", "18"},
+      {"compression.gzip.level", "0"},      {"compression.gzip.level", "10"},
+      {"compression.gzip.level", "-2"},
       {"message.timestamp.type", "createtime"}, {"remote.storage.enable", "true"},
   };
   for (const auto& [name, value] : cases) {

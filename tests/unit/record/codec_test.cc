@@ -39,7 +39,7 @@ Decoded decode(Decoder& decoder, Codec codec, std::string_view packed) {
   }
 }
 
-std::string encode(Encoder& encoder, Codec codec, std::string_view plain, std::int32_t level = -1) {
+std::string encode(Encoder& encoder, Codec codec, std::string_view plain, std::int32_t level = 0) {
   std::string packed(Encoder::bound(plain.size()), '\0');
   const Result<std::size_t> size = encoder.compress(
       codec, level, as_bytes(plain), {reinterpret_cast<std::byte*>(packed.data()), packed.size()});
@@ -238,9 +238,29 @@ TEST(Encoder, AHigherLevelIsSmaller) {
   };
   EXPECT_LT(size(Codec::gzip, 9), size(Codec::gzip, 1));
   EXPECT_LT(size(Codec::zstd, 19), size(Codec::zstd, 1));
-  EXPECT_LT(size(Codec::lz4, 12), size(Codec::lz4, -1));
-  EXPECT_EQ(size(Codec::lz4, 9), size(Codec::lz4, -1));  // Kafka's default.
-  EXPECT_EQ(size(Codec::zstd, 3), size(Codec::zstd, -1));
+  EXPECT_LT(size(Codec::zstd, 1), size(Codec::zstd, -5));
+  EXPECT_LT(size(Codec::lz4, 12), size(Codec::lz4, 1));
+  EXPECT_LT(size(Codec::lz4, 1), size(Codec::lz4, 9));
+}
+
+// What Kafka has for each codec when nobody says anything.
+TEST(Encoder, KafkasDefaultLevelsAreTheCodecsOwn) {
+  Encoder encoder;
+  const std::string text = some_text(5, 200'000);
+  for (const auto& [codec, level] : {std::pair(Codec::gzip, -1), std::pair(Codec::gzip, 6),
+                                     std::pair(Codec::lz4, 9), std::pair(Codec::zstd, 3)}) {
+    EXPECT_EQ(encode(encoder, codec, text, level), encode(encoder, codec, text, 0))
+        << static_cast<int>(codec);
+  }
+}
+
+TEST(Encoder, LevelsBeyondTheCodecsOwnAreItsLast) {
+  Encoder encoder;
+  const std::string text = some_text(5, 200'000);
+  EXPECT_EQ(encode(encoder, Codec::lz4, text, 17), encode(encoder, Codec::lz4, text, 12));
+  EXPECT_EQ(encode(encoder, Codec::gzip, text, 10), encode(encoder, Codec::gzip, text, 9));
+  EXPECT_EQ(encode(encoder, Codec::zstd, text, 23), encode(encoder, Codec::zstd, text, 22));
+  EXPECT_NE(encode(encoder, Codec::zstd, text, -1), encode(encoder, Codec::zstd, text, 3));
 }
 
 TEST(Encoder, NoiseOfEverySizeFitsTheBound) {
