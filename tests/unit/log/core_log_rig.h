@@ -171,9 +171,9 @@ class LogNode {
   }
 
   void crash(Prng& prng) {
+    disk.crash(prng);  // Before the memory of what is under way is gone.
     tags_.clear();
     logs.clear();
-    disk.crash(prng);
   }
 
   test::FakeDisk disk;
