@@ -34,7 +34,7 @@ class Writer {
     const FileId file = rig.zero_filled("wal", disk_block_bytes + limits.wal_bytes);
     Uuid id;
     id.bytes[0] = 1;
-    commit_.start(file, id, {}, {});
+    commit_.start(file, id, 0, {}, {});
   }
 
   // Keeps `depth` appends under way for so long.

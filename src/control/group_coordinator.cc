@@ -170,9 +170,9 @@ void GroupCoordinator::settle(Entry& entry, Now now) {
 
 void GroupCoordinator::set_timer(Entry& entry, Instant at) {
   if (entry.timer == at) return;
-  if (entry.timer != never()) timers_.erase({entry.timer, &entry});
+  if (entry.timer != never()) timers_.erase({entry.timer, entry.number});
   entry.timer = at;
-  if (at != never()) timers_.insert({at, &entry});
+  if (at != never()) timers_.emplace(std::pair(at, entry.number), &entry);
 }
 
 void GroupCoordinator::count(Entry& entry) {
@@ -361,7 +361,7 @@ void GroupCoordinator::finish(Pending& pending) {
 // ---------------------------------------------------------------- time
 
 void GroupCoordinator::step(Now now) {
-  while (!timers_.empty() && timers_.begin()->first <= now.instant) {
+  while (!timers_.empty() && timers_.begin()->first.first <= now.instant) {
     Entry& entry = *timers_.begin()->second;
     set_timer(entry, never());
     entry.group.step(now);
@@ -376,7 +376,7 @@ void GroupCoordinator::step(Now now) {
 Instant GroupCoordinator::next_deadline() const {
   if (is_checking_) return {};
   Instant deadline = check_at_;
-  if (!timers_.empty()) deadline = std::min(deadline, timers_.begin()->first);
+  if (!timers_.empty()) deadline = std::min(deadline, timers_.begin()->first.first);
   for (const Partition& partition : partitions_) {
     const bool waits = partition.state == Partition::State::waiting;
     if (waits && reads_out_ < limits_.group_loads_max) {

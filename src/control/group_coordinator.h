@@ -20,7 +20,6 @@
 #include <deque>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -241,7 +240,7 @@ class GroupCoordinator {
   std::uint64_t life_ = 0;
 
   std::map<std::string, std::unique_ptr<Entry>, std::less<>> groups_;
-  std::set<std::pair<Instant, Entry*>> timers_;
+  std::map<std::pair<Instant, std::uint64_t>, Entry*> timers_;  // by time and Entry::number
   std::uint64_t entry_number_ = 0;
   std::uint64_t memory_bytes_ = 0;
   std::size_t offset_count_ = 0;

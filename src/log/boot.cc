@@ -215,7 +215,7 @@ void Boot::recover_next(Now now) {
 
 void Boot::on_recovered(Now now) {
   replayed_bytes_ += recovery_->replayed_bytes();
-  recovery_->attach(now);
+  recovery_->attach(static_cast<std::uint16_t>(prng_.next()), now);
   recovery_.reset();
   if (same_layout()) {
     logs_.push_back(std::move(recovered_));
@@ -293,8 +293,8 @@ void Boot::finish(Now now) {
     logs_.push_back(std::make_unique<CoreLog>(limits_, options_.core_memory[core]));
     const Checkpoint& first = firsts_[core];
     logs_.back()->restore(first);
-    logs_.back()->attach(new_path(core), first.wal, first.number, first.replay_from,
-                         first.replay_from, now);
+    logs_.back()->attach(new_path(core), first.wal, static_cast<std::uint16_t>(prng_.next()),
+                         first.number, first.replay_from, first.replay_from, now);
   }
   begin_sweep(generation_);
 }

@@ -14,7 +14,7 @@ constexpr std::uint32_t magic = 0x4657'5254U;
 constexpr std::uint16_t version_now = 1;
 
 // The header, by bytes:
-//    0 magic 4 | 4 version 2 | 6 zero 2 | 8 wal 16 | 24 seq 8 | 32 frame_bytes 4
+//    0 magic 4 | 4 version 2 | 6 life 2 | 8 wal 16 | 24 seq 8 | 32 frame_bytes 4
 //   36 payload_bytes 4 | 40 entry_count 4 | 44 previous_crc 4 | 48 durable_seq 8
 //   56 table_crc 4 | 60 header_crc 4 (of bytes 0 to 59)
 constexpr std::size_t table_crc_pos = 56;
@@ -107,7 +107,7 @@ std::uint32_t seal_frame(MutableBytes frame, const FrameHeader& header,
   std::byte* to = frame.data();
   store_le(to, magic);
   store_le(to + 4, version_now);
-  store_le(to + 6, std::uint16_t{0});
+  store_le(to + 6, header.life);
   std::memcpy(to + 8, header.wal.bytes.data(), 16);
   store_le(to + 24, header.seq);
   store_le(to + 32, header.frame_bytes);
@@ -137,6 +137,7 @@ Result<FrameHeader> parse_frame_header(Bytes bytes) {
   if (crc32c(bytes.first(header_crc_pos)) != header.header_crc) return fail(Errc::corrupt);
   const auto version = load_le<std::uint16_t>(from + 4);
   if (version != version_now) return fail(Errc::unsupported, version);
+  header.life = load_le<std::uint16_t>(from + 6);
   std::memcpy(header.wal.bytes.data(), from + 8, 16);
   header.seq = load_le<std::uint64_t>(from + 24);
   header.frame_bytes = load_le<std::uint32_t>(from + 32);

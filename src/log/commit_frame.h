@@ -49,6 +49,9 @@ struct Entry {
 
 struct FrameHeader {
   Uuid wal;                      // drawn when the WAL was formatted
+  // Drawn at each start. Frames that a crash left behind a lost one must not follow when that one
+  // is written again, and a client that repeats itself may make it the same in all else.
+  std::uint16_t life = 0;
   std::uint64_t seq = 0;         // grows by one per frame; the first is 1
   std::uint32_t frame_bytes = 0;
   std::uint32_t payload_bytes = 0;

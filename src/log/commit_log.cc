@@ -28,7 +28,8 @@ CommitLog::CommitLog(const Limits& limits, ChunkCache& cache, OpQueue& queue)
   TR_ASSERT(limits.frame_entries_max > 0);
 }
 
-void CommitLog::start(FileId file, const Uuid& wal, const WalMark& kept_from, const WalMark& next) {
+void CommitLog::start(FileId file, const Uuid& wal, std::uint16_t life, const WalMark& kept_from,
+                      const WalMark& next) {
   TR_ASSERT(file_ == no_file);
   TR_ASSERT(file != no_file);
   TR_ASSERT(kept_from.seq > 0);
@@ -38,6 +39,7 @@ void CommitLog::start(FileId file, const Uuid& wal, const WalMark& kept_from, co
   TR_ASSERT(kept_from.file_pos >= disk_block_bytes);
   file_ = file;
   wal_ = wal;
+  life_ = life;
   kept_seq_ = kept_from.seq;
   kept_pos_ = kept_from.file_pos - disk_block_bytes;
   durable_ = next;
@@ -116,6 +118,7 @@ void CommitLog::seal() {
   TR_ASSERT(!entries_.empty());
   TR_ASSERT(!in_flight_.full());
   FrameHeader header{.wal = wal_,
+                     .life = life_,
                      .seq = next_seq_,
                      .frame_bytes = frame_size(payload_bytes_, entries_.size()),
                      .payload_bytes = payload_bytes_,

@@ -37,8 +37,9 @@ class CommitLog {
   CommitLog(const Limits& limits, ChunkCache& cache, OpQueue& queue);
 
   // Begins to write: `file` is open for O_DIRECT writes; frames in [kept_from, next) stay until
-  // trimmed. Right after format both are WalMark{}.
-  void start(FileId file, const Uuid& wal, const WalMark& kept_from, const WalMark& next);
+  // trimmed. Right after format both are WalMark{}. `life`: see FrameHeader.
+  void start(FileId file, const Uuid& wal, std::uint16_t life, const WalMark& kept_from,
+             const WalMark& next);
 
   // Staging. begin() opens an entry in the open frame; the caller fills `payload` and then calls
   // finish() or abandon(), nothing in between. Errors of begin: full (no chunk, no space in the
@@ -122,6 +123,7 @@ class CommitLog {
   OpQueue& queue_;
   FileId file_ = no_file;
   Uuid wal_;
+  std::uint16_t life_ = 0;
 
   // The frame under construction lies at chunk_pos_ of chunk_. It is open once it has an entry.
   ChunkId chunk_;

@@ -93,6 +93,7 @@ void CoreLog::remove(PartitionLog& partition) {
 }
 
 void CoreLog::finish_removals() {
+  if (wal_.closing) return;  // The next start sees that nobody wants them.
   std::erase_if(removing_, [&](PartitionId id) {
     PartitionLog& partition = partitions_.at(id);
     if (partition.jobs_ > 0) return false;

@@ -132,8 +132,9 @@ class CoreLog {
   bool settle(Now now);
   // The WAL at `path` (without its ending) is used from now on; `next`: where writing goes on.
   // It is opened at the first step, on whatever Disk the operations then go to.
-  void attach(std::string_view path, const Uuid& wal, std::uint64_t checkpoint_number,
-              const WalMark& replay_from, const WalMark& next, Now now);
+  void attach(std::string_view path, const Uuid& wal, std::uint16_t life,
+              std::uint64_t checkpoint_number, const WalMark& replay_from, const WalMark& next,
+              Now now);
 
   Result<void> check_room(Now now) const;
   Result<void> log_tail(PartitionLog& partition);
@@ -200,6 +201,7 @@ class CoreLog {
   struct Wal {
     std::string path;
     Uuid id;
+    std::uint16_t life = 0;
     WalMark replay_from;
     WalMark next;
     FileId file = no_file;

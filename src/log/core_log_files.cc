@@ -10,11 +10,13 @@ namespace tailrace::log {
 
 // ---- the WAL file
 
-void CoreLog::attach(std::string_view path, const Uuid& wal, std::uint64_t checkpoint_number,
-                     const WalMark& replay_from, const WalMark& next, Now now) {
+void CoreLog::attach(std::string_view path, const Uuid& wal, std::uint16_t life,
+                     std::uint64_t checkpoint_number, const WalMark& replay_from,
+                     const WalMark& next, Now now) {
   TR_ASSERT(wal_.path.empty());
   wal_.path = path;
   wal_.id = wal;
+  wal_.life = life;
   wal_.replay_from = replay_from;
   wal_.next = next;
   retention_at_ = now.instant + limits_.retention_check;
@@ -43,7 +45,7 @@ void CoreLog::on_wal_done(const DiskDone& done) {
     return;
   }
   wal_.file = static_cast<FileId>(done.result);
-  commit_.start(wal_.file, wal_.id, wal_.replay_from, wal_.next);
+  commit_.start(wal_.file, wal_.id, wal_.life, wal_.replay_from, wal_.next);
 }
 
 void CoreLog::step_stop() {

@@ -195,10 +195,10 @@ bool WalRecovery::replay_frame(Now now) {
   return true;
 }
 
-void WalRecovery::attach(Now now) {
+void WalRecovery::attach(std::uint16_t life, Now now) {
   TR_ASSERT(done());
-  core_.attach(path_, format_.wal, checkpoint_.number, checkpoint_.replay_from, scanner_->mark(),
-               now);
+  core_.attach(path_, format_.wal, life, checkpoint_.number, checkpoint_.replay_from,
+               scanner_->mark(), now);
 }
 
 }  // namespace tailrace::log

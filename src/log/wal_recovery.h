@@ -27,7 +27,7 @@ class WalRecovery {
   std::uint64_t replayed_bytes() const { return replayed_bytes_; }
 
   // Once done: makes the log ready to be used; see CoreLog::attach.
-  void attach(Now now);
+  void attach(std::uint16_t life, Now now);
 
  private:
   friend class Boot;

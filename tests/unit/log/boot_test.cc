@@ -147,5 +147,31 @@ TEST(Boot, LosesNothingAcknowledgedInManyCrashes) {
   }
 }
 
+TEST(Boot, AFrameLeftBehindALostOneDoesNotFollowItsRepetition) {
+  LogNode node;
+  ASSERT_TRUE(node.boot());
+  node.settle();
+  const PartitionKey key = partition_of(1, 0);
+  BatchMaker maker;
+  ASSERT_TRUE(node.append(key, maker.make("first")));
+  node.turn(0);
+  ASSERT_TRUE(node.append(key, maker.make("second")));
+  node.turn(0);
+  // The first frame is lost, the second is not.
+  node.disk.crash_keeping([](const std::string& name, std::uint64_t file_pos) {
+    return name.ends_with(".wal") && file_pos >= 2 * disk_block_bytes;
+  });
+  ASSERT_TRUE(node.boot(1, false)) << node.why;
+  EXPECT_EQ(node.partition(key).durable_end(), 0);
+  // The client says the same again, byte for byte.
+  node.append_now(key, maker.make("first"));
+  node.settle();
+  EXPECT_EQ(node.partition(key).durable_end(), 1);
+  Prng prng(1);
+  node.crash(prng);
+  ASSERT_TRUE(node.boot(1, false)) << node.why;
+  EXPECT_EQ(node.partition(key).durable_end(), 1);
+}
+
 }  // namespace
 }  // namespace tailrace::log
