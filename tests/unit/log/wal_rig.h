@@ -93,7 +93,8 @@ class WalRig {
   void start(const WalMark& kept_from = {}, const WalMark& next = {},
              std::int64_t next_offset = 0) {
     log_ = std::make_unique<CommitLog>(limits_, cache_, queue_);
-    log_->start(disk_.open_now(wal_name), wal_, kept_from, next);
+    constexpr std::uint16_t life = 7;
+    log_->start(disk_.open_now(wal_name), wal_, life, kept_from, next);
     next_offset_ = next_offset;
   }
 
