@@ -60,7 +60,7 @@ TEST_F(CommitLogTest, a_half_full_frame_does_not_wait) {
 }
 
 TEST_F(CommitLogTest, with_durable_writes_there_is_no_sync) {
-  Limits limits = small_limits();
+  Limits limits = wal_limits();
   limits.durable_writes = true;
   WalRig rig(disk_, limits);
   rig.start();
@@ -129,7 +129,7 @@ TEST_F(CommitLogTest, the_largest_batch_fits_alone_in_a_fresh_chunk) {
   rig_.start();
   ASSERT_TRUE(rig_.stage(13'000));
   const ChunkId first = rig_.newest().chunk;
-  ASSERT_EQ(*rig_.stage(small_limits().batch_bytes_max() - record::header_bytes), 2U);
+  ASSERT_EQ(*rig_.stage(wal_limits().batch_bytes_max() - record::header_bytes), 2U);
   EXPECT_NE(rig_.newest().chunk, first);
   EXPECT_EQ(rig_.newest().chunk_pos, 64U);
   rig_.run();
@@ -173,7 +173,7 @@ TEST_F(CommitLogTest, an_abandoned_draft_leaves_no_trace) {
   rig_.log().abandon();
   ASSERT_TRUE(rig_.stage());
   rig_.run();
-  EXPECT_EQ(recover(disk_, small_limits(), {}).offsets, (std::vector<std::int64_t>{0, 1}));
+  EXPECT_EQ(recover(disk_, wal_limits(), {}).offsets, (std::vector<std::int64_t>{0, 1}));
 }
 
 TEST_F(CommitLogTest, a_lone_abandoned_draft_opens_no_frame) {
@@ -213,7 +213,7 @@ TEST_F(CommitLogTest, the_ring_is_full_at_the_trim_mark_and_wraps_behind_it) {
   EXPECT_EQ(disk_.waiting(0).file_pos, 4096U);  // At the front again.
   rig_.run();
   EXPECT_EQ(rig_.log().bytes_since(marks[11]), rest_bytes + 20'480U);
-  const Recovered found = recover(disk_, small_limits(), marks[0]);
+  const Recovered found = recover(disk_, wal_limits(), marks[0]);
   EXPECT_EQ(found.state, WalScanner::State::end);
   EXPECT_EQ(found.seqs.size(), 12U);
   EXPECT_EQ(found.seqs.back(), 13U);
@@ -243,7 +243,7 @@ TEST_F(CommitLogTest, a_cut_is_a_mark_behind_everything_staged) {
   ASSERT_TRUE(cut);
   ASSERT_EQ(*rig_.stage(), 2U);
   rig_.run();
-  EXPECT_EQ(recover(disk_, small_limits(), *cut).offsets, (std::vector<std::int64_t>{1}));
+  EXPECT_EQ(recover(disk_, wal_limits(), *cut).offsets, (std::vector<std::int64_t>{1}));
   rig_.log().trim(*cut);
   EXPECT_EQ(rig_.log().bytes_since(*cut), 4096U);
   for (int i = 0; i < 4; ++i) {
@@ -302,13 +302,13 @@ TEST_F(CommitLogTest, a_new_life_goes_on_behind_what_was_recovered) {
   rig_.start();
   ASSERT_TRUE(rig_.stage());
   rig_.run();
-  const Recovered found = recover(disk_, small_limits(), {});
+  const Recovered found = recover(disk_, wal_limits(), {});
   WalRig next(disk_);
   next.start({}, found.mark, 1);
   EXPECT_EQ(next.log().durable_seq(), 1U);
   EXPECT_EQ(*next.stage(), 2U);
   next.run();
-  EXPECT_EQ(recover(disk_, small_limits(), {}).offsets, (std::vector<std::int64_t>{0, 1}));
+  EXPECT_EQ(recover(disk_, wal_limits(), {}).offsets, (std::vector<std::int64_t>{0, 1}));
 }
 
 // The promise, under everything at once: whatever order the disk completes in, wherever the power
@@ -317,7 +317,7 @@ TEST_F(CommitLogTest, a_new_life_goes_on_behind_what_was_recovered) {
 void live_and_crash(std::uint64_t seed) {
   SCOPED_TRACE(testing::Message() << "seed " << seed);
   Prng prng(seed);
-  Limits limits = small_limits();
+  Limits limits = wal_limits();
   limits.durable_writes = prng.chance(1, 3);
   test::FakeDisk disk;
   WalMark kept;

@@ -14,7 +14,7 @@ namespace tailrace::log {
 
 inline constexpr const char* wal_name = "wal/0.wal";
 
-inline Limits small_limits() {
+inline Limits wal_limits() {
   Limits limits;
   limits.wal_bytes = 256U << 10;
   limits.frame_bytes_max = 32U << 10;
@@ -75,7 +75,7 @@ inline Recovered recover(test::FakeDisk& disk, const Limits& limits, const WalMa
 // One life of a core: cache, queue and log, over a disk that outlives it.
 class WalRig {
  public:
-  explicit WalRig(test::FakeDisk& disk, const Limits& limits = small_limits())
+  explicit WalRig(test::FakeDisk& disk, const Limits& limits = wal_limits())
       : disk_(disk),
         limits_(limits),
         memory_(limits.cache_bytes),

@@ -28,7 +28,7 @@ class WalScannerTest : public testing::Test {
 };
 
 TEST_F(WalScannerTest, an_empty_log_ends_where_it_begins) {
-  const Recovered found = recover(disk_, small_limits(), {});
+  const Recovered found = recover(disk_, wal_limits(), {});
   EXPECT_EQ(found.state, State::end);
   EXPECT_EQ(found.mark, WalMark{});
 }
@@ -40,7 +40,7 @@ TEST_F(WalScannerTest, frames_of_all_sizes_come_back_whole_and_in_order) {
     rig_.run();
     offsets.push_back(static_cast<std::int64_t>(i));
   }
-  const Recovered found = recover(disk_, small_limits(), {});
+  const Recovered found = recover(disk_, wal_limits(), {});
   EXPECT_EQ(found.state, State::end);
   EXPECT_EQ(found.offsets, offsets);
   EXPECT_EQ(found.mark, rig_.log().durable_mark());
@@ -48,7 +48,7 @@ TEST_F(WalScannerTest, frames_of_all_sizes_come_back_whole_and_in_order) {
 
 TEST_F(WalScannerTest, reading_starts_at_the_mark) {
   const auto marks = write_frames(rig_, 5);
-  EXPECT_EQ(recover(disk_, small_limits(), marks[2]).seqs, (std::vector<std::uint64_t>{4, 5}));
+  EXPECT_EQ(recover(disk_, wal_limits(), marks[2]).seqs, (std::vector<std::uint64_t>{4, 5}));
 }
 
 // The last frame was under way when the power went: any of its sectors may be missing.
@@ -63,7 +63,7 @@ TEST_F(WalScannerTest, a_frame_torn_at_any_sector_is_the_end) {
       disk.crash_keeping([&](const std::string&, std::uint64_t pos) {
         return keep_front ? pos < start + cut : pos >= start + cut;
       });
-      const Recovered found = recover(disk, small_limits(), {});
+      const Recovered found = recover(disk, wal_limits(), {});
       EXPECT_EQ(found.state, State::end);
       // The last sectors are padding: without them the frame is still whole.
       EXPECT_GE(found.seqs.size(), 3U) << "cut " << cut;
@@ -87,7 +87,7 @@ TEST_F(WalScannerTest, whole_frames_in_flight_behind_a_torn_one_are_no_damage) {
   ASSERT_EQ(disk_.waiting_count(), 4U);
   const std::uint64_t first = disk_.waiting(0).file_pos;
   disk_.crash_keeping([&](const std::string&, std::uint64_t pos) { return pos >= first + 4096; });
-  const Recovered found = recover(disk_, small_limits(), {});
+  const Recovered found = recover(disk_, wal_limits(), {});
   EXPECT_EQ(found.state, State::end);
   EXPECT_EQ(found.mark.seq, 4U);
 }
@@ -98,7 +98,7 @@ TEST_F(WalScannerTest, a_rotten_bit_in_any_acknowledged_frame_but_the_last_is_da
     for (const std::uint64_t byte : {20U, 40U, 80U, 170U, 230U}) {
       test::FakeDisk disk = disk_;
       disk.flip_bit(wal_name, 4096 + frame * 4096 + byte);
-      const Recovered found = recover(disk, small_limits(), {});
+      const Recovered found = recover(disk, wal_limits(), {});
       EXPECT_EQ(found.state, State::damaged) << "frame " << frame << " byte " << byte;
       EXPECT_EQ(found.mark.seq, frame + 1);
       EXPECT_EQ(found.found_seq, frame + 2);
@@ -107,7 +107,7 @@ TEST_F(WalScannerTest, a_rotten_bit_in_any_acknowledged_frame_but_the_last_is_da
   }
   // Of the last one nobody can tell.
   disk_.flip_bit(wal_name, 4096 + 7 * 4096 + 80);
-  EXPECT_EQ(recover(disk_, small_limits(), {}).state, State::end);
+  EXPECT_EQ(recover(disk_, wal_limits(), {}).state, State::end);
 }
 
 TEST_F(WalScannerTest, damage_is_found_behind_lost_headers_and_across_the_end_of_the_ring) {
@@ -117,7 +117,7 @@ TEST_F(WalScannerTest, damage_is_found_behind_lost_headers_and_across_the_end_of
   for (std::uint64_t frame = 62; frame <= 64; ++frame) {
     disk_.flip_bit(wal_name, 4096 + (frame - 1) * 4096 + 8);
   }
-  const Recovered found = recover(disk_, small_limits(), marks[50]);
+  const Recovered found = recover(disk_, wal_limits(), marks[50]);
   EXPECT_EQ(found.state, State::damaged);
   EXPECT_EQ(found.mark.seq, 62U);
   EXPECT_EQ(found.found_seq, 65U);
@@ -127,7 +127,7 @@ TEST_F(WalScannerTest, frames_of_an_earlier_lap_are_not_taken_for_new_ones) {
   const auto marks = write_frames(rig_, 64);
   rig_.log().trim(marks[63]);
   write_frames(rig_, 10);
-  const Recovered found = recover(disk_, small_limits(), marks[63]);
+  const Recovered found = recover(disk_, wal_limits(), marks[63]);
   EXPECT_EQ(found.state, State::end);  // Frame 11 of the first lap lies right behind.
   EXPECT_EQ(found.seqs.size(), 10U);
 }
@@ -138,7 +138,7 @@ TEST_F(WalScannerTest, frames_of_another_wal_are_not_taken) {
   WalFormatBlock format = *parse_wal_format(Bytes(bytes).first(4096));
   format.wal.bytes[0] ^= 1;
   store_wal_format(MutableBytes(bytes).first(4096), format);
-  const Recovered found = recover(disk_, small_limits(), {});
+  const Recovered found = recover(disk_, wal_limits(), {});
   EXPECT_EQ(found.state, State::end);
   EXPECT_TRUE(found.seqs.empty());
 }
@@ -151,7 +151,7 @@ TEST_F(WalScannerTest, a_frame_of_an_earlier_life_is_refused_by_its_link) {
   next.seed_salt = 99;
   next.start({}, marks[0], 1);
   write_frames(next, 1);
-  const Recovered found = recover(disk_, small_limits(), {});
+  const Recovered found = recover(disk_, wal_limits(), {});
   EXPECT_EQ(found.seqs, (std::vector<std::uint64_t>{1, 2}));
   EXPECT_EQ(found.mark, next.log().durable_mark());
 }
@@ -165,14 +165,14 @@ TEST_F(WalScannerTest, a_torn_leftover_at_the_end_does_not_hide_the_front) {
   rig_.turn();
   disk_.crash_keeping([](const std::string&, std::uint64_t pos) { return pos % 4096 == 0; });
   disk_.flip_bit(wal_name, 4096 + 62 * 4096 + 100);
-  ASSERT_EQ(recover(disk_, small_limits(), marks[60]).mark, marks[61]);
+  ASSERT_EQ(recover(disk_, wal_limits(), marks[60]).mark, marks[61]);
 
   WalRig next(disk_);
   next.start(marks[60], marks[61], 62);
   ASSERT_TRUE(next.stage(9000));  // 12 KiB; 8 KiB are left.
   next.run();
   ASSERT_EQ(next.log().durable_seq(), 63U);
-  const Recovered found = recover(disk_, small_limits(), marks[60]);
+  const Recovered found = recover(disk_, wal_limits(), marks[60]);
   EXPECT_EQ(found.state, State::end);
   EXPECT_EQ(found.seqs, (std::vector<std::uint64_t>{62, 63}));
 }
@@ -183,15 +183,15 @@ TEST_F(WalScannerTest, what_was_read_back_is_durable) {
   ASSERT_TRUE(rig_.stage());
   rig_.turn();
   disk_.kill();
-  ASSERT_EQ(recover(disk_, small_limits(), {}).seqs.size(), 1U);
+  ASSERT_EQ(recover(disk_, wal_limits(), {}).seqs.size(), 1U);
   disk_.crash_keeping([](const std::string&, std::uint64_t) { return false; });
-  EXPECT_EQ(recover(disk_, small_limits(), {}).seqs.size(), 1U);
+  EXPECT_EQ(recover(disk_, wal_limits(), {}).seqs.size(), 1U);
 }
 
 TEST_F(WalScannerTest, without_that_sync_there_is_no_end) {
   write_frames(rig_, 2);
   disk_.fail_next(DiskOpKind::sync, EIO);
-  const Recovered found = recover(disk_, small_limits(), {});
+  const Recovered found = recover(disk_, wal_limits(), {});
   EXPECT_EQ(found.state, State::failed);
   EXPECT_EQ(found.error_number, EIO);
 }
@@ -199,7 +199,7 @@ TEST_F(WalScannerTest, without_that_sync_there_is_no_end) {
 TEST_F(WalScannerTest, a_read_error_is_no_end) {
   write_frames(rig_, 3);
   disk_.fail_next(DiskOpKind::read, EIO);
-  const Recovered found = recover(disk_, small_limits(), {});
+  const Recovered found = recover(disk_, wal_limits(), {});
   EXPECT_EQ(found.state, State::failed);
   EXPECT_EQ(found.error_number, EIO);
 }
@@ -207,12 +207,12 @@ TEST_F(WalScannerTest, a_read_error_is_no_end) {
 TEST_F(WalScannerTest, a_file_that_lost_its_end_is_no_end) {
   write_frames(rig_, 3);
   disk_.bytes(wal_name).resize(4096 + 8192);
-  EXPECT_EQ(recover(disk_, small_limits(), {}).state, State::failed);
+  EXPECT_EQ(recover(disk_, wal_limits(), {}).state, State::failed);
 }
 
 TEST_F(WalScannerTest, a_frame_that_no_longer_fits_is_named_not_dropped) {
   write_frames(rig_, 2, 20'000);
-  Limits limits = small_limits();
+  Limits limits = wal_limits();
   limits.frame_bytes_max = 16U << 10;
   const Recovered found = recover(disk_, limits, {});
   EXPECT_EQ(found.state, State::failed);
@@ -222,7 +222,7 @@ TEST_F(WalScannerTest, a_frame_that_no_longer_fits_is_named_not_dropped) {
 TEST_F(WalScannerTest, a_mark_outside_the_ring_is_refused) {
   for (const std::uint64_t file_pos : {std::uint64_t{0}, std::uint64_t{5000},
                                        std::uint64_t{4096 + (256U << 10)}, UINT64_MAX & ~4095U}) {
-    const Recovered found = recover(disk_, small_limits(), {.seq = 1, .file_pos = file_pos});
+    const Recovered found = recover(disk_, wal_limits(), {.seq = 1, .file_pos = file_pos});
     EXPECT_EQ(found.state, State::failed);
     EXPECT_EQ(found.error_number, EINVAL);
   }
@@ -241,7 +241,7 @@ TEST_F(WalScannerTest, any_bytes_end_in_an_answer) {
       std::memmove(bytes.data() + to / 4096 * 4096, bytes.data() + from / 4096 * 4096,
                    prng.below(4096));
     }
-    const Recovered found = recover(disk, small_limits(), {}, &prng);
+    const Recovered found = recover(disk, wal_limits(), {}, &prng);
     EXPECT_NE(found.state, State::failed) << "seed " << seed;
     for (std::size_t i = 0; i < found.offsets.size(); ++i) {
       EXPECT_EQ(found.offsets[i], static_cast<std::int64_t>(i)) << "seed " << seed;
