@@ -201,6 +201,9 @@ class GroupCoordinator {
   void delete_offsets(bus::ControlRequest* request, Now now);
   bool has_room_for(const Entry& entry, std::string_view topic, std::int32_t partition,
                     std::string_view metadata, std::size_t planned) const;
+  // The request's topics and partitions, each with its error.
+  template <class Request, class Response, class ToTopic>
+  void answer_offsets(Pending& pending, const ToTopic& to_topic);
   void finish_commit(Pending& pending);
   void finish_delete_offsets(Pending& pending);
 

@@ -1,6 +1,7 @@
 // GroupCoordinator: OffsetCommit, OffsetFetch, OffsetDelete.
 #include <algorithm>
 #include <deque>
+#include <type_traits>
 
 #include "control/group_coordinator.h"
 #include "kafka/gen/offset_commit.h"
@@ -112,11 +113,11 @@ bool GroupCoordinator::has_room_for(const Entry& entry, std::string_view topic,
   return fits && (old != nullptr || offset_count_ + planned < limits_.offsets_max);
 }
 
-void GroupCoordinator::finish_commit(Pending& pending) {
-  using Response = kafka::OffsetCommitResponse;
-  using Told = Response::OffsetCommitResponseTopic;
-  using Partitions = std::vector<Told::OffsetCommitResponsePartition>;
-  const auto body = decode<kafka::OffsetCommitRequest>(*pending.request);
+template <class Request, class Response, class ToTopic>
+void GroupCoordinator::answer_offsets(Pending& pending, const ToTopic& to_topic) {
+  using Told = std::remove_cvref_t<decltype(Response{}.topics[0])>;
+  using Partitions = std::vector<std::remove_cvref_t<decltype(Told{}.partitions[0])>>;
+  const auto body = decode<Request>(*pending.request);
   TR_ASSERT(body.has_value());  // It was read once before.
   std::vector<Told> topics;
   std::deque<Partitions> rooms;
@@ -127,11 +128,19 @@ void GroupCoordinator::finish_commit(Pending& pending) {
       partitions.push_back({.partition_index = at.partition_index,
                             .error_code = to_wire(pending.errors[item++])});
     }
-    topics.push_back({.name = from.name, .topic_id = from.topic_id, .partitions = partitions});
+    topics.push_back(to_topic(from));
+    topics.back().partitions = partitions;
   }
   Response response;
   response.topics = topics;
   answer(pending.request, response);
+}
+
+void GroupCoordinator::finish_commit(Pending& pending) {
+  using Response = kafka::OffsetCommitResponse;
+  answer_offsets<kafka::OffsetCommitRequest, Response>(pending, [](const auto& from) {
+    return Response::OffsetCommitResponseTopic{.name = from.name, .topic_id = from.topic_id};
+  });
 }
 
 // ---------------------------------------------------------------- OffsetFetch
@@ -311,24 +320,9 @@ void GroupCoordinator::delete_offsets(bus::ControlRequest* request, Now now) {
 
 void GroupCoordinator::finish_delete_offsets(Pending& pending) {
   using Response = kafka::OffsetDeleteResponse;
-  using Told = Response::OffsetDeleteResponseTopic;
-  using Partitions = std::vector<Told::OffsetDeleteResponsePartition>;
-  const auto body = decode<kafka::OffsetDeleteRequest>(*pending.request);
-  TR_ASSERT(body.has_value());  // It was read once before.
-  std::vector<Told> topics;
-  std::deque<Partitions> rooms;
-  std::size_t item = 0;
-  for (const auto& from : body->topics) {
-    Partitions& partitions = rooms.emplace_back();
-    for (const auto& at : from.partitions) {
-      partitions.push_back({.partition_index = at.partition_index,
-                            .error_code = to_wire(pending.errors[item++])});
-    }
-    topics.push_back({.name = from.name, .partitions = partitions});
-  }
-  Response response;
-  response.topics = topics;
-  answer(pending.request, response);
+  answer_offsets<kafka::OffsetDeleteRequest, Response>(pending, [](const auto& from) {
+    return Response::OffsetDeleteResponseTopic{.name = from.name};
+  });
 }
 
 }  // namespace tailrace::control
