@@ -34,9 +34,9 @@
 #include "control/cluster_state.h"
 #include "control/group.h"
 #include "control/limits.h"
+#include "control/log_appender.h"
 #include "control/offsets.h"
 #include "kafka/wire.h"
-#include "record/batch_builder.h"
 #include "record/batch_view.h"
 #include "record/codec.h"
 
@@ -81,7 +81,11 @@ class GroupCoordinator {
 
   // Since the last call.
   std::vector<GroupAnswer> take_answers() { return std::exchange(answers_, {}); }
-  std::vector<bus::LogTask*> take_log_tasks() { return std::exchange(log_tasks_, {}); }
+  // Records of all requests since then that go to one partition are one batch.
+  std::vector<bus::LogTask*> take_log_tasks() {
+    appender_.flush(log_tasks_);
+    return std::exchange(log_tasks_, {});
+  }
 
   bool is_loading() const { return loading_count_ > 0; }
   const GroupCounters& counters() const { return counters_; }
@@ -124,7 +128,7 @@ class GroupCoordinator {
     std::optional<OffsetRecord> record;  // none: it is deleted
   };
   // Records that belong together.
-  struct Write {
+  struct Write : LogAppender::Write {
     enum class Kind : std::uint8_t { offsets, group, delete_group };
     Kind kind = Kind::offsets;
     std::string group;
@@ -134,24 +138,17 @@ class GroupCoordinator {
     std::vector<Change> changes;
     std::uint64_t store_number = 0;
     bool is_commit = false;
-    std::size_t tasks_out = 0;
-    kafka::ErrorCode error = kafka::ErrorCode::none;
     std::shared_ptr<Pending> pending;
     std::vector<std::size_t> items;  // of `pending`
   };
-  // What a log task belongs to: a write, or (null) the loading of a partition.
+  // A read of the loading of a partition.
   struct Slot {
     bus::LogTask task;
     ByteString bytes;
-    std::shared_ptr<Write> write;
     std::int32_t partition = 0;
     std::uint64_t life = 0;
   };
-  struct NewRecord {
-    ByteString key;
-    ByteString value;
-    bool is_tombstone = false;
-  };
+  using NewRecord = LogAppender::Record;
 
   // --- group_coordinator.cc
   template <class Request>
@@ -176,8 +173,8 @@ class GroupCoordinator {
   void answer_join(const JoinAnswer& answer);
   void answer_sync(const SyncAnswer& answer);
   std::shared_ptr<Write> new_write(const Entry& entry, Write::Kind kind);
-  void send_write(const std::shared_ptr<Write>& write, std::vector<NewRecord> records, Now now);
-  void send_batch(const std::shared_ptr<Write>& write);
+  void send_write(const std::shared_ptr<Write>& write, std::span<const NewRecord> records, Now now);
+  void end_writes(const LogAppender::Writes& ended, Now now);
   void write_offsets(Entry& entry, std::vector<Change> changes,
                      const std::shared_ptr<Pending>& pending, std::vector<std::size_t> items,
                      Now now);
@@ -217,7 +214,7 @@ class GroupCoordinator {
 
   // --- group_loading.cc
   void take_over(const Topic& topic, Now now);
-  void let_go(Partition& partition);
+  void let_go(Partition& partition, Now now);
   void start_loads(Now now);
   void read_on(Partition& partition, std::unique_ptr<Slot> slot);
   void on_read(std::unique_ptr<Slot> slot, Now now);
@@ -233,7 +230,7 @@ class GroupCoordinator {
   const ClusterState& state_;
   Prng prng_;
   Arena arena_;
-  record::BatchBuilder builder_;
+  LogAppender appender_;
   std::unique_ptr<record::Decoder> decoder_;  // made when a compressed batch is met
 
   Uuid topic_id_;  // zero: there is no topic yet

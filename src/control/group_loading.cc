@@ -20,7 +20,7 @@ void GroupCoordinator::adopt(Now now) {
   const Topic* topic = state_.find_topic(offsets_topic_name);
   const Uuid id = topic == nullptr ? Uuid{} : topic->id;
   if (id != topic_id_) {
-    for (Partition& partition : partitions_) let_go(partition);
+    for (Partition& partition : partitions_) let_go(partition, now);
     partitions_.clear();
     topic_id_ = id;
   }
@@ -41,7 +41,7 @@ void GroupCoordinator::take_over(const Topic& topic, Now now) {
                          partition.leader_epoch == from.leader_epoch &&
                          partition.incarnation == from.incarnation;
     if (is_same) continue;
-    let_go(partition);
+    let_go(partition, now);
     if (!is_led) continue;
     partition.state = Partition::State::waiting;
     partition.index = static_cast<std::int32_t>(i);
@@ -56,7 +56,7 @@ void GroupCoordinator::take_over(const Topic& topic, Now now) {
 }
 
 // What is on its way to the log keeps its life's number and is not applied any more.
-void GroupCoordinator::let_go(Partition& partition) {
+void GroupCoordinator::let_go(Partition& partition, Now now) {
   const bool was_loading = partition.state == Partition::State::waiting ||
                            partition.state == Partition::State::loading;
   if (was_loading) --loading_count_;
@@ -73,6 +73,9 @@ void GroupCoordinator::let_go(Partition& partition) {
     for (const SyncAnswer& sync : effects.syncs) answer_sync(sync);
     erase_entry(*entry);
   }
+  LogAppender::Writes ended;
+  appender_.drop(partition.index, ended);
+  end_writes(ended, now);
 }
 
 void GroupCoordinator::start_loads(Now now) {
