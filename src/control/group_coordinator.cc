@@ -15,8 +15,6 @@ namespace {
 using kafka::ApiKey;
 using kafka::ErrorCode;
 
-// Batches stay well below what any topic allows, so that many records are several batches.
-constexpr std::size_t batch_bytes_soft_max = 256U << 10;
 constexpr std::size_t groups_per_check = 64;
 constexpr std::size_t expired_per_write = 1000;
 
@@ -58,7 +56,7 @@ ErrorCode store_error(ErrorCode log_error) {
 GroupCoordinator::GroupCoordinator(const Limits& limits, bus::NodeId node_id,
                                    std::uint16_t core_count, const ClusterState& state, Prng prng)
     : limits_(limits), state_(state), prng_(prng), arena_(limits.request_memory_bytes),
-      builder_(limits.batch_bytes_max),
+      appender_(limits.batch_bytes_max),
       log_(limits, node_id, core_count, "groups", offsets_topic_name, *this) {}
 
 bool GroupCoordinator::is_for_groups(std::int16_t api_key) {
@@ -224,42 +222,11 @@ std::shared_ptr<GroupCoordinator::Write> GroupCoordinator::new_write(const Entry
 }
 
 void GroupCoordinator::send_write(const std::shared_ptr<Write>& write,
-                                  std::vector<NewRecord> records, Now now) {
-  builder_.start();
-  for (const NewRecord& record : records) {
-    const record::NewRecord made{
-        now.wall_ms, Bytes(record.key),
-        record.is_tombstone ? record::MaybeBytes(nullptr) : record::MaybeBytes(Bytes(record.value)),
-        {}};
-    if (builder_.size_bytes() >= batch_bytes_soft_max || !builder_.add(made)) {
-      if (builder_.record_count() > 0) send_batch(write);
-      builder_.start();
-      // One record that no batch holds.
-      if (!builder_.add(made)) write->error = ErrorCode::message_too_large;
-    }
-  }
-  if (builder_.record_count() > 0) send_batch(write);
-  if (write->tasks_out == 0) end_write(*write, now);
-}
-
-void GroupCoordinator::send_batch(const std::shared_ptr<Write>& write) {
+                                  std::span<const NewRecord> records, Now now) {
   const Partition& partition = log_.partition(write->partition);
-  const Result<Bytes> batch = builder_.finish();
-  TR_ASSERT(batch.has_value());
-  auto slot = std::make_unique<Slot>();
-  slot->bytes.assign(batch->begin(), batch->end());
-  slot->write = write;
-  bus::LogTask& task = slot->task;
-  task.kind = bus::LogTask::Kind::append;
-  task.owner = partition.owner;
-  task.topic = log_.topic_id();
-  task.partition = partition.index;
-  task.incarnation = partition.incarnation;
-  task.leader_epoch = partition.leader_epoch;
-  task.records = slot->bytes;
-  ++write->tasks_out;
-  log_tasks_.push_back(&task);
-  slots_.emplace(&task, std::move(slot));
+  const LogAppender::Target target{partition.owner, log_.topic_id(), partition.index,
+                                   partition.incarnation, partition.leader_epoch};
+  if (!appender_.add(target, write, records, now.wall_ms)) end_write(*write, now);
 }
 
 void GroupCoordinator::write_offsets(Entry& entry, std::vector<Change> changes,
@@ -281,7 +248,7 @@ void GroupCoordinator::write_offsets(Entry& entry, std::vector<Change> changes,
                      pending->request->api_key == static_cast<std::int16_t>(ApiKey::offset_commit);
   if (pending != nullptr) ++pending->writes_out;
   if (write->is_commit) ++entry.commits_out;
-  send_write(write, std::move(records), now);
+  send_write(write, records, now);
 }
 
 void GroupCoordinator::write_group(Entry& entry, const StoreAsk& ask, Now now) {
@@ -290,21 +257,20 @@ void GroupCoordinator::write_group(Entry& entry, const StoreAsk& ask, Now now) {
   if (!ask.record.members.empty()) counters_.rebalances.add();
   std::vector<NewRecord> records;
   records.push_back({encode_group_key(entry.name), encode_group_value(ask.record), false});
-  send_write(write, std::move(records), now);
+  send_write(write, records, now);
 }
 
 void GroupCoordinator::on_log_done(bus::LogTask* task, Now now) {
-  if (!log_.on_done(task, now)) {
-    const auto found = slots_.find(task);
-    TR_ASSERT(found != slots_.end());
-    const std::unique_ptr<Slot> slot = std::move(found->second);
-    slots_.erase(found);
-    Write& write = *slot->write;
-    const auto error = static_cast<ErrorCode>(task->error);
-    if (error != ErrorCode::none) write.error = error;
-    if (--write.tasks_out == 0) end_write(write, now);
-  }
+  LogAppender::Writes ended;
+  const bool is_append = appender_.on_done(task, ended);
+  const bool is_ours = is_append || log_.on_done(task, now);
+  TR_ASSERT(is_ours);
+  end_writes(ended, now);
   update_counters();
+}
+
+void GroupCoordinator::end_writes(const LogAppender::Writes& ended, Now now) {
+  for (const auto& write : ended) end_write(static_cast<Write&>(*write), now);
 }
 
 void GroupCoordinator::end_write(Write& write, Now now) {

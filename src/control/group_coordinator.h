@@ -16,7 +16,6 @@
 // in group_admin.cc, what is read from partitions in group_loading.cc.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -34,9 +33,9 @@
 #include "control/group.h"
 #include "control/internal_log.h"
 #include "control/limits.h"
+#include "control/log_appender.h"
 #include "control/offsets.h"
 #include "kafka/wire.h"
-#include "record/batch_builder.h"
 
 namespace tailrace::kafka {
 struct OffsetFetchResponse;
@@ -79,8 +78,10 @@ class GroupCoordinator : private InternalLog::Owner {
 
   // Since the last call.
   std::vector<GroupAnswer> take_answers() { return std::exchange(answers_, {}); }
+  // Records of all requests since then that go to one partition are one batch.
   std::vector<bus::LogTask*> take_log_tasks() {
     log_.take_tasks(log_tasks_);
+    appender_.flush(log_tasks_);
     return std::exchange(log_tasks_, {});
   }
 
@@ -115,7 +116,7 @@ class GroupCoordinator : private InternalLog::Owner {
     std::optional<OffsetRecord> record;  // none: it is deleted
   };
   // Records that belong together.
-  struct Write {
+  struct Write : LogAppender::Write {
     enum class Kind : std::uint8_t { offsets, group, delete_group };
     Kind kind = Kind::offsets;
     std::string group;
@@ -125,21 +126,10 @@ class GroupCoordinator : private InternalLog::Owner {
     std::vector<Change> changes;
     std::uint64_t store_number = 0;
     bool is_commit = false;
-    std::size_t tasks_out = 0;
-    kafka::ErrorCode error = kafka::ErrorCode::none;
     std::shared_ptr<Pending> pending;
     std::vector<std::size_t> items;  // of `pending`
   };
-  struct Slot {
-    bus::LogTask task;
-    ByteString bytes;
-    std::shared_ptr<Write> write;
-  };
-  struct NewRecord {
-    ByteString key;
-    ByteString value;
-    bool is_tombstone = false;
-  };
+  using NewRecord = LogAppender::Record;
 
   // --- group_coordinator.cc
   template <class Request>
@@ -164,8 +154,8 @@ class GroupCoordinator : private InternalLog::Owner {
   void answer_join(const JoinAnswer& answer);
   void answer_sync(const SyncAnswer& answer);
   std::shared_ptr<Write> new_write(const Entry& entry, Write::Kind kind);
-  void send_write(const std::shared_ptr<Write>& write, std::vector<NewRecord> records, Now now);
-  void send_batch(const std::shared_ptr<Write>& write);
+  void send_write(const std::shared_ptr<Write>& write, std::span<const NewRecord> records, Now now);
+  void end_writes(const LogAppender::Writes& ended, Now now);
   void write_offsets(Entry& entry, std::vector<Change> changes,
                      const std::shared_ptr<Pending>& pending, std::vector<std::size_t> items,
                      Now now);
@@ -215,7 +205,7 @@ class GroupCoordinator : private InternalLog::Owner {
   const ClusterState& state_;
   Prng prng_;
   Arena arena_;
-  record::BatchBuilder builder_;
+  LogAppender appender_;
   InternalLog log_;
 
   std::map<std::string, std::unique_ptr<Entry>, std::less<>> groups_;
@@ -225,7 +215,6 @@ class GroupCoordinator : private InternalLog::Owner {
   std::size_t offset_count_ = 0;
   std::size_t member_count_ = 0;
 
-  std::unordered_map<const bus::LogTask*, std::unique_ptr<Slot>> slots_;
   std::vector<bus::LogTask*> log_tasks_;
   std::vector<GroupAnswer> answers_;
 

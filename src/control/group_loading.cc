@@ -19,7 +19,7 @@ void GroupCoordinator::adopt(Now now) {
 }
 
 // What is on its way to the log keeps its life's number and is not applied any more.
-void GroupCoordinator::on_lost(Partition& partition, Now) {
+void GroupCoordinator::on_lost(Partition& partition, Now now) {
   std::vector<Entry*> gone;
   for (const auto& [name, entry] : groups_) {
     if (entry->partition == partition.index) gone.push_back(entry.get());
@@ -31,6 +31,9 @@ void GroupCoordinator::on_lost(Partition& partition, Now) {
     for (const SyncAnswer& sync : effects.syncs) answer_sync(sync);
     erase_entry(*entry);
   }
+  LogAppender::Writes ended;
+  appender_.drop(partition.index, ended);
+  end_writes(ended, now);
 }
 
 // What cannot be understood is left where it is: a newer Kafka may have written it.
