@@ -23,6 +23,22 @@ TEST_F(Versions, ApiVersionsTellsEveryRange) {
   }
 }
 
+TEST_F(Versions, NewerProtocolsAreToldAsFeatures) {
+  const ApiVersionsRequest request{.client_software_name = "librdkafka",
+                                   .client_software_version = "2.3.0"};
+  for (const std::int16_t version : {3, 4}) {
+    const auto answer = client->call<ApiVersionsResponse>(request, version);
+    ASSERT_TRUE(answer);
+    EXPECT_GE(answer->finalized_features_epoch, 0) << "clients believe them only then";
+    bool has_transactions = false;
+    for (const auto& feature : answer->finalized_features) {
+      has_transactions |= feature.name == "transaction.version" && feature.max_version_level == 2;
+    }
+    EXPECT_TRUE(has_transactions);
+    EXPECT_TRUE(answer->supported_features.empty()) << "some clients do not bear a lowest of 0";
+  }
+}
+
 TEST_F(Versions, AnApiVersionsFromTheFutureIsAnsweredAtVersionZero) {
   for (const std::int16_t version : std::array<std::int16_t, 3>{5, 99, 32767}) {
     // The body must not be read: here it is none at all.
