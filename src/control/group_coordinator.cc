@@ -55,8 +55,9 @@ ErrorCode store_error(ErrorCode log_error) {
 
 GroupCoordinator::GroupCoordinator(const Limits& limits, bus::NodeId node_id,
                                    std::uint16_t core_count, const ClusterState& state, Prng prng)
-    : limits_(limits), node_id_(node_id), core_count_(core_count), state_(state), prng_(prng),
-      arena_(limits.request_memory_bytes), appender_(limits.batch_bytes_max) {}
+    : limits_(limits), state_(state), prng_(prng), arena_(limits.request_memory_bytes),
+      appender_(limits.batch_bytes_max),
+      log_(limits, node_id, core_count, "groups", offsets_topic_name, *this) {}
 
 bool GroupCoordinator::is_for_groups(std::int16_t api_key) {
   switch (static_cast<ApiKey>(api_key)) {
@@ -104,15 +105,9 @@ void GroupCoordinator::close(bus::ControlRequest* request) {
 ErrorCode GroupCoordinator::find_partition(std::string_view group, Partition*& partition) {
   // A key in the log has a 15-bit length, whatever newer requests can say.
   if (group.size() > INT16_MAX) return ErrorCode::invalid_group_id;
-  if (partitions_.empty()) return ErrorCode::not_coordinator;
-  partition = &partitions_[static_cast<std::size_t>(partition_of_group(group, partitions_.size()))];
-  switch (partition->state) {
-    case Partition::State::away: return ErrorCode::not_coordinator;
-    case Partition::State::waiting:
-    case Partition::State::loading: return ErrorCode::coordinator_load_in_progress;
-    case Partition::State::active: return ErrorCode::none;
-  }
-  return ErrorCode::not_coordinator;
+  if (log_.size() == 0) return ErrorCode::not_coordinator;
+  partition = &log_.partition(partition_of_group(group, log_.size()));
+  return log_.check(partition->index);
 }
 
 GroupCoordinator::Entry* GroupCoordinator::find_entry(std::string_view group) {
@@ -222,14 +217,14 @@ std::shared_ptr<GroupCoordinator::Write> GroupCoordinator::new_write(const Entry
   write->group = entry.name;
   write->entry_number = entry.number;
   write->partition = entry.partition;
-  write->life = partitions_[static_cast<std::size_t>(entry.partition)].life;
+  write->life = log_.partition(entry.partition).life;
   return write;
 }
 
 void GroupCoordinator::send_write(const std::shared_ptr<Write>& write,
                                   std::span<const NewRecord> records, Now now) {
-  const Partition& partition = partitions_[static_cast<std::size_t>(write->partition)];
-  const LogAppender::Target target{partition.owner, topic_id_, partition.index,
+  const Partition& partition = log_.partition(write->partition);
+  const LogAppender::Target target{partition.owner, log_.topic_id(), partition.index,
                                    partition.incarnation, partition.leader_epoch};
   if (!appender_.add(target, write, records, now.wall_ms)) end_write(*write, now);
 }
@@ -267,15 +262,10 @@ void GroupCoordinator::write_group(Entry& entry, const StoreAsk& ask, Now now) {
 
 void GroupCoordinator::on_log_done(bus::LogTask* task, Now now) {
   LogAppender::Writes ended;
-  if (appender_.on_done(task, ended)) {
-    end_writes(ended, now);
-    return update_counters();
-  }
-  const auto found = slots_.find(task);
-  TR_ASSERT(found != slots_.end());
-  std::unique_ptr<Slot> slot = std::move(found->second);
-  slots_.erase(found);
-  on_read(std::move(slot), now);
+  const bool is_append = appender_.on_done(task, ended);
+  const bool is_ours = is_append || log_.on_done(task, now);
+  TR_ASSERT(is_ours);
+  end_writes(ended, now);
   update_counters();
 }
 
@@ -284,8 +274,7 @@ void GroupCoordinator::end_writes(const LogAppender::Writes& ended, Now now) {
 }
 
 void GroupCoordinator::end_write(Write& write, Now now) {
-  const bool is_lost = static_cast<std::size_t>(write.partition) >= partitions_.size() ||
-                       partitions_[static_cast<std::size_t>(write.partition)].life != write.life;
+  const bool is_lost = !log_.is_same_life(write.partition, write.life);
   if (is_lost) write.error = ErrorCode::not_coordinator;
   const bool is_good = write.error == ErrorCode::none;
   if (!is_good) counters_.write_failures.add();
@@ -336,7 +325,7 @@ void GroupCoordinator::step(Now now) {
     entry.group.step(now);
     settle(entry, now);
   }
-  start_loads(now);
+  log_.step(now);
   if (check_at_ == never()) check_at_ = now.instant + limits_.offsets_check;
   if (is_checking_ || check_at_ <= now.instant) check_offsets(now);
   update_counters();
@@ -344,15 +333,8 @@ void GroupCoordinator::step(Now now) {
 
 Instant GroupCoordinator::next_deadline() const {
   if (is_checking_) return {};
-  Instant deadline = check_at_;
-  if (!timers_.empty()) deadline = std::min(deadline, timers_.begin()->first.first);
-  for (const Partition& partition : partitions_) {
-    const bool waits = partition.state == Partition::State::waiting;
-    if (waits && reads_out_ < limits_.group_loads_max) {
-      deadline = std::min(deadline, partition.retry_at);
-    }
-  }
-  return deadline;
+  const Instant deadline = std::min(check_at_, log_.next_deadline());
+  return timers_.empty() ? deadline : std::min(deadline, timers_.begin()->first.first);
 }
 
 // Some groups at a time, so that a look over many delays nobody.
@@ -401,7 +383,7 @@ void GroupCoordinator::update_counters() {
   counters_.groups.set(static_cast<std::int64_t>(groups_.size()));
   counters_.members.set(static_cast<std::int64_t>(member_count_));
   counters_.offsets.set(static_cast<std::int64_t>(offset_count_));
-  counters_.partitions_loading.set(static_cast<std::int64_t>(loading_count_));
+  counters_.partitions_loading.set(static_cast<std::int64_t>(log_.loading_count()));
 }
 
 }  // namespace tailrace::control
