@@ -21,7 +21,8 @@ SIZES = {"1K": 1024, "16K": 16384, "64K": 65536, "1M": 1 << 20}
 
 def program(name):
     places = {"tailrace": "src", "tailrace_micro": "bench/micro", "tailrace_load": "bench/load",
-              "rdkafka_witness": "bench/load", "tailrace_durable_append": "bench/io",
+              "rdkafka_witness": "bench/load", "tailrace_groups": "bench/groups",
+              "tailrace_durable_append": "bench/io",
               "tailrace_group_commit": "bench/io"}
     path = os.path.join(BUILD, places[name], name)
     return path if os.path.exists(path) else None

@@ -13,6 +13,7 @@ SUITES = {
     "commit": ["io/run.py", "commit"],
     "load": ["load/run.py"],
     "account": ["load/account.py"],
+    "groups": ["groups/run.py"],
     "restart": ["restart/run.py"],
 }
 

@@ -29,7 +29,10 @@ struct LogTask {
   std::int32_t partition = 0;
   std::uint32_t incarnation = 0;
   std::int32_t leader_epoch = -1;  // under which it is asked; another one is an error
-  Bytes records;                   // append: one whole batch
+  // append: one whole batch. It may be a control batch, which ends the transaction of its producer
+  // (record/control_record.h), or transactional without sequences (offsets of a transaction).
+  Bytes records;
+  std::int8_t transaction_version = 0;  // append of a marker: of the transaction that it ends
   std::int64_t offset = 0;         // read: from the batch that holds it; below the start of the
                                    // log: from there
   MutableBytes room;               // read: whole batches are copied into it, as many as fit

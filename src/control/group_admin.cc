@@ -151,7 +151,7 @@ ErrorCode GroupCoordinator::begin_delete(std::string_view name,
     ++pending->writes_out;
     write->items.push_back(item);
   }
-  send_write(write, std::move(records), now);
+  send_write(write, records, now);
   return ErrorCode::none;
 }
 

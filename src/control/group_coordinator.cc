@@ -15,8 +15,6 @@ namespace {
 using kafka::ApiKey;
 using kafka::ErrorCode;
 
-// Batches stay well below what any topic allows, so that many records are several batches.
-constexpr std::size_t batch_bytes_soft_max = 256U << 10;
 constexpr std::size_t groups_per_check = 64;
 constexpr std::size_t expired_per_write = 1000;
 
@@ -57,8 +55,9 @@ ErrorCode store_error(ErrorCode log_error) {
 
 GroupCoordinator::GroupCoordinator(const Limits& limits, bus::NodeId node_id,
                                    std::uint16_t core_count, const ClusterState& state, Prng prng)
-    : limits_(limits), node_id_(node_id), core_count_(core_count), state_(state), prng_(prng),
-      arena_(limits.request_memory_bytes), builder_(limits.batch_bytes_max) {}
+    : limits_(limits), state_(state), prng_(prng), arena_(limits.request_memory_bytes),
+      appender_(limits.batch_bytes_max),
+      log_(limits, node_id, core_count, "groups", offsets_topic_name, *this) {}
 
 bool GroupCoordinator::is_for_groups(std::int16_t api_key) {
   switch (static_cast<ApiKey>(api_key)) {
@@ -106,15 +105,9 @@ void GroupCoordinator::close(bus::ControlRequest* request) {
 ErrorCode GroupCoordinator::find_partition(std::string_view group, Partition*& partition) {
   // A key in the log has a 15-bit length, whatever newer requests can say.
   if (group.size() > INT16_MAX) return ErrorCode::invalid_group_id;
-  if (partitions_.empty()) return ErrorCode::not_coordinator;
-  partition = &partitions_[static_cast<std::size_t>(partition_of_group(group, partitions_.size()))];
-  switch (partition->state) {
-    case Partition::State::away: return ErrorCode::not_coordinator;
-    case Partition::State::waiting:
-    case Partition::State::loading: return ErrorCode::coordinator_load_in_progress;
-    case Partition::State::active: return ErrorCode::none;
-  }
-  return ErrorCode::not_coordinator;
+  if (log_.size() == 0) return ErrorCode::not_coordinator;
+  partition = &log_.partition(partition_of_group(group, log_.size()));
+  return log_.check(partition->index);
 }
 
 GroupCoordinator::Entry* GroupCoordinator::find_entry(std::string_view group) {
@@ -224,47 +217,16 @@ std::shared_ptr<GroupCoordinator::Write> GroupCoordinator::new_write(const Entry
   write->group = entry.name;
   write->entry_number = entry.number;
   write->partition = entry.partition;
-  write->life = partitions_[static_cast<std::size_t>(entry.partition)].life;
+  write->life = log_.partition(entry.partition).life;
   return write;
 }
 
 void GroupCoordinator::send_write(const std::shared_ptr<Write>& write,
-                                  std::vector<NewRecord> records, Now now) {
-  builder_.start();
-  for (const NewRecord& record : records) {
-    const record::NewRecord made{
-        now.wall_ms, Bytes(record.key),
-        record.is_tombstone ? record::MaybeBytes(nullptr) : record::MaybeBytes(Bytes(record.value)),
-        {}};
-    if (builder_.size_bytes() >= batch_bytes_soft_max || !builder_.add(made)) {
-      if (builder_.record_count() > 0) send_batch(write);
-      builder_.start();
-      // One record that no batch holds.
-      if (!builder_.add(made)) write->error = ErrorCode::message_too_large;
-    }
-  }
-  if (builder_.record_count() > 0) send_batch(write);
-  if (write->tasks_out == 0) end_write(*write, now);
-}
-
-void GroupCoordinator::send_batch(const std::shared_ptr<Write>& write) {
-  const Partition& partition = partitions_[static_cast<std::size_t>(write->partition)];
-  const Result<Bytes> batch = builder_.finish();
-  TR_ASSERT(batch.has_value());
-  auto slot = std::make_unique<Slot>();
-  slot->bytes.assign(batch->begin(), batch->end());
-  slot->write = write;
-  bus::LogTask& task = slot->task;
-  task.kind = bus::LogTask::Kind::append;
-  task.owner = partition.owner;
-  task.topic = topic_id_;
-  task.partition = partition.index;
-  task.incarnation = partition.incarnation;
-  task.leader_epoch = partition.leader_epoch;
-  task.records = slot->bytes;
-  ++write->tasks_out;
-  log_tasks_.push_back(&task);
-  slots_.emplace(&task, std::move(slot));
+                                  std::span<const NewRecord> records, Now now) {
+  const Partition& partition = log_.partition(write->partition);
+  const LogAppender::Target target{partition.owner, log_.topic_id(), partition.index,
+                                   partition.incarnation, partition.leader_epoch};
+  if (!appender_.add(target, write, records, now.wall_ms)) end_write(*write, now);
 }
 
 void GroupCoordinator::write_offsets(Entry& entry, std::vector<Change> changes,
@@ -286,7 +248,7 @@ void GroupCoordinator::write_offsets(Entry& entry, std::vector<Change> changes,
                      pending->request->api_key == static_cast<std::int16_t>(ApiKey::offset_commit);
   if (pending != nullptr) ++pending->writes_out;
   if (write->is_commit) ++entry.commits_out;
-  send_write(write, std::move(records), now);
+  send_write(write, records, now);
 }
 
 void GroupCoordinator::write_group(Entry& entry, const StoreAsk& ask, Now now) {
@@ -295,28 +257,24 @@ void GroupCoordinator::write_group(Entry& entry, const StoreAsk& ask, Now now) {
   if (!ask.record.members.empty()) counters_.rebalances.add();
   std::vector<NewRecord> records;
   records.push_back({encode_group_key(entry.name), encode_group_value(ask.record), false});
-  send_write(write, std::move(records), now);
+  send_write(write, records, now);
 }
 
 void GroupCoordinator::on_log_done(bus::LogTask* task, Now now) {
-  const auto found = slots_.find(task);
-  TR_ASSERT(found != slots_.end());
-  std::unique_ptr<Slot> slot = std::move(found->second);
-  slots_.erase(found);
-  if (slot->write == nullptr) {
-    on_read(std::move(slot), now);
-  } else {
-    Write& write = *slot->write;
-    const auto error = static_cast<ErrorCode>(task->error);
-    if (error != ErrorCode::none) write.error = error;
-    if (--write.tasks_out == 0) end_write(write, now);
-  }
+  LogAppender::Writes ended;
+  const bool is_append = appender_.on_done(task, ended);
+  const bool is_ours = is_append || log_.on_done(task, now);
+  TR_ASSERT(is_ours);
+  end_writes(ended, now);
   update_counters();
 }
 
+void GroupCoordinator::end_writes(const LogAppender::Writes& ended, Now now) {
+  for (const auto& write : ended) end_write(static_cast<Write&>(*write), now);
+}
+
 void GroupCoordinator::end_write(Write& write, Now now) {
-  const bool is_lost = static_cast<std::size_t>(write.partition) >= partitions_.size() ||
-                       partitions_[static_cast<std::size_t>(write.partition)].life != write.life;
+  const bool is_lost = !log_.is_same_life(write.partition, write.life);
   if (is_lost) write.error = ErrorCode::not_coordinator;
   const bool is_good = write.error == ErrorCode::none;
   if (!is_good) counters_.write_failures.add();
@@ -367,7 +325,7 @@ void GroupCoordinator::step(Now now) {
     entry.group.step(now);
     settle(entry, now);
   }
-  start_loads(now);
+  log_.step(now);
   if (check_at_ == never()) check_at_ = now.instant + limits_.offsets_check;
   if (is_checking_ || check_at_ <= now.instant) check_offsets(now);
   update_counters();
@@ -375,15 +333,8 @@ void GroupCoordinator::step(Now now) {
 
 Instant GroupCoordinator::next_deadline() const {
   if (is_checking_) return {};
-  Instant deadline = check_at_;
-  if (!timers_.empty()) deadline = std::min(deadline, timers_.begin()->first.first);
-  for (const Partition& partition : partitions_) {
-    const bool waits = partition.state == Partition::State::waiting;
-    if (waits && reads_out_ < limits_.group_loads_max) {
-      deadline = std::min(deadline, partition.retry_at);
-    }
-  }
-  return deadline;
+  const Instant deadline = std::min(check_at_, log_.next_deadline());
+  return timers_.empty() ? deadline : std::min(deadline, timers_.begin()->first.first);
 }
 
 // Some groups at a time, so that a look over many delays nobody.
@@ -432,7 +383,7 @@ void GroupCoordinator::update_counters() {
   counters_.groups.set(static_cast<std::int64_t>(groups_.size()));
   counters_.members.set(static_cast<std::int64_t>(member_count_));
   counters_.offsets.set(static_cast<std::int64_t>(offset_count_));
-  counters_.partitions_loading.set(static_cast<std::int64_t>(loading_count_));
+  counters_.partitions_loading.set(static_cast<std::int64_t>(log_.loading_count()));
 }
 
 }  // namespace tailrace::control

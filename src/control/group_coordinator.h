@@ -6,15 +6,14 @@
 //                             ▼        │ applied when durable
 //                          log task ───┘          (heartbeats and fetches write nothing)
 //
-// A partition is [away] until the image says that this node leads it, then [loading]: read from
-// start to end, later records replacing earlier ones; then [active]. When it is lost, whoever
+// Which partitions are ours, and reading them: control/internal_log.h. When one is lost, whoever
 // waits is told NOT_COORDINATOR, and what is still being written is no longer applied.
 //
 // Offsets become visible, and a commit is answered, when the record is durable; tasks of a
 // partition end in order, so memory never runs ahead of the log or behind it in another order.
 //
 // Requests of members are in group_requests.cc, offsets in offset_requests.cc, what operators ask
-// in group_admin.cc, reading partitions in group_loading.cc.
+// in group_admin.cc, what is read from partitions in group_loading.cc.
 #pragma once
 
 #include <deque>
@@ -33,12 +32,11 @@
 #include "bus/message.h"
 #include "control/cluster_state.h"
 #include "control/group.h"
+#include "control/internal_log.h"
 #include "control/limits.h"
+#include "control/log_appender.h"
 #include "control/offsets.h"
 #include "kafka/wire.h"
-#include "record/batch_builder.h"
-#include "record/batch_view.h"
-#include "record/codec.h"
 
 namespace tailrace::kafka {
 struct OffsetFetchResponse;
@@ -63,7 +61,7 @@ struct GroupAnswer {
   bool close_connection = false;
 };
 
-class GroupCoordinator {
+class GroupCoordinator : private InternalLog::Owner {
  public:
   // `state` outlives the object.
   GroupCoordinator(const Limits& limits, bus::NodeId node_id, std::uint16_t core_count,
@@ -81,9 +79,14 @@ class GroupCoordinator {
 
   // Since the last call.
   std::vector<GroupAnswer> take_answers() { return std::exchange(answers_, {}); }
-  std::vector<bus::LogTask*> take_log_tasks() { return std::exchange(log_tasks_, {}); }
+  // Records of all requests since then that go to one partition are one batch.
+  std::vector<bus::LogTask*> take_log_tasks() {
+    log_.take_tasks(log_tasks_);
+    appender_.flush(log_tasks_);
+    return std::exchange(log_tasks_, {});
+  }
 
-  bool is_loading() const { return loading_count_ > 0; }
+  bool is_loading() const { return log_.loading_count() > 0; }
   const GroupCounters& counters() const { return counters_; }
 
  private:
@@ -102,17 +105,7 @@ class GroupCoordinator {
     std::size_t counted_offsets = 0;
     std::size_t counted_members = 0;
   };
-  struct Partition {
-    enum class State : std::uint8_t { away, waiting, loading, active };
-    State state = State::away;
-    std::int32_t index = 0;
-    bus::CoreId owner = 0;
-    std::uint32_t incarnation = 0;
-    std::int32_t leader_epoch = -1;
-    std::uint64_t life = 0;           // another one with each coming and going
-    std::int64_t offset = 0;          // loading: the next to be read
-    Instant retry_at{};
-  };
+  using Partition = const InternalLog::Partition;
   // A request whose answer waits for records to be durable.
   struct Pending {
     bus::ControlRequest* request = nullptr;
@@ -124,7 +117,7 @@ class GroupCoordinator {
     std::optional<OffsetRecord> record;  // none: it is deleted
   };
   // Records that belong together.
-  struct Write {
+  struct Write : LogAppender::Write {
     enum class Kind : std::uint8_t { offsets, group, delete_group };
     Kind kind = Kind::offsets;
     std::string group;
@@ -134,24 +127,10 @@ class GroupCoordinator {
     std::vector<Change> changes;
     std::uint64_t store_number = 0;
     bool is_commit = false;
-    std::size_t tasks_out = 0;
-    kafka::ErrorCode error = kafka::ErrorCode::none;
     std::shared_ptr<Pending> pending;
     std::vector<std::size_t> items;  // of `pending`
   };
-  // What a log task belongs to: a write, or (null) the loading of a partition.
-  struct Slot {
-    bus::LogTask task;
-    ByteString bytes;
-    std::shared_ptr<Write> write;
-    std::int32_t partition = 0;
-    std::uint64_t life = 0;
-  };
-  struct NewRecord {
-    ByteString key;
-    ByteString value;
-    bool is_tombstone = false;
-  };
+  using NewRecord = LogAppender::Record;
 
   // --- group_coordinator.cc
   template <class Request>
@@ -176,8 +155,8 @@ class GroupCoordinator {
   void answer_join(const JoinAnswer& answer);
   void answer_sync(const SyncAnswer& answer);
   std::shared_ptr<Write> new_write(const Entry& entry, Write::Kind kind);
-  void send_write(const std::shared_ptr<Write>& write, std::vector<NewRecord> records, Now now);
-  void send_batch(const std::shared_ptr<Write>& write);
+  void send_write(const std::shared_ptr<Write>& write, std::span<const NewRecord> records, Now now);
+  void end_writes(const LogAppender::Writes& ended, Now now);
   void write_offsets(Entry& entry, std::vector<Change> changes,
                      const std::shared_ptr<Pending>& pending, std::vector<std::size_t> items,
                      Now now);
@@ -216,31 +195,19 @@ class GroupCoordinator {
   void finish_delete_groups(Pending& pending);
 
   // --- group_loading.cc
-  void take_over(const Topic& topic, Now now);
-  void let_go(Partition& partition);
-  void start_loads(Now now);
-  void read_on(Partition& partition, std::unique_ptr<Slot> slot);
-  void on_read(std::unique_ptr<Slot> slot, Now now);
-  bool replay(Bytes batches, Partition& partition, Now now);
-  bool replay_batch(const record::BatchView& batch, Partition& partition, Now now);
-  void replay_record(Bytes key, Bytes value, bool is_tombstone, Partition& partition, Now now);
-  void finish_load(Partition& partition, Now now);
+  void on_lost(Partition& partition, Now now) override;
+  void on_record(Partition& partition, const record::BatchHeader& batch,
+                 const InternalLog::LoadedRecord& record, Now now) override;
+  void on_control(Partition& partition, const record::BatchView& batch, Now now) override;
+  void on_loaded(Partition& partition, Now now) override;
   void forget_deleted_topics(Now now);
 
   const Limits limits_;
-  const bus::NodeId node_id_;
-  const std::uint16_t core_count_;
   const ClusterState& state_;
   Prng prng_;
   Arena arena_;
-  record::BatchBuilder builder_;
-  std::unique_ptr<record::Decoder> decoder_;  // made when a compressed batch is met
-
-  Uuid topic_id_;  // zero: there is no topic yet
-  std::vector<Partition> partitions_;
-  std::size_t loading_count_ = 0;  // waiting or loading
-  std::size_t reads_out_ = 0;
-  std::uint64_t life_ = 0;
+  LogAppender appender_;
+  InternalLog log_;
 
   std::map<std::string, std::unique_ptr<Entry>, std::less<>> groups_;
   std::map<std::pair<Instant, std::uint64_t>, Entry*> timers_;  // by time and Entry::number
@@ -249,7 +216,6 @@ class GroupCoordinator {
   std::size_t offset_count_ = 0;
   std::size_t member_count_ = 0;
 
-  std::unordered_map<const bus::LogTask*, std::unique_ptr<Slot>> slots_;
   std::vector<bus::LogTask*> log_tasks_;
   std::vector<GroupAnswer> answers_;
 

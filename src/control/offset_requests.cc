@@ -16,6 +16,8 @@ using kafka::ErrorCode;
 constexpr std::int16_t commit_first_by_id = 10;
 constexpr std::int16_t fetch_first_by_id = 10;
 constexpr std::int16_t fetch_first_with_groups = 8;
+// Of the memory of groups, for records on their way to the log.
+constexpr std::uint64_t waiting_share = 4;
 
 std::optional<std::string> optional_of(const kafka::NullableString& text) {
   if (text.is_null()) return std::nullopt;
@@ -57,6 +59,10 @@ void GroupCoordinator::commit_offsets(bus::ControlRequest* request, Now now) {
   Partition* partition = nullptr;
   ErrorCode error = find_partition(body->group_id, partition);
   if (error != ErrorCode::none) return refuse(error);
+  // The log does not keep up: the client comes again a little later.
+  if (appender_.bytes() > limits_.group_bytes_max / waiting_share) {
+    return refuse(ErrorCode::coordinator_load_in_progress);
+  }
   Entry* entry = find_entry(body->group_id);
   const std::int32_t generation = body->generation_id_or_member_epoch;
   if (entry == nullptr && generation >= 0) return refuse(ErrorCode::illegal_generation);
