@@ -115,9 +115,10 @@ void CoreLog::remove_files_of(PartitionLog& partition, std::uint64_t seq) {
   TR_ASSERT(!partition.has_unwritten());
   reader_.forget(partition.key());
   for (const SegmentInfo& segment : partition.segments_) {
-    flusher_.remove_file(segment_path(partition.key(), segment.base_offset), seq);
-    flusher_.remove_file(index_path(partition.key(), segment.base_offset), seq);
+    flusher_.remove_file(segment_path(partition.key(), segment), seq);
+    flusher_.remove_file(index_path(partition.key(), segment), seq);
   }
+  flusher_.remove_all_replaced(partition_directory(partition.key()), seq);
   flusher_.remove_directory(partition_directory(partition.key()), seq);
   flusher_.remove_directory(topic_directory(partition.key().topic), seq);
 }
@@ -432,10 +433,10 @@ void CoreLog::delete_segments(PartitionLog& partition, std::size_t count, std::u
   TR_ASSERT(count < partition.segments_.size());
   TR_ASSERT(partition.segments_[count].base_offset <= partition.written_.base_offset);
   for (std::size_t i = 0; i < count; ++i) {
-    const std::int64_t base = partition.segments_[i].base_offset;
-    flusher_.remove_file(segment_path(partition.key(), base), seq);
-    flusher_.remove_file(index_path(partition.key(), base), seq);
-    std::erase(partition.unsynced_, base);
+    const SegmentInfo& segment = partition.segments_[i];
+    flusher_.remove_file(segment_path(partition.key(), segment), seq);
+    flusher_.remove_file(index_path(partition.key(), segment), seq);
+    std::erase(partition.unsynced_, segment.base_offset);
   }
   reader_.forget(partition.key());
   partition.drop_segments(count);
