@@ -431,7 +431,8 @@ void Flusher::on_disk_done(const DiskDone& done) {
     case Asker::wal_format:
     case Asker::boot:
     case Asker::tail:
-    case Asker::wal_file: break;
+    case Asker::wal_file:
+    case Asker::compactor: break;
   }
   TR_ASSERT(false);  // CoreLog gives us only these.
 }

@@ -13,6 +13,7 @@
 
 #include "base/growing_ring.h"
 #include "base/slab.h"
+#include "base/time.h"
 #include "log/checkpoint.h"
 #include "log/chunk_cache.h"
 #include "log/clean_passes.h"
@@ -163,6 +164,7 @@ class PartitionLog {
   CleanPasses clean_passes_;
   std::int64_t cut_end_ = 0;           // staged_end at the cut of the checkpoint under way
   std::int64_t checkpointed_end_ = 0;  // and of the newest that is written: all synced before it
+  Instant compact_again_at_;           // after an error
   std::uint32_t generation_next_ = 1;  // of what a compaction makes; never one that was in use
 
   GrowingRing<CachedBatch> batches_;   // by offset, up to staged_end without a gap

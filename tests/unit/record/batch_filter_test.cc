@@ -29,7 +29,8 @@ struct FilterTest : testing::Test {
       const std::string key = "key" + std::to_string(i);
       const std::string value(static_cast<std::size_t>(10 + i), static_cast<char>('a' + i % 26));
       const NewHeader note{"note", "text"};
-      NewRecord record{.timestamp = 5000 + (i * 7) % 10, .key = key, .value = value};
+      NewRecord record{.timestamp = 5000 + (i * 7) % 10, .key = std::string_view(key),
+                       .value = std::string_view(value)};
       if (i % 3 == 0) record.headers = {&note, 1};
       if (i % 4 == 1) record.value = nullptr;
       if (i % 5 == 4) record.key = nullptr;
