@@ -9,6 +9,7 @@
 
 #include "base/aligned.h"
 #include "base/result.h"
+#include "log/clean_passes.h"
 #include "log/commit_log.h"
 #include "log/epoch_table.h"
 #include "log/producer_table.h"
@@ -23,6 +24,7 @@ struct PartitionCheckpoint {
   std::vector<SegmentInfo> segments;  // by base offset; the last is the one appended to
   std::vector<EpochStart> epochs;
   std::vector<ProducerState> producers;
+  std::vector<CleanPass> passes;      // of compaction, by end_offset
 };
 
 struct Checkpoint {

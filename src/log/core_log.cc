@@ -27,7 +27,8 @@ void mirror(Counter& counter, std::uint64_t total) { counter.add(total - counter
 }  // namespace
 
 std::size_t CoreLog::memory_bytes(const Limits& limits) {
-  return cache_bytes(limits) + write_bytes(limits) + read_bytes(limits);
+  return cache_bytes(limits) + write_bytes(limits) + read_bytes(limits) +
+         Compactor::memory_bytes(limits);
 }
 
 CoreLog::CoreLog(const Limits& limits, MutableBytes memory)
@@ -43,6 +44,10 @@ CoreLog::CoreLog(const Limits& limits, MutableBytes memory)
       partitions_(limits.partitions_max),
       flusher_(limits, {partitions_, commit_, cache_, files_, writer_, queue_}),
       reads_(limits, {partitions_, cache_, reader_, checker_}),
+      compactor_(limits,
+                 memory.subspan(cache_bytes(limits) + write_bytes(limits) + read_bytes(limits),
+                                Compactor::memory_bytes(limits)),
+                 {partitions_, commit_, files_, reader_, flusher_, checker_, queue_}),
       tail_loads_(tail_loads_max) {
   TR_ASSERT(memory.size() >= memory_bytes(limits));
   by_key_.reserve(limits.partitions_max);
@@ -81,6 +86,7 @@ void CoreLog::set_config(PartitionLog& partition, const PartitionConfig& config)
   partition.config_ = config;
   partition.config_.batch_bytes_max =
       std::min<std::int64_t>(config.batch_bytes_max, limits_.batch_bytes_max());
+  if (config.compaction.compacts) compactor_.look_soon();
 }
 
 void CoreLog::remove(PartitionLog& partition) {
@@ -96,7 +102,7 @@ void CoreLog::finish_removals() {
   if (wal_.closing) return;  // The next start sees that nobody wants them.
   std::erase_if(removing_, [&](PartitionId id) {
     PartitionLog& partition = partitions_.at(id);
-    if (partition.jobs_ > 0) return false;
+    if (partition.jobs_ > 0 || compactor_.works_on(id)) return false;
     // The files wait for this entry: a replay that knows the partition but not its end would
     // write into files that are not there.
     const Result<CommitLog::Draft> draft = commit_.begin(0);
@@ -115,9 +121,10 @@ void CoreLog::remove_files_of(PartitionLog& partition, std::uint64_t seq) {
   TR_ASSERT(!partition.has_unwritten());
   reader_.forget(partition.key());
   for (const SegmentInfo& segment : partition.segments_) {
-    flusher_.remove_file(segment_path(partition.key(), segment.base_offset), seq);
-    flusher_.remove_file(index_path(partition.key(), segment.base_offset), seq);
+    flusher_.remove_file(segment_path(partition.key(), segment), seq);
+    flusher_.remove_file(index_path(partition.key(), segment), seq);
   }
+  flusher_.remove_all_replaced(partition_directory(partition.key()), seq);
   flusher_.remove_directory(partition_directory(partition.key()), seq);
   flusher_.remove_directory(topic_directory(partition.key().topic), seq);
 }
@@ -432,10 +439,10 @@ void CoreLog::delete_segments(PartitionLog& partition, std::size_t count, std::u
   TR_ASSERT(count < partition.segments_.size());
   TR_ASSERT(partition.segments_[count].base_offset <= partition.written_.base_offset);
   for (std::size_t i = 0; i < count; ++i) {
-    const std::int64_t base = partition.segments_[i].base_offset;
-    flusher_.remove_file(segment_path(partition.key(), base), seq);
-    flusher_.remove_file(index_path(partition.key(), base), seq);
-    std::erase(partition.unsynced_, base);
+    const SegmentInfo& segment = partition.segments_[i];
+    flusher_.remove_file(segment_path(partition.key(), segment), seq);
+    flusher_.remove_file(index_path(partition.key(), segment), seq);
+    std::erase(partition.unsynced_, segment.base_offset);
   }
   reader_.forget(partition.key());
   partition.drop_segments(count);
@@ -483,6 +490,7 @@ void CoreLog::on_disk_done(const DiskDone& done, Now now) {
     case Asker::index:
     case Asker::remover: flusher_.on_disk_done(done); return;
     case Asker::tail: on_tail_done(done); return;
+    case Asker::compactor: compactor_.on_disk_done(done); return;
     case Asker::wal_file: on_wal_done(done); return;
     case Asker::wal_scanner:
     case Asker::wal_format:
@@ -501,6 +509,7 @@ void CoreLog::step(Now now) {
   step_tail_loads();
   check_clock(now);
   if (!wal_.closing) flusher_.step(now);  // No checkpoint behind the last one.
+  if (!fenced()) compactor_.step(now, usable_bytes_);
   finish_removals();  // Their last writes may have been done just now.
   reads_.step();
   commit_.step();
@@ -510,7 +519,7 @@ void CoreLog::step(Now now) {
 
 Instant CoreLog::next_deadline() const {
   if (wal_.file == no_file || fenced()) return never();
-  return std::min(flusher_.next_deadline(), retention_at_);
+  return std::min({flusher_.next_deadline(), compactor_.next_deadline(), retention_at_});
 }
 
 void CoreLog::mirror_counters() {
@@ -521,6 +530,13 @@ void CoreLog::mirror_counters() {
   mirror(counters_.checkpoints, flusher_.counters().checkpoints);
   mirror(counters_.hot_reads, reads_.counters().hot_reads);
   mirror(counters_.cold_reads, reads_.counters().cold_reads);
+  const Compactor::Counters compaction = compactor_.counters();
+  mirror(counters_.compactions, compaction.passes);
+  mirror(counters_.compaction_failures, compaction.failures);
+  mirror(counters_.compaction_read_bytes, compaction.read_bytes);
+  mirror(counters_.compaction_written_bytes, compaction.written_bytes);
+  mirror(counters_.compaction_records_dropped, compaction.records_dropped);
+  counters_.compaction_dirty_bytes.set(static_cast<std::int64_t>(compaction.dirty_bytes));
   counters_.dirty_bytes.set(static_cast<std::int64_t>(cache_.dirty_bytes()));
   counters_.replay_bytes.set(static_cast<std::int64_t>(flusher_.replay_bytes()));
   counters_.partitions.set(static_cast<std::int64_t>(partitions_.size()));

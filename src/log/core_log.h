@@ -13,6 +13,7 @@
 #include "base/counter.h"
 #include "base/growing_ring.h"
 #include "base/slab.h"
+#include "log/compactor.h"
 #include "log/core_reads.h"
 #include "log/flusher.h"
 #include "log/partition_log.h"
@@ -101,6 +102,12 @@ class CoreLog {
     Counter checkpoints;
     Counter hot_reads;
     Counter cold_reads;
+    Counter compactions;       // passes that came to their end
+    Counter compaction_failures;
+    Counter compaction_read_bytes;
+    Counter compaction_written_bytes;
+    Counter compaction_records_dropped;
+    Gauge compaction_dirty_bytes;  // of compacted partitions, that no pass has seen
     Gauge dirty_bytes;         // in memory and not in a segment
     Gauge replay_bytes;        // what a restart would read
     Gauge partitions;
@@ -109,6 +116,7 @@ class CoreLog {
     Gauge refuses_for_space;   // 1: appends are refused with no_space
   };
   const Counters& counters() const { return counters_; }
+  Compactor& compactor() { return compactor_; }
 
  private:
   friend class WalRecovery;
@@ -189,6 +197,7 @@ class CoreLog {
   std::unordered_map<PartitionKey, PartitionId> by_key_;
   Flusher flusher_;
   CoreReads reads_;
+  Compactor compactor_;
 
   GrowingRing<Pending> pending_;            // by seq
   std::vector<PartitionId> advanced_;

@@ -49,7 +49,9 @@ void CoreLog::on_wal_done(const DiskDone& done) {
 }
 
 void CoreLog::step_stop() {
-  if (!flusher_.checkpoint_clean() || !removing_.empty() || tail_loads_used_ > 0) {
+  compactor_.stop();
+  const bool busy = !removing_.empty() || tail_loads_used_ > 0 || !compactor_.idle();
+  if (!flusher_.checkpoint_clean() || busy) {
     flusher_.want_checkpoint();
     return;
   }

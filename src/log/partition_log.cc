@@ -25,7 +25,12 @@ PartitionLog::PartitionLog(const PartitionCheckpoint& checkpoint, const Limits& 
       segments_(checkpoint.segments),
       index_(limits.index_interval_bytes,
              segments_.empty() ? -1 : segments_.back().max_timestamp) {
-  for (const SegmentInfo& segment : segments_) size_bytes_ += segment.size_bytes;
+  for (const SegmentInfo& segment : segments_) {
+    size_bytes_ += segment.size_bytes;
+    generation_next_ = std::max(generation_next_, segment.generation + 1);
+  }
+  clean_passes_.restore(checkpoint.passes);
+  checkpointed_end_ = checkpoint.end_offset;
   epochs_.restore(checkpoint.epochs);
   producers_.restore(checkpoint.producers);
   written_ = staged_place();
@@ -94,6 +99,27 @@ void PartitionLog::drop_segments(std::size_t count) {
     size_bytes_ -= segment->size_bytes;
   }
   segments_.erase(segments_.begin(), end);
+}
+
+void PartitionLog::replace_segments(std::size_t first, std::size_t count, const SegmentInfo& made) {
+  TR_ASSERT(count > 0);
+  TR_ASSERT(first + count < segments_.size());  // Never the active one.
+  TR_ASSERT(made.base_offset == segments_[first].base_offset);
+  TR_ASSERT(made.end_offset == segments_[first + count - 1].end_offset);
+  TR_ASSERT(made.end_offset <= written_.base_offset);
+  const auto begin = segments_.begin() + static_cast<std::ptrdiff_t>(first);
+  for (std::size_t i = 0; i < count; ++i) {
+    TR_ASSERT(size_bytes_ >= segments_[first + i].size_bytes);
+    size_bytes_ -= segments_[first + i].size_bytes;
+  }
+  *begin = made;
+  segments_.erase(begin + 1, begin + static_cast<std::ptrdiff_t>(count));
+  size_bytes_ += made.size_bytes;
+  while (!batches_.empty() && batches_.front().end_offset <= made.end_offset) {
+    TR_ASSERT(first_unwritten_ > batches_first_);
+    batches_.pop_front();
+    ++batches_first_;
+  }
 }
 
 std::size_t PartitionLog::first_beyond(const SegmentPlace& place) const {
@@ -204,7 +230,8 @@ PartitionCheckpoint PartitionLog::checkpoint() const {
           .end_offset = staged_end_,
           .segments = segments_,
           .epochs = epochs_.entries(),
-          .producers = producers_.snapshot()};
+          .producers = producers_.snapshot(),
+          .passes = clean_passes_.passes()};
 }
 
 }  // namespace tailrace::log

@@ -13,8 +13,10 @@
 
 #include "base/growing_ring.h"
 #include "base/slab.h"
+#include "base/time.h"
 #include "log/checkpoint.h"
 #include "log/chunk_cache.h"
+#include "log/clean_passes.h"
 #include "log/epoch_table.h"
 #include "log/index.h"
 #include "log/limits.h"
@@ -25,9 +27,19 @@
 
 namespace tailrace::log {
 
+// cleanup.policy=compact: of all records with a key only the newest stays.
+struct CompactionRule {
+  bool compacts = false;
+  double dirty_ratio_min = 0.5;                 // of the bytes, uncompacted ones
+  std::int64_t lag_ms_min = 0;
+  std::int64_t lag_ms_max = INT64_MAX;          // compacts below dirty_ratio_min, too
+  std::int64_t delete_retention_ms = 86'400'000;  // tombstones stay so long
+};
+
 // What a topic's configs say to the log.
 struct PartitionConfig {
   RetentionRule retention;
+  CompactionRule compaction;
   std::int64_t segment_bytes = std::int64_t{1} << 30;
   std::int64_t segment_ms = 604'800'000;
   std::int64_t batch_bytes_max = 1'048'588;
@@ -69,6 +81,7 @@ class PartitionLog {
   const EpochTable& epochs() const { return epochs_; }
   const ProducerTable& producers() const { return producers_; }
   const std::vector<SegmentInfo>& segments() const { return segments_; }
+  const CleanPasses& clean_passes() const { return clean_passes_; }
   // The largest timestamp at or behind log_start and the offset of a record that has it.
   record::FoundRecord max_timestamp() const;
 
@@ -76,6 +89,7 @@ class PartitionLog {
   PartitionCheckpoint checkpoint() const;
 
  private:
+  friend class Compactor;
   friend class CoreLog;
   friend class CoreReads;
   friend class Flusher;
@@ -105,6 +119,9 @@ class PartitionLog {
 
   // Forgets the oldest segments; the caller deletes their files.
   void drop_segments(std::size_t count);
+  // `made` is in place of `count` segments from `first` on, and covers the same offsets. What of
+  // them lies in memory is forgotten: it holds what is to be gone.
+  void replace_segments(std::size_t first, std::size_t count, const SegmentInfo& made);
 
   // The index in batches_ of the first batch that reaches beyond `place`.
   std::size_t first_beyond(const SegmentPlace& place) const;
@@ -144,6 +161,11 @@ class PartitionLog {
   Index index_;                        // of the last
   EpochTable epochs_;
   ProducerTable producers_;
+  CleanPasses clean_passes_;
+  std::int64_t cut_end_ = 0;           // staged_end at the cut of the checkpoint under way
+  std::int64_t checkpointed_end_ = 0;  // and of the newest that is written: all synced before it
+  Instant compact_again_at_;           // after an error
+  std::uint32_t generation_next_ = 1;  // of what a compaction makes; never one that was in use
 
   GrowingRing<CachedBatch> batches_;   // by offset, up to staged_end without a gap
   std::uint64_t batches_first_ = 0;    // number of batches_[0], counted since start

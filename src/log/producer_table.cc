@@ -74,6 +74,14 @@ void ProducerTable::add_batch(Producer& producer, const Batch& batch) {
   ++producer.batch_count;
 }
 
+bool ProducerTable::ends_with(const record::BatchHeader& batch) const {
+  const auto found = producers_.find(batch.producer_id);
+  if (found == producers_.end()) return false;
+  const Producer& producer = found->second;
+  return producer.epoch == batch.producer_epoch && producer.batch_count > 0 &&
+         producer.batches[producer.batch_count - 1U].base_offset == batch.base_offset;
+}
+
 ProducerTable::Producer& ProducerTable::find_or_add(std::int64_t producer_id) {
   const auto [at, is_new] = producers_.try_emplace(producer_id);
   Producer& producer = at->second;

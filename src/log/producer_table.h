@@ -47,6 +47,9 @@ class ProducerTable {
   // (replay and replication follow the leader).
   void on_batch(const record::BatchHeader& batch, std::int64_t base_offset, std::int64_t wall_ms);
 
+  // The batch is the newest of a producer that is known.
+  bool ends_with(const record::BatchHeader& batch) const;
+
   std::size_t size() const { return producers_.size(); }
   // Forgets producers last seen before `wall_ms`; returns how many.
   std::size_t expire(std::int64_t wall_ms);

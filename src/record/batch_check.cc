@@ -138,21 +138,36 @@ Result<Bytes> BatchChecker::with_codec(const BatchView& batch, const BatchRules&
   State& s = *state_;
   const Result<Bytes> plain = s.plain_of(batch);
   if (!plain) return fail(plain.error());
+  BatchHeader header = batch.header;
+  header.attributes = static_cast<std::int16_t>((header.attributes & ~codec_mask) | wanted);
+  return make_batch(header, rules.compression_level, *plain);
+}
+
+Result<MutableBytes> BatchChecker::plain_records(const BatchView& batch) {
+  if (batch.header.codec_bits() > codec_bits_max) return fail(Errc::unsupported_codec);
+  const Result<Bytes> plain = state_->plain_of(batch);
+  if (!plain) return fail(plain.error());
+  const MutableBytes memory = state_->decoder.memory();
+  if (plain->size() > memory.size()) return fail(Errc::too_large);
+  if (batch.header.codec_bits() == 0) std::copy(plain->begin(), plain->end(), memory.begin());
+  return memory.first(plain->size());
+}
+
+Result<Bytes> BatchChecker::make_batch(const BatchHeader& wanted, std::int32_t level, Bytes plain) {
+  State& s = *state_;
   // Batches without compression come here unbounded by the decoder.
   const MutableBytes room{s.made.get() + header_bytes, s.made_bytes - header_bytes};
-  std::size_t size = plain->size();
-  if (wanted == 0) {
-    TR_ASSERT(size <= room.size());
-    std::copy(plain->begin(), plain->end(), room.begin());
+  std::size_t size = plain.size();
+  if (wanted.codec_bits() == 0) {
+    if (size > room.size()) return fail(Errc::too_large);
+    std::copy(plain.begin(), plain.end(), room.begin());
   } else {
     const Result<std::size_t> packed =
-        s.encoder.compress(static_cast<Codec>(wanted), rules.compression_level, *plain, room);
+        s.encoder.compress(static_cast<Codec>(wanted.codec_bits()), level, plain, room);
     if (!packed) return fail(packed.error());
     size = *packed;
   }
-
-  BatchHeader header = batch.header;
-  header.attributes = static_cast<std::int16_t>((header.attributes & ~codec_mask) | wanted);
+  BatchHeader header = wanted;
   const MutableBytes made{s.made.get(), header_bytes + size};
   header.batch_length = static_cast<std::int32_t>(made.size() - length_prefix_bytes);
   store_header(made, header);

@@ -55,6 +55,13 @@ class BatchChecker {
   // Errors: as check; too_large.
   Result<Bytes> with_codec(const BatchView& batch, const BatchRules& rules);
 
+  // For compaction. The records of a batch as they are without compression, a copy in this object
+  // until the next call; the caller may move them about there. Errors: as check; too_large.
+  Result<MutableBytes> plain_records(const BatchView& batch);
+  // A batch of `header` with `plain` records (it may be what plain_records gave), compressed as its
+  // attributes say, with its own length and CRC. Lives until the next call. Errors: too_large.
+  Result<Bytes> make_batch(const BatchHeader& header, std::int32_t level, Bytes plain);
+
   // The first record with timestamp >= `timestamp`. Errors: not_found; corrupt, malformed.
   Result<FoundRecord> find_timestamp(const BatchView& batch, std::int64_t timestamp);
 

@@ -12,9 +12,10 @@ struct PlantInfo {
   Plant plant;
   std::string_view name;
   std::string_view promise;  // that is found broken
+  bool log_only = false;     // in the simulation of the log alone
 };
 
-inline constexpr std::array<PlantInfo, 20> plants = {{
+inline constexpr std::array<PlantInfo, 23> plants = {{
     {Plant::sync_lies, "sync_lies", "acked_is_durable"},
     {Plant::directory_lies, "directory_lies", "starts"},
     {Plant::ack_early, "ack_early", "acked_is_durable"},
@@ -27,6 +28,9 @@ inline constexpr std::array<PlantInfo, 20> plants = {{
     {Plant::jump_ahead, "jump_ahead", "reads_stay"},
     {Plant::false_range, "false_range", "in_range"},
     {Plant::delete_more, "delete_more", "retention_keeps"},
+    {Plant::compaction_lies, "compaction_lies", "acked_is_durable", true},
+    {Plant::wrong_key, "wrong_key", "latest_of_key_stays", true},
+    {Plant::forget_tombstones, "forget_tombstones", "tombstones_stay", true},
     {Plant::forget_delete, "forget_delete", "delete_records_stay"},
     {Plant::forget_topic, "forget_topic", "metadata_stays"},
     {Plant::swap_answers, "swap_answers", "responses_in_order"},

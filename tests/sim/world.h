@@ -30,6 +30,9 @@ enum class Plant : std::uint8_t {
   jump_ahead,      // a consumer goes on far behind where it has read to
   false_range,     // a consumer takes a good answer for "out of range"
   delete_more,     // somebody deletes records, and the checker is not told
+  compaction_lies, // the disk says "durable" of a compacted segment and does nothing
+  wrong_key,       // the checker is told another key than a record has
+  forget_tombstones,  // the checker is told that deletions stay longer than they do
   forget_delete,   // the checker is told of a deletion that was not asked for
   forget_topic,    // the checker is told of a topic that was never made
   swap_answers,    // a client takes the second answer for the first

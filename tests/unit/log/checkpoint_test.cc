@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/crc32c.h"
+#include "log/little_endian.h"
 #include "support/fake_disk.h"
 
 namespace tailrace::log {
@@ -19,13 +21,15 @@ Checkpoint make_checkpoint(std::uint64_t seed, std::size_t partition_count = 3) 
     for (std::int64_t i = 0; i < static_cast<std::int64_t>(prng.below(4)); ++i) {
       partition.segments.push_back({.base_offset = i * 100, .end_offset = i * 100 + 100,
                                     .size_bytes = prng.next(), .max_timestamp = 5,
-                                    .max_timestamp_offset = -1, .created_ms = 12});
+                                    .max_timestamp_offset = -1, .created_ms = 12,
+                                    .generation = static_cast<std::uint32_t>(3 - i)});
     }
     partition.epochs.push_back({.epoch = 3, .start_offset = 10});
     ProducerState producer{.producer_id = 42, .epoch = 1, .batch_count = 2, .last_seen_ms = 99};
     producer.batches[0] = {1, 2, 3, 4, 5};
     producer.batches[1] = {6, 7, 8, 9, -1};
     partition.producers.push_back(producer);
+    partition.passes = {{300, 5, 6, 7}, {400, 8, 9, 0}};
     checkpoint.partitions.push_back(partition);
   }
   return checkpoint;
@@ -55,6 +59,7 @@ TEST(CheckpointTest, what_was_encoded_is_decoded) {
     EXPECT_EQ(got.end_offset, expected.end_offset);
     EXPECT_EQ(got.segments, expected.segments);
     EXPECT_EQ(got.epochs, expected.epochs);
+    EXPECT_EQ(got.passes, expected.passes);
     ASSERT_EQ(got.producers.size(), 1U);
     EXPECT_EQ(got.producers[0].producer_id, 42);
     EXPECT_EQ(got.producers[0].batch_count, 2);
@@ -62,6 +67,48 @@ TEST(CheckpointTest, what_was_encoded_is_decoded) {
     EXPECT_EQ(got.producers[0].last_seen_ms, 99);
   }
   EXPECT_EQ(encoded(*decoded), bytes);
+}
+
+// As the version before compaction wrote it: one partition with one segment, one epoch.
+std::vector<std::byte> version_1() {
+  std::vector<std::byte> bytes(24);
+  const auto put = [&](auto value) {
+    std::byte stored[sizeof value];
+    store_le(stored, value);
+    bytes.insert(bytes.end(), stored, stored + sizeof value);
+  };
+  for (int i = 0; i < 16; ++i) put(std::uint8_t{1});
+  for (const std::uint64_t value : {7, 3, 4096}) put(value);  // number, seq, file_pos
+  put(std::uint32_t{9});                                      // previous_crc
+  put(std::uint32_t{1});                                      // partitions
+  for (int i = 0; i < 16; ++i) put(std::uint8_t{2});
+  put(std::int32_t{5});
+  put(std::uint32_t{6});
+  for (const std::int64_t value : {10, 1000}) put(value);     // log_start, end_offset
+  for (const std::uint32_t count : {1, 1, 0}) put(count);     // segments, epochs, producers
+  for (const std::int64_t value : {10, 1000, 5000, 77, 12, 13}) put(value);
+  put(std::int32_t{4});
+  put(std::int64_t{10});
+  const std::size_t content_bytes = bytes.size() - 24;
+  store_le(bytes.data(), std::uint32_t{0x5043'5254U});
+  store_le(bytes.data() + 4, std::uint32_t{1});
+  store_le(bytes.data() + 8, std::uint64_t{content_bytes});
+  store_le(bytes.data() + 16, crc32c(Bytes(bytes).subspan(24)));
+  store_le(bytes.data() + 20, crc32c(Bytes(bytes).first(20)));
+  return bytes;
+}
+
+TEST(CheckpointTest, one_of_the_version_before_is_read) {
+  const Result<Checkpoint> decoded = decode_checkpoint(version_1());
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->number, 7U);
+  ASSERT_EQ(decoded->partitions.size(), 1U);
+  const PartitionCheckpoint& partition = decoded->partitions[0];
+  ASSERT_EQ(partition.segments.size(), 1U);
+  EXPECT_EQ(partition.segments[0].created_ms, 13);
+  EXPECT_EQ(partition.segments[0].generation, 0U);
+  EXPECT_EQ(partition.epochs[0].epoch, 4);
+  EXPECT_TRUE(partition.passes.empty());
 }
 
 TEST(CheckpointTest, every_flipped_bit_and_every_cut_is_found) {
