@@ -14,11 +14,12 @@ struct PlantInfo {
   std::string_view promise;  // that is found broken
 };
 
-inline constexpr std::array<PlantInfo, 20> plants = {{
+inline constexpr std::array<PlantInfo, 21> plants = {{
     {Plant::sync_lies, "sync_lies", "acked_is_durable"},
     {Plant::directory_lies, "directory_lies", "starts"},
     {Plant::ack_early, "ack_early", "acked_is_durable"},
     {Plant::commit_early, "commit_early", "commits_stay"},
+    {Plant::keep_revoked, "keep_revoked", "one_owner"},
     {Plant::spoil_response, "spoil_response", "acked_is_durable"},
     {Plant::send_twice, "send_twice", "no_duplicate"},
     {Plant::swap_order, "swap_order", "order"},
