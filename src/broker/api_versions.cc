@@ -1,5 +1,7 @@
 // ApiVersions: what is spoken here. The first request of every client, so its corner cases
 // matter most (KIP-511).
+#include <iterator>
+
 #include "broker/answer.h"
 #include "kafka/gen/api_versions.h"
 
@@ -8,6 +10,8 @@ namespace {
 
 using kafka::ApiVersionsRequest;
 using kafka::ApiVersionsResponse;
+
+constexpr std::int16_t first_with_features = 3;
 
 bool is_alphanumeric(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -21,6 +25,17 @@ bool is_software_name(std::string_view text) {
   return std::all_of(text.begin(), text.end(),
                      [](char c) { return is_alphanumeric(c) || c == '.' || c == '-'; });
 }
+
+// What clients look at before they use a newer protocol. "Supported" is left out: clients before
+// version 4 do not bear a feature that begins at 0 in it.
+struct Feature {
+  std::string_view name;
+  std::int16_t level;
+};
+constexpr Feature features[] = {
+    {"group.version", 1},  // KIP-848: the consumer group protocol
+};
+constexpr std::int64_t features_epoch = 1;  // They do not change while a node runs.
 
 ApiVersionsResponse::ApiVersion to_entry(const kafka::ApiInfo& api) {
   return {static_cast<std::int16_t>(api.key), api.version_min, api.version_max};
@@ -41,6 +56,15 @@ Started start_api_versions(Core& core, Call& call, Now) {
   response.api_keys = take_array<ApiVersionsResponse::ApiVersion>(core, call.request, apis.size());
   for (std::size_t i = 0; i < response.api_keys.size(); ++i) {
     response.api_keys[i] = to_entry(apis[i]);
+  }
+  if (call.header.api_version >= first_with_features) {
+    using Finalized = ApiVersionsResponse::FinalizedFeatureKey;
+    response.finalized_features_epoch = features_epoch;
+    response.finalized_features =
+        take_array<Finalized>(core, call.request, std::size(features));
+    for (std::size_t i = 0; i < response.finalized_features.size(); ++i) {
+      response.finalized_features[i] = {features[i].name, features[i].level, features[i].level};
+    }
   }
   return answer_now(core, call, response);
 }

@@ -70,6 +70,8 @@ control::Limits control_limits(const Profile& profile) {
   limits.offsets_max = u32(profile.offsets_max);
   limits.group_bytes_max = u64(profile.group_bytes_max);
   limits.group_initial_delay = milliseconds(profile.initial_delay_ms);
+  limits.consumer_session_timeout = milliseconds(profile.consumer_session_timeout_ms);
+  limits.consumer_heartbeat_interval = milliseconds(profile.consumer_heartbeat_interval_ms);
   limits.offsets_retention = seconds(profile.offsets_retention_minutes * 60);
   return limits;
 }

@@ -60,6 +60,8 @@ struct Profile {
   std::int64_t offsets_max = 250000;
   std::int64_t group_bytes_max = 67108864;
   std::int64_t initial_delay_ms = 3000;
+  std::int64_t consumer_session_timeout_ms = 45000;
+  std::int64_t consumer_heartbeat_interval_ms = 5000;
   std::int64_t offsets_retention_minutes = 10080;
 
   // Operator's log.

@@ -1,6 +1,7 @@
 // The checkers see what they should, and nothing else.
 #include <gtest/gtest.h>
 
+#include "checkers/ownership.h"
 #include "checkers/records.h"
 #include "checkers/retention.h"
 #include "log_model.h"
@@ -52,6 +53,21 @@ TEST(Checkers, NoticeAnAcknowledgedRecordThatIsGone) {
   const std::array seen = {told.seen(0, 0)};
   told.records.on_final(0, 0, 1, seen);
   EXPECT_EQ(told.first(), "acked_is_durable");
+}
+
+TEST(Checkers, NoticeAPartitionWithTwoOwners) {
+  Told told;
+  OwnershipChecker ownership(told.verdicts);
+  ownership.owns("g", "a", {0, 1}, Instant{5}, Instant{20});
+  ownership.owns("g", "b", {2}, Instant{6}, Instant{20});
+  ownership.owns("h", "b", {0}, Instant{6}, Instant{20});
+  ownership.owns("g", "a", {1}, Instant{7}, Instant{20});
+  ownership.owns("g", "b", {0, 2}, Instant{8}, Instant{20});
+  EXPECT_EQ(told.first(), "none");
+  ownership.owns("g", "c", {1}, Instant{20}, Instant{30});
+  EXPECT_EQ(told.first(), "none") << "a has been silent for too long";
+  ownership.owns("g", "b", {1}, Instant{21}, Instant{30});
+  EXPECT_EQ(told.first(), "one_owner");
 }
 
 TEST(Checkers, NoticeABitThatFlipped) {

@@ -15,11 +15,12 @@ struct PlantInfo {
   bool log_only = false;     // in the simulation of the log alone
 };
 
-inline constexpr std::array<PlantInfo, 23> plants = {{
+inline constexpr auto plants = std::to_array<PlantInfo>({
     {Plant::sync_lies, "sync_lies", "acked_is_durable"},
     {Plant::directory_lies, "directory_lies", "starts"},
     {Plant::ack_early, "ack_early", "acked_is_durable"},
     {Plant::commit_early, "commit_early", "commits_stay"},
+    {Plant::keep_revoked, "keep_revoked", "one_owner"},
     {Plant::spoil_response, "spoil_response", "acked_is_durable"},
     {Plant::send_twice, "send_twice", "no_duplicate"},
     {Plant::swap_order, "swap_order", "order"},
@@ -39,7 +40,7 @@ inline constexpr std::array<PlantInfo, 23> plants = {{
     {Plant::leak, "leak", "bounded_memory"},
     {Plant::spoil_block, "spoil_block", "seams"},
     {Plant::remember, "remember", "same_seed"},
-}};
+});
 
 inline const PlantInfo* find_plant(std::string_view name) {
   for (const PlantInfo& info : plants) {

@@ -2,6 +2,7 @@
 
 #include "admin.h"
 #include "committer.h"
+#include "sharer.h"
 #include "consumer.h"
 #include "producer.h"
 
@@ -62,6 +63,10 @@ Workload::Workload(World& world, std::uint64_t seed) : world_(world), prng_(seed
   for (std::uint32_t i = 0; i < consumers; ++i) {
     clients_.push_back(
         std::make_unique<Consumer>(world, i, Prng(prng_.next()), draw_consumer(prng_)));
+  }
+  const std::uint64_t sharers = prng_.between(0, 3);
+  for (std::uint32_t i = 0; i < sharers; ++i) {
+    clients_.push_back(std::make_unique<Sharer>(world, i, Prng(prng_.next())));
   }
 }
 

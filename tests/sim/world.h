@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "checkers/history.h"
+#include "checkers/ownership.h"
 #include "checkers/records.h"
 #include "checkers/retention.h"
 #include "checkers/verdicts.h"
@@ -22,6 +23,7 @@ enum class Plant : std::uint8_t {
   directory_lies,  // the same for the entries of directories
   ack_early,       // a producer believes in an acknowledgement that never came
   commit_early,    // the same for a committed offset
+  keep_revoked,    // a member of a group goes on with what it said it gave up
   spoil_response,  // a bit of a response changes on its way
   send_twice,      // a record is sent again as a new one
   swap_order,      // two records of a producer change their numbers
@@ -55,6 +57,7 @@ struct World {
   Verdicts verdicts;
   RecordCheckers records{history, verdicts};
   RetentionChecker retention{history, verdicts};
+  OwnershipChecker ownership{verdicts};
   std::vector<std::unique_ptr<SimNode>> nodes;
   Plant plant = Plant::none;
   bool quiet = false;  // no more faults, no more new work: what is open is brought to its end

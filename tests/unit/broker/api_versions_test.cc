@@ -23,6 +23,20 @@ TEST_F(Versions, ApiVersionsTellsEveryRange) {
   }
 }
 
+TEST_F(Versions, ApiVersionsTellsWhichFeaturesAreOn) {
+  const ApiVersionsRequest request{.client_software_name = "a", .client_software_version = "1"};
+  EXPECT_TRUE(client->call<ApiVersionsResponse>(request, 2)->finalized_features.empty());
+  for (const std::int16_t version : std::array<std::int16_t, 2>{3, 4}) {
+    const auto answer = client->call<ApiVersionsResponse>(request, version);
+    EXPECT_GE(answer->finalized_features_epoch, 0);
+    std::string line;
+    for (const auto& feature : answer->finalized_features) {
+      line += std::string(feature.name) + "=" + std::to_string(feature.max_version_level) + " ";
+    }
+    EXPECT_NE(line.find("group.version=1 "), std::string::npos) << line;
+  }
+}
+
 TEST_F(Versions, AnApiVersionsFromTheFutureIsAnsweredAtVersionZero) {
   for (const std::int16_t version : std::array<std::int16_t, 3>{5, 99, 32767}) {
     // The body must not be read: here it is none at all.
