@@ -14,6 +14,7 @@ SUITES = {
     "load": ["load/run.py"],
     "account": ["load/account.py"],
     "restart": ["restart/run.py"],
+    "compaction": ["compaction/run.py"],
 }
 
 

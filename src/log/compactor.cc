@@ -405,7 +405,8 @@ void Compactor::end_pass(PartitionLog& partition, Now now) {
 void Compactor::on_error(PartitionLog& partition, Error error, Now now) {
   ++counters_.failures;
   const bool is_disk = error.code == Errc::io || error.code == Errc::not_found;
-  const std::int64_t base = pass_.inputs[std::min(pass_.input, pass_.inputs.size() - 1)].base_offset;
+  const std::size_t input = std::min(pass_.input, pass_.inputs.size() - 1);
+  const std::int64_t base = pass_.inputs[input].base_offset;
   log_event(LogLevel::warn, "log", "{} is not compacted ({} in the segment at {}{}{}); {}",
             partition_directory(pass_.key).text(), to_string(error.code), base,
             is_disk && error.detail != 0 ? ": " : "",
