@@ -1,9 +1,10 @@
 // CleanPasses: which compaction passes a partition has seen, and so, how long its tombstones still
 // have to stay.
 //
-// A tombstone may go when delete.retention.ms has passed since the pass that first cleaned it: until
-// then a reader that had seen the deleted record will meet the deletion. Kafka (KIP-534) writes the
-// horizon into the batch, in place of its base timestamp, and so has to make every such batch anew.
+// A tombstone may go when delete.retention.ms has passed since the pass that first cleaned it:
+// until then a reader that had seen the deleted record will meet the deletion. Kafka (KIP-534)
+// writes the horizon into the batch, in place of its base timestamp, and so has to make every such
+// batch anew.
 // Here the passes themselves are remembered, beside the segments in the checkpoint: batches stay as
 // they are, the swap of the files and what is said of them are one thing, and a changed
 // delete.retention.ms holds for what was cleaned already.

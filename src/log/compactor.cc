@@ -184,13 +184,22 @@ void Compactor::choose(Now now, std::uint64_t usable_bytes) {
     const Dirt dirt = dirt_of(*partition, now);
     counters_.dirty_bytes += dirt.dirty_bytes;
     if (!dirt.due || now.instant < partition->compact_again_at_) continue;
-    // Old files stay until the next checkpoint, so all of it may be there twice.
-    if (usable_bytes < dirt.bytes || usable_bytes - dirt.bytes < limits_.free_bytes_min) continue;
+    if (usable_bytes < room_for(*partition, dirt)) continue;
     if (!best.is_null() && dirt.ratio() <= most.ratio()) continue;
     best = partitions_.handle_at(i);
     most = dirt;
   }
   if (!best.is_null()) begin(partitions_.at(best), best, most, now);
+}
+
+// Old files stay until the next checkpoint: what is written by then is there twice.
+std::uint64_t Compactor::room_for(const PartitionLog& partition, const Dirt& dirt) const {
+  const auto segment = static_cast<std::uint64_t>(partition.config_.segment_bytes);
+  const auto interval_s =
+      static_cast<std::uint64_t>(limits_.checkpoint_interval.ns) / 1'000'000'000;
+  const std::uint64_t twice =
+      2 * segment + 2 * (interval_s + 1) * limits_.compaction_bytes_per_second;
+  return limits_.free_bytes_min + std::min(dirt.bytes, twice);
 }
 
 void Compactor::begin(PartitionLog& partition, PartitionId id, const Dirt& dirt, Now now) {
@@ -403,9 +412,11 @@ void Compactor::end_pass(PartitionLog& partition, Now now) {
 // ---- when it does not go on
 
 void Compactor::on_error(PartitionLog& partition, Error error, Now now) {
+  const std::size_t input = std::min(pass_.input, pass_.inputs.size() - 1);
+  if (!is_there(partition, pass_.inputs[input])) return leave();  // Retention was faster.
   ++counters_.failures;
   const bool is_disk = error.code == Errc::io || error.code == Errc::not_found;
-  const std::int64_t base = pass_.inputs[std::min(pass_.input, pass_.inputs.size() - 1)].base_offset;
+  const std::int64_t base = pass_.inputs[input].base_offset;
   log_event(LogLevel::warn, "log", "{} is not compacted ({} in the segment at {}{}{}); {}",
             partition_directory(pass_.key).text(), to_string(error.code), base,
             is_disk && error.detail != 0 ? ": " : "",
@@ -413,6 +424,11 @@ void Compactor::on_error(PartitionLog& partition, Error error, Now now) {
             is_disk ? "it is tried again" : "it is not tried again before a restart");
   partition.compact_again_at_ = is_disk ? now.instant + retry_after : never();
   leave();
+}
+
+bool Compactor::is_there(const PartitionLog& partition, const SegmentInfo& segment) const {
+  const auto& segments = partition.segments_;
+  return std::find(segments.begin(), segments.end(), segment) != segments.end();
 }
 
 void Compactor::leave() {

@@ -134,6 +134,8 @@ class Compactor {
   void finish_group();
   void swap(PartitionLog& partition, Now now);
   void end_pass(PartitionLog& partition, Now now);
+  std::uint64_t room_for(const PartitionLog& partition, const Dirt& dirt) const;
+  bool is_there(const PartitionLog& partition, const SegmentInfo& segment) const;
   void on_error(PartitionLog& partition, Error error, Now now);
   void leave();
   void step_leaving();

@@ -36,8 +36,8 @@ struct Limits {
   std::uint32_t open_files_max = 4096;
   std::uint32_t index_interval_bytes = 64U << 10;
 
-  // Compaction: memory for the keys of one pass, 32 bytes each; what is read and written by it per
-  // second at the most; how often it is looked for something to do.
+  // Compaction: memory for the keys of one pass, 32 to 64 bytes each; what is read and written by
+  // it per second at the most; how often it is looked for something to do.
   std::uint64_t compaction_memory_bytes = std::uint64_t{16} << 20;
   std::uint64_t compaction_bytes_per_second = std::uint64_t{32} << 20;
   Duration compaction_check = seconds(15);

@@ -203,7 +203,9 @@ TEST_F(CompactorTest, WhatNoCheckpointHasIsLeftAlone) {
 }
 
 TEST_F(CompactorTest, AReadInAGapFindsWhatComesNext) {
-  for (int i = 0; i < 30; ++i) write({{"a", std::to_string(i)}, {"b" + std::to_string(i % 3), "x"}});
+  for (int i = 0; i < 30; ++i) {
+    write({{"a", std::to_string(i)}, {"b" + std::to_string(i % 3), "x"}});
+  }
   roll_and_checkpoint();
   compact();
   const std::vector<Kept> expected = {

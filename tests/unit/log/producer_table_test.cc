@@ -65,6 +65,20 @@ TEST_F(ProducerTableTest, the_original_comes_with_the_verdict) {
   EXPECT_EQ(verdict->original.timestamp_ms, 503);
 }
 
+TEST_F(ProducerTableTest, the_newest_batch_of_a_producer_is_known) {
+  record::BatchHeader first = batch(7, 0, 0, 2);
+  record::BatchHeader second = batch(7, 0, 2, 2);
+  send(first);
+  send(second);
+  second.base_offset = 2;
+  EXPECT_FALSE(table_.ends_with(first));
+  EXPECT_TRUE(table_.ends_with(second));
+  second.producer_epoch = 1;
+  EXPECT_FALSE(table_.ends_with(second));
+  second.producer_id = 8;
+  EXPECT_FALSE(table_.ends_with(second));
+}
+
 TEST_F(ProducerTableTest, gaps_and_overlaps_are_refused) {
   send(batch(7, 0, 0, 10));
   EXPECT_EQ(send(batch(7, 0, 11, 1)), "out_of_order");
