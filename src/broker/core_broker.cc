@@ -186,6 +186,13 @@ bool build_answer(Core& core, Request& request) {
     case kafka::ApiKey::list_groups:
     case kafka::ApiKey::delete_groups:
     case kafka::ApiKey::offset_delete:
+    case kafka::ApiKey::add_partitions_to_txn:
+    case kafka::ApiKey::add_offsets_to_txn:
+    case kafka::ApiKey::end_txn:
+    case kafka::ApiKey::write_txn_markers:
+    case kafka::ApiKey::txn_offset_commit:
+    case kafka::ApiKey::describe_transactions:
+    case kafka::ApiKey::list_transactions:
     case kafka::ApiKey::incremental_alter_configs: return build_control_answer(core, request);
     case kafka::ApiKey::api_versions:
     case kafka::ApiKey::describe_configs:

@@ -48,6 +48,13 @@ Started run(Core& core, Call& call, Now now) {
     case ApiKey::list_groups:
     case ApiKey::delete_groups:
     case ApiKey::offset_delete:
+    case ApiKey::add_partitions_to_txn:
+    case ApiKey::add_offsets_to_txn:
+    case ApiKey::end_txn:
+    case ApiKey::write_txn_markers:
+    case ApiKey::txn_offset_commit:
+    case ApiKey::describe_transactions:
+    case ApiKey::list_transactions:
     case ApiKey::incremental_alter_configs: return start_control(core, call, now);
   }
   return Started::close;

@@ -13,6 +13,7 @@
 #include "control/controller.h"
 #include "control/image_builder.h"
 #include "control/raft_store.h"
+#include "control/transaction_coordinator.h"
 #include "raft/raft.h"
 
 namespace tailrace::control {
@@ -32,6 +33,7 @@ struct Active {
   Instant deadline;
   std::vector<std::byte> reply;
   raft::Index last = 0;
+  std::optional<std::int64_t> ids;  // a block of producer ids for transactions begins here
 };
 
 std::vector<EndpointRecord> to_records(const std::vector<bus::Endpoint>& endpoints) {
@@ -46,7 +48,7 @@ std::vector<EndpointRecord> to_records(const std::vector<bus::Endpoint>& endpoin
 //   first image sent -> [serving]          any -> [failed], for good
 enum class Phase : std::uint8_t { recovering, registering, serving, failed };
 
-struct ControlPlane::Parts {
+struct ControlPlane::Parts : TransactionCoordinator::Groups {
   Parts(const Limits& limits_in, const NodeSetup& setup_in, Prng prng_in)
       : limits(limits_in),
         setup(setup_in),
@@ -54,6 +56,7 @@ struct ControlPlane::Parts {
         controller(limits, setup.node_id, state, Prng(prng.next(), "control")),
         images(setup.node_id, setup.core_count, limits.images_max),
         groups(limits, setup.node_id, setup.core_count, state, Prng(prng.next(), "groups")),
+        transactions(limits, setup.node_id, setup.core_count, state, *this),
         store(limits, {.voters = {setup.node_id}, .learners = {}}, prng) {}
 
   void start_raft();
@@ -65,7 +68,15 @@ struct ControlPlane::Parts {
   void propose(std::vector<std::byte> bytes, Now now);
   void register_node(Now now);
   bool show(Now now);
-  void take_from_groups();
+  void take_from_coordinators();
+  void take_task(bus::LogTask* task);
+  void commit_offsets(bus::ControlRequest* request, ErrorCode error, Now now) override {
+    groups.commit_transactional(request, error, now);
+  }
+  void on_marker(std::int32_t partition, std::int64_t producer_id, bool is_commit,
+                 Now now) override {
+    groups.end_transactional(partition, producer_id, is_commit, now);
+  }
   void on_request(bus::ControlRequest* request, Now now);
   void finish_active(Now now);
   void start_next(Now now);
@@ -83,6 +94,7 @@ struct ControlPlane::Parts {
   Controller controller;
   ImageBuilder images;
   GroupCoordinator groups;
+  TransactionCoordinator transactions;
   RaftStore store;
   std::optional<raft::Raft> raft;
   Phase phase = Phase::recovering;
@@ -215,6 +227,7 @@ bool ControlPlane::Parts::show(Now now) {
   counters.images.add();
   changed = false;
   groups.adopt(now);
+  transactions.adopt(now);
   return true;
 }
 
@@ -224,8 +237,9 @@ void ControlPlane::Parts::on_request(bus::ControlRequest* request, Now now) {
   TR_ASSERT(request != nullptr);
   TR_ASSERT(request->core < setup.core_count);
   counters.requests.add();
-  // The logs of groups are not the metadata log: they may work when it has failed.
+  // The logs of coordinators are not the metadata log: they may work when it has failed.
   if (GroupCoordinator::is_for_groups(request->api_key)) return groups.on_request(request, now);
+  if (TransactionCoordinator::takes(*request)) return transactions.on_request(request, now);
   if (phase == Phase::failed) {
     return refuse(request, ErrorCode::kafka_storage_error, "The metadata log has failed.");
   }
@@ -243,6 +257,7 @@ void ControlPlane::Parts::finish_active(Now now) {
   if (!active || applied < active->last || !show(now)) return;
   Active done = std::move(*active);
   active.reset();
+  if (done.ids) transactions.give_ids(*done.ids, *done.ids + producer_block_ids);
   if (done.request == nullptr) return;
   Outcome outcome;
   outcome.reply = std::move(done.reply);
@@ -250,6 +265,13 @@ void ControlPlane::Parts::finish_active(Now now) {
 }
 
 void ControlPlane::Parts::start_next(Now now) {
+  if (phase == Phase::serving && !active && transactions.wants_ids()) {
+    const std::int64_t first = state.producer_id_next();
+    std::vector<std::byte> entry;
+    encode_record(ProducerIdsRecord{first + producer_block_ids}, entry);
+    propose(std::move(entry), now);
+    active = Active{nullptr, never(), {}, raft->last(), first};
+  }
   while (phase == Phase::serving && !active && !queue.empty()) {
     const Waiting next = queue.front();
     queue.pop_front();
@@ -259,7 +281,7 @@ void ControlPlane::Parts::start_next(Now now) {
       continue;
     }
     for (std::vector<std::byte>& entry : outcome.entries) propose(std::move(entry), now);
-    active = Active{next.request, next.deadline, std::move(outcome.reply), raft->last()};
+    active = Active{next.request, next.deadline, std::move(outcome.reply), raft->last(), {}};
   }
 }
 
@@ -289,18 +311,28 @@ void ControlPlane::Parts::answer(bus::ControlRequest* request, Outcome outcome) 
                                       .object = request}});
 }
 
-void ControlPlane::Parts::take_from_groups() {
+void ControlPlane::Parts::take_task(bus::LogTask* task) {
+  messages.push_back({task->owner, {.kind = bus::MessageKind::log_task,
+                                    .from = bus::control_core,
+                                    .object = task}});
+}
+
+// Groups first: offsets of a transaction are on their way before the marker that ends it.
+void ControlPlane::Parts::take_from_coordinators() {
   for (GroupAnswer& made : groups.take_answers()) {
     Outcome outcome;
     outcome.reply = std::move(made.reply);
     outcome.close_connection = made.close_connection;
     answer(made.request, std::move(outcome));
   }
-  for (bus::LogTask* task : groups.take_log_tasks()) {
-    messages.push_back({task->owner, {.kind = bus::MessageKind::log_task,
-                                      .from = bus::control_core,
-                                      .object = task}});
+  for (ControlAnswer& made : transactions.take_answers()) {
+    Outcome outcome;
+    outcome.reply = std::move(made.reply);
+    outcome.close_connection = made.close_connection;
+    answer(made.request, std::move(outcome));
   }
+  for (bus::LogTask* task : groups.take_log_tasks()) take_task(task);
+  for (bus::LogTask* task : transactions.take_log_tasks()) take_task(task);
 }
 
 void ControlPlane::Parts::refuse(bus::ControlRequest* request, ErrorCode code,
@@ -357,8 +389,11 @@ void ControlPlane::on_message(const bus::Message& message, Now now) {
       return;
     case bus::MessageKind::image_adopted:
       return parts.images.on_adopted(message.from, message.word);
-    case bus::MessageKind::log_task_done:
-      return parts.groups.on_log_done(static_cast<bus::LogTask*>(message.object), now);
+    case bus::MessageKind::log_task_done: {
+      auto* task = static_cast<bus::LogTask*>(message.object);
+      if (!parts.transactions.on_log_done(task, now)) parts.groups.on_log_done(task, now);
+      return;
+    }
     case bus::MessageKind::stop:
       return;  // What is acknowledged is durable; the thread may end at any time.
     case bus::MessageKind::control_reply:
@@ -389,8 +424,11 @@ void ControlPlane::step(Now now) {
   }
   parts.expire(now);
   // After Raft, whose work comes first.
-  if (parts.phase == Phase::serving || parts.phase == Phase::failed) parts.groups.step(now);
-  parts.take_from_groups();
+  if (parts.phase == Phase::serving || parts.phase == Phase::failed) {
+    parts.groups.step(now);
+    parts.transactions.step(now);
+  }
+  parts.take_from_coordinators();
   parts.store.step(now);
   if (parts.store.wants_snapshot()) parts.write_snapshot();
   if (parts.store.failed()) parts.fail_with(parts.store.why());
@@ -409,7 +447,8 @@ void ControlPlane::messages_taken(std::size_t count) {
 }
 
 Instant ControlPlane::next_deadline() const {
-  Instant deadline = std::min(parts_->store.next_deadline(), parts_->groups.next_deadline());
+  Instant deadline = std::min({parts_->store.next_deadline(), parts_->groups.next_deadline(),
+                               parts_->transactions.next_deadline()});
   if (parts_->active && parts_->active->request != nullptr) {
     deadline = std::min(deadline, parts_->active->deadline);
   }
@@ -423,6 +462,9 @@ const std::string& ControlPlane::why() const { return parts_->why; }
 std::string_view ControlPlane::cluster_id() const { return parts_->state.cluster_id(); }
 const Counters& ControlPlane::counters() const { return parts_->counters; }
 const GroupCounters& ControlPlane::group_counters() const { return parts_->groups.counters(); }
+const TransactionCounters& ControlPlane::transaction_counters() const {
+  return parts_->transactions.counters();
+}
 
 const bus::MetadataImage& ControlPlane::image() const {
   TR_ASSERT(parts_->images.newest() != nullptr);

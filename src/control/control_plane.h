@@ -25,6 +25,7 @@
 #include "bus/message.h"
 #include "control/group_coordinator.h"
 #include "control/limits.h"
+#include "control/transaction_coordinator.h"
 
 namespace tailrace::control {
 
@@ -81,6 +82,7 @@ class ControlPlane {
   const bus::MetadataImage& image() const;
   const Counters& counters() const;
   const GroupCounters& group_counters() const;
+  const TransactionCounters& transaction_counters() const;
 
  private:
   struct Parts;

@@ -16,7 +16,6 @@ namespace {
 using kafka::ApiKey;
 using kafka::ErrorCode;
 
-constexpr std::int64_t producer_block_ids = 1000;
 constexpr std::int16_t producer_epoch_max = INT16_MAX - 1;
 // For requests that name no time, and at most for those that do.
 constexpr Duration timeout_default = seconds(60);
@@ -53,6 +52,23 @@ constexpr Api apis[] = {
     {ApiKey::incremental_alter_configs, incremental_alter_configs, no_timeout},
     {ApiKey::find_coordinator, find_coordinator, no_timeout},
 };
+
+// Is the topic there in which the coordinator of this FindCoordinator keeps its state? What cannot
+// be read, or is of another type, is refused at once.
+bool knows_coordinator(const bus::ControlRequest& request, const ClusterState& state) {
+  constexpr std::int16_t first_with_type = 1;
+  constexpr std::int16_t first_flexible = 3;
+  constexpr std::int16_t first_with_many = 4;
+  constexpr std::int8_t group_type = 0;
+  constexpr std::int8_t transaction_type = 1;
+  kafka::Reader in(request.body);
+  if (request.api_version < first_with_many) in.string(request.api_version >= first_flexible);
+  const std::int8_t type =
+      request.api_version >= first_with_type ? in.integer<std::int8_t>() : group_type;
+  if (in.failed()) return true;
+  if (type == group_type) return state.find_topic(offsets_topic_name) != nullptr;
+  return type != transaction_type || state.find_topic(transactions_topic_name) != nullptr;
+}
 
 const Api* find(std::int16_t key) {
   for (const Api& api : apis) {
@@ -100,7 +116,7 @@ Duration Controller::timeout(const bus::ControlRequest& request) {
 
 bool Controller::is_immediate(const bus::ControlRequest& request) const {
   if (request.api_key == static_cast<std::int16_t>(ApiKey::find_coordinator)) {
-    return state_.find_topic(offsets_topic_name) != nullptr;
+    return knows_coordinator(request, state_);
   }
   return request.api_key == static_cast<std::int16_t>(ApiKey::init_producer_id) &&
          producer_id_ < producer_id_end_ && producer_id_end_ <= state_.producer_id_next();
@@ -116,10 +132,6 @@ Outcome Controller::init_producer_id(RequestContext& context) {
   const bool has_epoch = request->producer_epoch >= 0;
   if (context.refuse_all.refused()) {
     response.error_code = context.refuse_all.wire_code();
-  } else if (!request->transactional_id.is_null()) {
-    // Transactions are not available yet. This code is fatal for a producer, so that it stops
-    // with a message instead of asking again for ever.
-    response.error_code = kafka::to_wire(ErrorCode::transactional_id_authorization_failed);
   } else if (has_id != has_epoch) {
     response.error_code = kafka::to_wire(ErrorCode::invalid_request);
   } else if (has_id && request->producer_id < state_.producer_id_next() &&

@@ -24,6 +24,9 @@ struct InitProducerIdResponse;
 
 namespace tailrace::control {
 
+// Producer ids are taken from the metadata log in blocks of so many.
+inline constexpr std::int64_t producer_block_ids = 1000;
+
 class Controller {
  public:
   // `state` outlives the object; `node_id` is this node.

@@ -1,5 +1,5 @@
-// FindCoordinator: which node answers for a group. The first question makes the topic of groups
-// and offsets; it is answered once the topic is there.
+// FindCoordinator: which node answers for a group or a transactional id. The first question makes
+// the topic in which they live; it is answered once the topic is there.
 #include <deque>
 
 #include "control/internal_topics.h"
@@ -44,34 +44,34 @@ class Finder {
 
  private:
   Found find(std::string_view key, std::int8_t type) {
-    if (type == transaction_type) {
-      // Transactions are not available yet. This code is fatal for a producer, so that it stops
-      // with a message instead of asking again for ever.
-      return refused(key, {ErrorCode::transactional_id_authorization_failed,
-                           "Transactions are not supported."});
-    }
-    if (type != group_type) {
-      return refused(key, {ErrorCode::invalid_request, "Only groups have coordinators here."});
+    if (type != group_type && type != transaction_type) {
+      return refused(key, {ErrorCode::invalid_request,
+                           "Only groups and transactions have coordinators here."});
     }
     if (context_.refuse_all.refused()) {
       return refused(key, {ErrorCode::coordinator_not_available, context_.refuse_all.message});
     }
-    if (const Refusal refusal = find_topic(); refusal.refused()) return refused(key, refusal);
+    if (const Refusal refusal = find_topic(type); refusal.refused()) return refused(key, refusal);
     const auto index =
-        static_cast<std::size_t>(partition_of_group(key, partitions_->size()));
+        static_cast<std::size_t>(partition_of_key(key, partitions_->size()));
     return at((*partitions_)[index].leader, key);
   }
 
-  // The topic, or the one that is being made.
-  Refusal find_topic() {
+  // The topic, or the one that is being made. All keys of a request are of one type.
+  Refusal find_topic(std::int8_t type) {
     if (partitions_ != nullptr) return {};
-    if (const Topic* topic = context_.state.find_topic(offsets_topic_name)) {
+    const bool is_group = type == group_type;
+    const Limits& limits = context_.limits;
+    if (const Topic* topic = context_.state.find_topic(is_group ? offsets_topic_name
+                                                                : transactions_topic_name)) {
       partitions_ = &topic->partitions;
       return {};
     }
-    Refusal refusal = check_partition_total(context_, 0, context_.limits.offsets_partitions);
+    Refusal refusal = check_partition_total(
+        context_, 0, is_group ? limits.offsets_partitions : limits.transaction_partitions);
     if (!refusal.refused()) {
-      made_ = new_offsets_topic(context_.limits, context_.state, context_.prng);
+      made_ = is_group ? new_offsets_topic(limits, context_.state, context_.prng)
+                       : new_transactions_topic(limits, context_.state, context_.prng);
       refusal = context_.commit(made_, true);
     }
     if (refusal.refused()) return {ErrorCode::coordinator_not_available, refusal.message};
@@ -83,7 +83,7 @@ class Finder {
     const auto node = context_.state.nodes().find(leader);
     if (node == context_.state.nodes().end() || node->second.endpoints.empty()) {
       return refused(key, {ErrorCode::coordinator_not_available,
-                           "The group's partition has no leader now."});
+                           "Its partition has no leader now."});
     }
     const auto& endpoints = node->second.endpoints;
     const std::size_t listener =

@@ -139,6 +139,8 @@ ErrorCode GroupCoordinator::begin_delete(std::string_view name,
   const bool is_gone = entry == nullptr || entry->group.state() == Group::State::dead;
   if (is_gone) return ErrorCode::group_id_not_found;
   if (!is_empty(*entry)) return ErrorCode::non_empty_group;
+  // A transaction that has not ended may still commit for it.
+  if (!entry->transactional.empty()) return ErrorCode::non_empty_group;
   // An offset on its way to the log would come after the end: asked again, it is there.
   if (entry->commits_out > 0) return ErrorCode::coordinator_load_in_progress;
   std::vector<NewRecord> records;

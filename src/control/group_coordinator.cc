@@ -144,6 +144,12 @@ void GroupCoordinator::add_entry(std::unique_ptr<Entry> entry) {
 
 void GroupCoordinator::erase_entry(Entry& entry) {
   set_timer(entry, never());
+  for (const std::int64_t producer : entry.transactional.producers()) {
+    const auto found = transactional_groups_.find({entry.partition, producer});
+    if (found == transactional_groups_.end()) continue;
+    found->second.erase(entry.name);
+    if (found->second.empty()) transactional_groups_.erase(found);
+  }
   memory_bytes_ -= entry.counted_bytes;
   offset_count_ -= entry.counted_offsets;
   member_count_ -= entry.counted_members;
@@ -159,7 +165,7 @@ void GroupCoordinator::settle(Entry& entry, Now now) {
   const bool was_used = group.generation() > 0 ||
                         (entry.consumer != nullptr && entry.consumer->epoch() > 0);
   const bool is_nothing = is_empty(entry) && !was_used && entry.offsets.empty() &&
-                          entry.commits_out == 0;
+                          entry.transactional.empty() && entry.commits_out == 0;
   if (is_nothing) return erase_entry(entry);
   count(entry);
   const Instant deadline = group.next_deadline();
@@ -177,7 +183,7 @@ void GroupCoordinator::set_timer(Entry& entry, Instant at) {
 
 void GroupCoordinator::count(Entry& entry) {
   std::uint64_t bytes = 256 + 2 * entry.name.size() + entry.group.memory_bytes() +
-                        entry.offsets.memory_bytes();
+                        entry.offsets.memory_bytes() + entry.transactional.memory_bytes();
   std::size_t members = entry.group.members().size();
   if (entry.consumer != nullptr) {
     bytes += entry.consumer->memory_bytes();
@@ -185,8 +191,9 @@ void GroupCoordinator::count(Entry& entry) {
   }
   memory_bytes_ += bytes - entry.counted_bytes;
   entry.counted_bytes = bytes;
-  offset_count_ += entry.offsets.size() - entry.counted_offsets;
-  entry.counted_offsets = entry.offsets.size();
+  const std::size_t offsets = entry.offsets.size() + entry.transactional.size();
+  offset_count_ += offsets - entry.counted_offsets;
+  entry.counted_offsets = offsets;
   member_count_ += members - entry.counted_members;
   entry.counted_members = members;
 }
@@ -275,7 +282,8 @@ void GroupCoordinator::write_group(Entry& entry, const StoreAsk& ask, Now now) {
 void GroupCoordinator::on_log_done(bus::LogTask* task, Now now) {
   LogAppender::Writes ended;
   const bool is_append = appender_.on_done(task, ended);
-  const bool is_ours = is_append || log_.on_done(task, now);
+  const bool is_ours =
+      is_append || log_.on_done(task, now) || on_transactional_done(task, now);
   TR_ASSERT(is_ours);
   end_writes(ended, now);
   update_counters();
@@ -300,6 +308,7 @@ void GroupCoordinator::end_write(Write& write, Now now) {
         for (Change& change : write.changes) {
           if (!is_good) break;
           if (change.record) {
+            change.record->order = ++offset_order_;
             entry->offsets.set(change.key.topic, change.key.partition, std::move(*change.record));
           } else {
             entry->offsets.erase(change.key.topic, change.key.partition);
@@ -382,7 +391,7 @@ void GroupCoordinator::check_offsets(Now now) {
 }
 
 void GroupCoordinator::expire_offsets(Entry& entry, Now now) {
-  if (entry.commits_out > 0) return;
+  if (entry.commits_out > 0 || !entry.transactional.empty()) return;
   const std::int64_t retention_ms = limits_.offsets_retention.ns / 1'000'000;
   std::vector<OffsetKey> keys =
       entry.consumer == nullptr

@@ -12,14 +12,14 @@
 // Offsets become visible, and a commit is answered, when the record is durable; tasks of a
 // partition end in order, so memory never runs ahead of the log or behind it in another order.
 //
-// Requests of members are in group_requests.cc, offsets in offset_requests.cc, what operators ask
-// in group_admin.cc, what is read from partitions in group_loading.cc, groups of the consumer
-// protocol in consumer_group_requests.cc.
+// Requests of members are in group_requests.cc, offsets in offset_requests.cc, those of
+// transactions in txn_offsets.cc, what operators ask in group_admin.cc, what is read from partitions
+// in group_loading.cc, groups of the consumer protocol in consumer_group_requests.cc.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -38,6 +38,8 @@
 #include "control/limits.h"
 #include "control/log_appender.h"
 #include "control/offsets.h"
+#include "control/transaction.h"
+#include "control/transactional_offsets.h"
 #include "kafka/wire.h"
 
 namespace tailrace::kafka {
@@ -76,6 +78,11 @@ class GroupCoordinator : private InternalLog::Owner {
   // The state has changed and the cores know it.
   void adopt(Now now);
   void on_request(bus::ControlRequest* request, Now now);
+  // TxnOffsetCommit: its partition is in the transaction (or the error says why not).
+  void commit_transactional(bus::ControlRequest* request, kafka::ErrorCode error, Now now);
+  // A transaction's marker is durable in this partition.
+  void end_transactional(std::int32_t partition, std::int64_t producer_id, bool is_commit,
+                         Now now);
   void on_log_done(bus::LogTask* task, Now now);
   void step(Now now);
   Instant next_deadline() const;
@@ -105,6 +112,7 @@ class GroupCoordinator : private InternalLog::Owner {
     std::unique_ptr<ConsumerGroup> consumer;
     std::shared_ptr<Write> consumer_write;  // the last of it that is on its way
     OffsetTable offsets;
+    TransactionalOffsets transactional;
     std::uint32_t commits_out = 0;    // being written; records of `consumer` count as well
     Instant timer = never();          // in timers_
     std::uint64_t counted_bytes = 0;  // in memory_bytes_
@@ -138,6 +146,14 @@ class GroupCoordinator : private InternalLog::Owner {
     std::vector<GroupAnswer> answers;  // consumer: given when it is durable
   };
   using NewRecord = LogAppender::Record;
+  // Offsets of a transaction on their way to the log.
+  struct TransactionalWrite {
+    bus::LogTask task;
+    ByteString bytes;
+    std::shared_ptr<Write> write;
+    std::int64_t producer_id = -1;
+    std::uint64_t number = 0;
+  };
 
   static bool is_empty(const Entry& entry) {
     return entry.group.state() == Group::State::empty && !entry.group.has_pending_members() &&
@@ -219,6 +235,17 @@ class GroupCoordinator : private InternalLog::Owner {
   void finish_commit(Pending& pending);
   void finish_delete_offsets(Pending& pending);
 
+  // --- txn_offsets.cc
+  void send_transactional(Entry& entry, const ProducerIdentity& producer,
+                          const std::vector<TransactionalOffsets::Pending>& offsets,
+                          const std::shared_ptr<Pending>& pending,
+                          std::vector<std::size_t> items, Now now);
+  // False: it is not one of these.
+  bool on_transactional_done(const bus::LogTask* task, Now now);
+  void finish_transactional(Pending& pending);
+  void load_transactional(const record::BatchHeader& batch, Entry& entry, const OffsetKey& key,
+                          OffsetRecord record);
+
   // --- group_admin.cc
   void describe_groups(bus::ControlRequest* request);
   void list_groups(bus::ControlRequest* request);
@@ -250,6 +277,13 @@ class GroupCoordinator : private InternalLog::Owner {
   std::uint64_t memory_bytes_ = 0;
   std::size_t offset_count_ = 0;
   std::size_t member_count_ = 0;
+  std::uint64_t offset_order_ = 0;
+
+  // By partition and producer.
+  std::map<std::pair<std::int32_t, std::int64_t>, std::set<std::string>> transactional_groups_;
+  std::unordered_map<const bus::LogTask*, std::unique_ptr<TransactionalWrite>>
+      transactional_writes_;
+  std::uint64_t transactional_number_ = 0;
 
   std::vector<bus::LogTask*> log_tasks_;
   std::vector<GroupAnswer> answers_;

@@ -41,7 +41,7 @@ void GroupCoordinator::on_lost(Partition& partition, Now now) {
 }
 
 // What cannot be understood is left where it is: a newer Kafka may have written it.
-void GroupCoordinator::on_record(Partition& partition, const record::BatchHeader&,
+void GroupCoordinator::on_record(Partition& partition, const record::BatchHeader& batch,
                                  const InternalLog::LoadedRecord& from, Now now) {
   const Result<RecordKey> key = parse_record_key(from.key);
   if (!key || key->kind == RecordKey::Kind::other) return;
@@ -66,7 +66,13 @@ void GroupCoordinator::on_record(Partition& partition, const record::BatchHeader
   } else if (from.is_tombstone) {
     entry->offsets.erase(key->topic, key->partition);
   } else if (Result<OffsetRecord> record = parse_offset_value(from.value)) {
-    entry->offsets.set(key->topic, key->partition, std::move(*record));
+    const OffsetKey offset_key{std::string(key->topic), key->partition};
+    record->order = ++offset_order_;
+    if (batch.is_transactional()) {
+      load_transactional(batch, *entry, offset_key, std::move(*record));
+    } else {
+      entry->offsets.set(key->topic, key->partition, std::move(*record));
+    }
   }
   count(*entry);
 }
@@ -117,9 +123,6 @@ void GroupCoordinator::load_consumer_record(const RecordKey& key,
     case Kind::other: return;  // Not of a consumer group.
   }
 }
-
-// Ends a transaction that committed offsets.
-void GroupCoordinator::on_control(Partition&, const record::BatchView&, Now) {}
 
 void GroupCoordinator::on_loaded(Partition& partition, Now now) {
   std::vector<Entry*> mine;

@@ -27,6 +27,7 @@ struct OffsetRecord {
   std::int32_t leader_epoch = -1;
   std::string metadata;
   std::int64_t commit_ms = -1;
+  std::uint64_t order = 0;  // not in the record: when it was read or became durable here
   friend bool operator==(const OffsetRecord&, const OffsetRecord&) = default;
 };
 

@@ -37,12 +37,15 @@ std::uint32_t take_code_point(std::string_view& text) {
 }  // namespace
 
 bool is_internal_topic(std::string_view name) {
-  return name == offsets_topic_name || name == "__transaction_state";
+  return name == offsets_topic_name || name == transactions_topic_name;
 }
 
-TopicRecord new_offsets_topic(const Limits& limits, const ClusterState& state, Prng& prng) {
+namespace {
+
+TopicRecord new_topic(std::string_view name, std::uint32_t partition_count,
+                      const ClusterState& state, Prng& prng) {
   TopicRecord record;
-  record.name = offsets_topic_name;
+  record.name = name;
   record.is_internal = true;
   record.id = random_uuid(prng);
   while (state.find_topic(record.id) != nullptr || record.id.is_zero()) {
@@ -50,14 +53,24 @@ TopicRecord new_offsets_topic(const Limits& limits, const ClusterState& state, P
   }
   const std::vector<bus::NodeId> nodes = node_ids(state);
   const std::size_t start = prng.below(nodes.size());
-  for (auto& placed : place_partitions(nodes, limits.offsets_partitions, 1, start)) {
+  for (auto& placed : place_partitions(nodes, partition_count, 1, start)) {
     record.partitions.push_back(new_partition(std::move(placed)));
   }
-  // As Kafka makes it. Records are never compressed twice: the producer is the broker.
+  // As Kafka makes them. Records are never compressed twice: the producer is the broker.
   record.configs = {{"cleanup.policy", "compact"},
                     {"compression.type", "producer"},
                     {"segment.bytes", "104857600"}};
   return record;
+}
+
+}  // namespace
+
+TopicRecord new_offsets_topic(const Limits& limits, const ClusterState& state, Prng& prng) {
+  return new_topic(offsets_topic_name, limits.offsets_partitions, state, prng);
+}
+
+TopicRecord new_transactions_topic(const Limits& limits, const ClusterState& state, Prng& prng) {
+  return new_topic(transactions_topic_name, limits.transaction_partitions, state, prng);
 }
 
 std::int32_t java_hash(std::string_view text) {
@@ -74,9 +87,9 @@ std::int32_t java_hash(std::string_view text) {
   return static_cast<std::int32_t>(hash);
 }
 
-std::int32_t partition_of_group(std::string_view group, std::size_t partition_count) {
+std::int32_t partition_of_key(std::string_view key, std::size_t partition_count) {
   TR_ASSERT(partition_count > 0);
-  const std::int32_t hash = java_hash(group);
+  const std::int32_t hash = java_hash(key);
   const std::int64_t positive = hash == INT32_MIN ? 0 : (hash < 0 ? -std::int64_t{hash} : hash);
   return static_cast<std::int32_t>(positive % static_cast<std::int64_t>(partition_count));
 }

@@ -61,6 +61,20 @@ struct Limits {
   std::uint32_t group_loads_max = 4;
   // A partition that could not be read is tried again after this.
   Duration group_load_retry = seconds(1);
+
+  // Transactions. Partitions of __transaction_state when it is made; it cannot be changed later
+  // (Kafka: transaction.state.log.num.partitions).
+  std::uint32_t transaction_partitions = 50;
+  // What this node keeps in memory: transactional ids, partitions of one transaction, and the
+  // bytes of all that. What comes beyond is refused or waits.
+  std::uint32_t transactional_ids_max = 10'000;
+  std::uint32_t transaction_partitions_max = 2'000;
+  std::uint64_t transaction_bytes_max = std::uint64_t{32} << 20;
+  // What a producer may ask for (Kafka: transaction.max.timeout.ms).
+  Duration transaction_timeout_max = seconds(900);
+  // Transactional ids that were not used for so long are forgotten (Kafka:
+  // transactional.id.expiration.ms).
+  Duration transactional_id_expiry = seconds(7 * 24 * 3600);
 };
 
 }  // namespace tailrace::control

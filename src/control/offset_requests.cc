@@ -174,8 +174,10 @@ class GroupFetch {
   using Topics = kafka::OffsetFetchResponse::OffsetFetchResponseGroup::OffsetFetchResponseTopics;
   using Partition = Topics::OffsetFetchResponsePartitions;
 
-  GroupFetch(const ClusterState& state, const OffsetTable* offsets, bool by_id)
-      : state_(state), offsets_(offsets), by_id_(by_id) {}
+  // `unstable`: offsets that may become the group's at any time; null when nobody minds.
+  GroupFetch(const ClusterState& state, const OffsetTable* offsets,
+             const TransactionalOffsets* unstable, bool by_id)
+      : state_(state), offsets_(offsets), unstable_(unstable), by_id_(by_id) {}
 
   void add(std::string_view name, const Uuid& id, std::span<const std::int32_t> indexes,
            ErrorCode error) {
@@ -207,6 +209,10 @@ class GroupFetch {
   Partition answer(std::string_view topic, std::int32_t index, ErrorCode error) const {
     Partition made{.partition_index = index, .committed_offset = -1, .metadata = "",
                    .error_code = to_wire(error)};
+    const bool is_unstable = error == ErrorCode::none && unstable_ != nullptr &&
+                             unstable_->contains(topic, index);
+    if (is_unstable) made.error_code = to_wire(ErrorCode::unstable_offset_commit);
+    if (is_unstable) return made;
     const OffsetRecord* found = error == ErrorCode::none && offsets_ != nullptr
                                     ? offsets_->find(topic, index)
                                     : nullptr;
@@ -219,6 +225,7 @@ class GroupFetch {
 
   const ClusterState& state_;
   const OffsetTable* offsets_;
+  const TransactionalOffsets* unstable_;
   bool by_id_;
   std::vector<Topics> topics_;
   std::deque<std::vector<Partition>> rooms_;
@@ -252,17 +259,19 @@ void GroupCoordinator::fetch_offsets(bus::ControlRequest* request) {
   const bool by_id = request->api_version >= fetch_first_by_id;
   kafka::OffsetFetchResponse response;
   std::deque<GroupFetch> fetches;
+  const TransactionalOffsets* unstable = nullptr;
   const auto offsets_of = [&](std::string_view group, ErrorCode& error) -> const OffsetTable* {
     Partition* partition = nullptr;
     error = find_partition(group, partition);
     const Entry* entry = error == ErrorCode::none ? find_entry(group) : nullptr;
+    unstable = entry != nullptr && body->require_stable ? &entry->transactional : nullptr;
     return entry == nullptr ? nullptr : &entry->offsets;
   };
 
   if (request->api_version < fetch_first_with_groups) {
     ErrorCode error = ErrorCode::none;
     const OffsetTable* offsets = offsets_of(body->group_id, error);
-    GroupFetch& fetch = fetches.emplace_back(state_, offsets, false);
+    GroupFetch& fetch = fetches.emplace_back(state_, offsets, unstable, false);
     if (body->topics.null && error == ErrorCode::none) fetch.add_all();
     for (const auto& topic : body->topics.items) {
       fetch.add(topic.name, {}, topic.partition_indexes, error);
@@ -284,7 +293,7 @@ void GroupCoordinator::fetch_offsets(bus::ControlRequest* request) {
     if (entry != nullptr && entry->consumer != nullptr && has_epoch) {
       error = entry->consumer->check_commit(asked.member_id.value, asked.member_epoch);
     }
-    GroupFetch& fetch = fetches.emplace_back(state_, offsets, by_id);
+    GroupFetch& fetch = fetches.emplace_back(state_, offsets, unstable, by_id);
     if (asked.topics.null && error == ErrorCode::none) fetch.add_all();
     for (const auto& topic : asked.topics.items) {
       if (error != ErrorCode::none) break;

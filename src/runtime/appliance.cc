@@ -65,7 +65,7 @@ struct Appliance::State {
   bool make_cores(std::vector<runtime::BootedCore> booted, std::string& why);
   bool open_admin(const std::string& address, std::string& why);
   std::vector<runtime::CoreView> views() const;
-  std::vector<runtime::NamedNumber> group_numbers() const;
+  std::vector<runtime::NamedNumber> node_numbers() const;
   template <class Unit>
   void launch(Unit& unit, bus::CoreId thread, std::string name, const std::atomic<bool>& stop);
   template <class Done>
@@ -194,19 +194,22 @@ bool Appliance::State::open_admin(const std::string& address, std::string& why) 
   if (address.empty()) return true;
   admin = runtime::Admin::listen(
       address,
-      {.metrics = [this] { return runtime::metrics_text(views(), group_numbers()); },
+      {.metrics = [this] { return runtime::metrics_text(views(), node_numbers()); },
        .status = [this] {
          const Now now = runtime::ClockSystem().now();
          return runtime::status_text(views(), (now.instant.ns - started_ns) / 1'000'000'000,
-                                     group_numbers());
+                                     node_numbers());
        }},
       why);
   return admin != nullptr;
 }
 
-std::vector<runtime::NamedNumber> Appliance::State::group_numbers() const {
+std::vector<runtime::NamedNumber> Appliance::State::node_numbers() const {
   if (control == nullptr) return {};
-  return runtime::group_numbers(control->group_counters());
+  auto numbers = runtime::group_numbers(control->group_counters());
+  const auto more = runtime::transaction_numbers(control->transaction_counters());
+  numbers.insert(numbers.end(), more.begin(), more.end());
+  return numbers;
 }
 
 std::vector<runtime::CoreView> Appliance::State::views() const {
@@ -339,7 +342,7 @@ std::string Appliance::banner() const {
 }
 
 std::string Appliance::metrics() const {
-  return runtime::metrics_text(state_->views(), state_->group_numbers());
+  return runtime::metrics_text(state_->views(), state_->node_numbers());
 }
 
 }  // namespace tailrace

@@ -31,6 +31,9 @@ class ControlUnit {
   // From any thread. ready: the metadata is read and the cores get their first image.
   bool ready() const { return ready_.load(std::memory_order_acquire); }
   const control::GroupCounters& group_counters() const { return plane_->group_counters(); }
+  const control::TransactionCounters& transaction_counters() const {
+    return plane_->transaction_counters();
+  }
   bool failed() const { return failed_.load(std::memory_order_acquire); }
 
  private:

@@ -73,6 +73,12 @@ control::Limits control_limits(const Profile& profile) {
   limits.consumer_session_timeout = milliseconds(profile.consumer_session_timeout_ms);
   limits.consumer_heartbeat_interval = milliseconds(profile.consumer_heartbeat_interval_ms);
   limits.offsets_retention = seconds(profile.offsets_retention_minutes * 60);
+  limits.transaction_partitions = u32(profile.state_partitions);
+  limits.transactional_ids_max = u32(profile.transactional_ids_max);
+  limits.transaction_partitions_max = u32(profile.transaction_partitions_max);
+  limits.transaction_bytes_max = u64(profile.transaction_bytes_max);
+  limits.transaction_timeout_max = milliseconds(profile.transaction_timeout_max_ms);
+  limits.transactional_id_expiry = seconds(profile.transactional_id_expiry_minutes * 60);
   return limits;
 }
 
@@ -125,6 +131,11 @@ std::string limit_lines(const Profile& profile) {
   line("compaction", fmt::format("{} per core for keys, at most {} a second",
                                  size_text(log.compaction_memory_bytes),
                                  size_text(log.compaction_bytes_per_second)));
+  line("transactions", fmt::format("{} ids, {} for all; at most {} partitions and {} s each",
+                                   profile.transactional_ids_max,
+                                   size_text(u64(profile.transaction_bytes_max)),
+                                   profile.transaction_partitions_max,
+                                   profile.transaction_timeout_max_ms / 1000));
   line("disk", fmt::format("{} open files per core; produce refused below {} free",
                            log.open_files_max, size_text(log.free_bytes_min)));
   return text;

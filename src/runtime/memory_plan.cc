@@ -108,6 +108,9 @@ MemoryPlan plan_memory(const Profile& p) {
   // One for the node.
   plan.items.push_back({.table = "groups", .key = "group_bytes_max", .found = p.group_bytes_max,
                         .unit_bytes = 1, .bytes = static_cast<std::uint64_t>(p.group_bytes_max)});
+  plan.items.push_back({.table = "transactions", .key = "transaction_bytes_max",
+                        .found = p.transaction_bytes_max, .unit_bytes = 1,
+                        .bytes = static_cast<std::uint64_t>(p.transaction_bytes_max)});
   std::stable_sort(plan.items.begin(), plan.items.end(),
                    [](const MemoryItem& a, const MemoryItem& b) { return a.bytes > b.bytes; });
   plan.fixed_bytes = process_bytes + cores * (core_bytes + log::Compactor::memory_bytes(log) +

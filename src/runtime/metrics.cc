@@ -187,6 +187,29 @@ std::vector<NamedNumber> group_numbers(const control::GroupCounters& counters) {
   };
 }
 
+std::vector<NamedNumber> transaction_numbers(const control::TransactionCounters& counters) {
+  const auto grows = [](std::string_view name, std::string_view help, const Counter& counter) {
+    return NamedNumber{name, help, true, counter.load()};
+  };
+  const auto level = [](std::string_view name, std::string_view help, const Gauge& gauge) {
+    return NamedNumber{name, help, false, static_cast<std::uint64_t>(gauge.load())};
+  };
+  return {
+      level("transactional_ids", "Transactional ids", counters.transactional_ids),
+      level("transactions_ongoing", "Transactions that have not ended", counters.ongoing),
+      level("transaction_partitions_loading",
+            "Partitions of transactional ids being read after a start",
+            counters.partitions_loading),
+      level("transaction_markers_waiting", "Markers that are not durable yet",
+            counters.markers_waiting),
+      grows("transaction_commits_total", "Transactions that were committed", counters.commits),
+      grows("transaction_aborts_total", "Transactions that were aborted", counters.aborts),
+      grows("transaction_timeouts_total", "Of those: that took too long", counters.timeouts),
+      grows("transaction_write_failures_total",
+            "Records of transactional ids that could not be written", counters.write_failures),
+  };
+}
+
 Space space_of(const log::CoreLog::Counters& counters) {
   const std::int64_t free_bytes = counters.usable_bytes.load();
   return {.free_bytes = free_bytes < 0 ? 0 : static_cast<std::uint64_t>(free_bytes),

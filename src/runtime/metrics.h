@@ -9,6 +9,7 @@
 
 #include "broker/counters.h"
 #include "control/group_coordinator.h"
+#include "control/transaction_coordinator.h"
 #include "log/core_log.h"
 
 namespace tailrace::runtime {
@@ -38,6 +39,7 @@ std::vector<NamedNumber> log_numbers(const log::CoreLog::Counters& counters);
 Space space_of(const log::CoreLog::Counters& counters);
 
 std::vector<NamedNumber> group_numbers(const control::GroupCounters& counters);
+std::vector<NamedNumber> transaction_numbers(const control::TransactionCounters& counters);
 
 // GET /metrics: the Prometheus text format, version 0.0.4. `node`: what is counted once.
 std::string metrics_text(std::span<const CoreView> cores, std::span<const NamedNumber> node = {});

@@ -80,6 +80,17 @@ const std::vector<ProfileKey>& keys() {
              1, 3'600'000),
       number("groups", "offsets_retention_minutes", "minutes", &P::offsets_retention_minutes, 1,
              10'000'000),
+      number("transactions", "state_partitions", "", &P::state_partitions, 1, 10'000),
+      number("transactions", "transactional_ids_max", "", &P::transactional_ids_max, 1,
+             10'000'000),
+      number("transactions", "transaction_partitions_max", "", &P::transaction_partitions_max, 1,
+             20'000),
+      number("transactions", "transaction_bytes_max", "bytes", &P::transaction_bytes_max, MiB,
+             TiB),
+      number("transactions", "transaction_timeout_max_ms", "ms", &P::transaction_timeout_max_ms,
+             1000, 2'000'000'000),
+      number("transactions", "transactional_id_expiry_minutes", "minutes",
+             &P::transactional_id_expiry_minutes, 1, 10'000'000),
       text("log", "level", &P::log_level, {"debug", "info", "warn", "error"}),
   };
   return all;

@@ -64,6 +64,14 @@ struct Profile {
   std::int64_t consumer_heartbeat_interval_ms = 5000;
   std::int64_t offsets_retention_minutes = 10080;
 
+  // Transactions.
+  std::int64_t state_partitions = 50;
+  std::int64_t transactional_ids_max = 10000;
+  std::int64_t transaction_partitions_max = 2000;
+  std::int64_t transaction_bytes_max = 33554432;
+  std::int64_t transaction_timeout_max_ms = 900000;
+  std::int64_t transactional_id_expiry_minutes = 10080;
+
   // Operator's log.
   std::string log_level = "info";
 

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "kafka/apis.h"
+#include "kafka/gen/add_offsets_to_txn.h"
+#include "kafka/gen/add_partitions_to_txn.h"
 #include "kafka/gen/alter_configs.h"
 #include "kafka/gen/api_versions.h"
 #include "kafka/gen/consumer_group_describe.h"
@@ -20,6 +22,8 @@
 #include "kafka/gen/describe_configs.h"
 #include "kafka/gen/describe_groups.h"
 #include "kafka/gen/describe_log_dirs.h"
+#include "kafka/gen/describe_transactions.h"
+#include "kafka/gen/end_txn.h"
 #include "kafka/gen/fetch.h"
 #include "kafka/gen/find_coordinator.h"
 #include "kafka/gen/heartbeat.h"
@@ -29,6 +33,7 @@
 #include "kafka/gen/leave_group.h"
 #include "kafka/gen/list_groups.h"
 #include "kafka/gen/list_offsets.h"
+#include "kafka/gen/list_transactions.h"
 #include "kafka/gen/metadata.h"
 #include "kafka/gen/offset_commit.h"
 #include "kafka/gen/offset_delete.h"
@@ -36,6 +41,8 @@
 #include "kafka/gen/offset_for_leader_epoch.h"
 #include "kafka/gen/produce.h"
 #include "kafka/gen/sync_group.h"
+#include "kafka/gen/txn_offset_commit.h"
+#include "kafka/gen/write_txn_markers.h"
 
 namespace tailrace::test {
 
@@ -70,6 +77,11 @@ void visit_message(kafka::ApiKey key, bool is_request, Visit visit) {
     TR_MESSAGE(delete_records, DeleteRecords)
     TR_MESSAGE(init_producer_id, InitProducerId)
     TR_MESSAGE(offset_for_leader_epoch, OffsetForLeaderEpoch)
+    TR_MESSAGE(add_partitions_to_txn, AddPartitionsToTxn)
+    TR_MESSAGE(add_offsets_to_txn, AddOffsetsToTxn)
+    TR_MESSAGE(end_txn, EndTxn)
+    TR_MESSAGE(write_txn_markers, WriteTxnMarkers)
+    TR_MESSAGE(txn_offset_commit, TxnOffsetCommit)
     TR_MESSAGE(describe_configs, DescribeConfigs)
     TR_MESSAGE(alter_configs, AlterConfigs)
     TR_MESSAGE(describe_log_dirs, DescribeLogDirs)
@@ -78,6 +90,8 @@ void visit_message(kafka::ApiKey key, bool is_request, Visit visit) {
     TR_MESSAGE(incremental_alter_configs, IncrementalAlterConfigs)
     TR_MESSAGE(offset_delete, OffsetDelete)
     TR_MESSAGE(describe_cluster, DescribeCluster)
+    TR_MESSAGE(describe_transactions, DescribeTransactions)
+    TR_MESSAGE(list_transactions, ListTransactions)
   }
 #undef TR_MESSAGE
 }

@@ -28,12 +28,14 @@ TEST_F(Versions, ApiVersionsTellsWhichFeaturesAreOn) {
   EXPECT_TRUE(client->call<ApiVersionsResponse>(request, 2)->finalized_features.empty());
   for (const std::int16_t version : std::array<std::int16_t, 2>{3, 4}) {
     const auto answer = client->call<ApiVersionsResponse>(request, version);
-    EXPECT_GE(answer->finalized_features_epoch, 0);
+    EXPECT_GE(answer->finalized_features_epoch, 0) << "clients believe them only then";
     std::string line;
     for (const auto& feature : answer->finalized_features) {
       line += std::string(feature.name) + "=" + std::to_string(feature.max_version_level) + " ";
     }
     EXPECT_NE(line.find("group.version=1 "), std::string::npos) << line;
+    EXPECT_NE(line.find("transaction.version=2 "), std::string::npos) << line;
+    EXPECT_TRUE(answer->supported_features.empty()) << "some clients do not bear a lowest of 0";
   }
 }
 

@@ -58,10 +58,10 @@ TEST(InitProducerId, AProducerThatComesWithItsIdGetsTheNextEpoch) {
   EXPECT_EQ(ask(up.node, {nullptr, 0, 0, -1}, 3).error_code, 42) << "half of a pair";
 }
 
-TEST(InitProducerId, ATransactionalIdIsRefusedForGood) {
+TEST(InitProducerId, ATransactionalIdIsItsCoordinators) {
   ReadyNode up;
   const Response response = ask(up.node, {"tx", 1000, -1, -1}, 5);
-  EXPECT_EQ(response.error_code, 53);
+  EXPECT_EQ(response.error_code, 16) << "who asks first where it is, finds it";
   EXPECT_EQ(response.producer_id, -1);
 }
 

@@ -50,6 +50,16 @@ TEST(Metrics, GroupsAreCountedOncePerNode) {
             std::string::npos);
 }
 
+TEST(Metrics, TransactionsAreCountedOncePerNode) {
+  const TwoCores node;
+  control::TransactionCounters counters;
+  counters.ongoing.set(2);
+  counters.commits.add(5);
+  const std::string text = metrics_text(node.views, transaction_numbers(counters));
+  EXPECT_NE(text.find("tailrace_transactions_ongoing 2\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("tailrace_transaction_commits_total 5\n"), std::string::npos) << text;
+}
+
 TEST(Metrics, EverySampleBelongsToATypeToldBefore) {
   const TwoCores node;
   std::istringstream lines(metrics_text(node.views));
