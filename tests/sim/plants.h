@@ -14,11 +14,19 @@ struct PlantInfo {
   std::string_view promise;  // that is found broken
 };
 
-inline constexpr std::array<PlantInfo, 20> plants = {{
+inline constexpr std::array<PlantInfo, 28> plants = {{
     {Plant::sync_lies, "sync_lies", "acked_is_durable"},
     {Plant::directory_lies, "directory_lies", "starts"},
     {Plant::ack_early, "ack_early", "acked_is_durable"},
     {Plant::commit_early, "commit_early", "commits_stay"},
+    {Plant::believe_commit, "believe_commit", "lost_transactions"},
+    {Plant::commit_aborted, "commit_aborted", "aborted_reads"},
+    {Plant::offset_apart, "offset_apart", "offsets_with_records"},
+    {Plant::ignore_aborted, "ignore_aborted", "aborted_reads"},
+    {Plant::read_undecided, "read_undecided", "aborted_reads"},
+    {Plant::lose_part, "lose_part", "torn_transactions"},
+    {Plant::read_elsewhere, "read_elsewhere", "committed_once"},
+    {Plant::hold_stable, "hold_stable", "no_hanging_transaction"},
     {Plant::spoil_response, "spoil_response", "acked_is_durable"},
     {Plant::send_twice, "send_twice", "no_duplicate"},
     {Plant::swap_order, "swap_order", "order"},

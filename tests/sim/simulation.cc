@@ -44,7 +44,7 @@ RunResult Simulation::run() {
   bool live = run_until(settled, patience);
   if (live && !refused_rightly_) {
     end_and_start();
-    workload_.add_final_reader();
+    workload_.add_final_readers();
     live = run_until(settled, patience);
   }
   if (!live && !refused_rightly_) {

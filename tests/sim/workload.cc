@@ -1,9 +1,12 @@
 #include "workload.h"
 
 #include "admin.h"
+#include "committed_reader.h"
 #include "committer.h"
 #include "consumer.h"
+#include "final_reader.h"
 #include "producer.h"
+#include "transactor.h"
 
 namespace tailrace::sim {
 namespace {
@@ -35,6 +38,18 @@ ConsumerSettings draw_consumer(Prng& prng) {
   return settings;
 }
 
+TransactorSettings draw_transactor(Prng& prng, std::uint32_t owner) {
+  TransactorSettings settings;
+  settings.owner = owner;
+  settings.is_newer = prng.chance(1, 2);
+  settings.timeout_ms = static_cast<std::int32_t>(
+      prng.chance(1, 2) ? prng.between(20, 200) : prng.between(500, 5000));
+  settings.transactions_max = static_cast<std::uint32_t>(prng.between(2, 30));
+  settings.requests_in_flight_max = static_cast<std::uint32_t>(prng.between(1, 4));
+  settings.pause_max = microseconds(static_cast<std::int64_t>(prng.between(10, 4000)));
+  return settings;
+}
+
 AdminSettings draw_admin(Prng& prng) {
   AdminSettings settings;
   settings.operations_max = static_cast<std::uint32_t>(prng.between(1, 14));
@@ -58,6 +73,7 @@ Workload::Workload(World& world, std::uint64_t seed) : world_(world), prng_(seed
   for (std::uint32_t i = 0; i < committers; ++i) {
     clients_.push_back(std::make_unique<Committer>(world, i, Prng(prng_.next())));
   }
+  add_ledger();
   const std::uint64_t consumers = prng_.between(0, 3);
   for (std::uint32_t i = 0; i < consumers; ++i) {
     clients_.push_back(
@@ -65,10 +81,28 @@ Workload::Workload(World& world, std::uint64_t seed) : world_(world), prng_(seed
   }
 }
 
-void Workload::add_final_reader() {
-  auto reader = std::make_unique<FinalReader>(world_, Prng(prng_.next()));
-  final_reader_ = reader.get();
-  clients_.push_back(std::move(reader));
+// Now and then two producers have the same transactional id, and fence each other.
+void Workload::add_ledger() {
+  owners_ = prng_.chance(1, 2) ? static_cast<std::uint32_t>(prng_.between(1, 2)) : 0;
+  std::uint32_t made = 0;
+  for (std::uint32_t owner = 0; owner < owners_; ++owner) {
+    const std::uint64_t rivals = prng_.chance(1, 4) ? 2 : 1;
+    for (std::uint64_t i = 0; i < rivals; ++i) {
+      clients_.push_back(std::make_unique<Transactor>(world_, made++, Prng(prng_.next()),
+                                                      draw_transactor(prng_, owner)));
+    }
+  }
+  if (owners_ == 0 || prng_.chance(1, 3)) return;
+  clients_.push_back(
+      std::make_unique<CommittedReader>(world_, Prng(prng_.next()), owners_, false));
+}
+
+void Workload::add_final_readers() {
+  if (owners_ > 0) {
+    clients_.push_back(
+        std::make_unique<CommittedReader>(world_, Prng(prng_.next()), owners_, true));
+  }
+  clients_.push_back(std::make_unique<FinalReader>(world_, Prng(prng_.next())));
 }
 
 bool Workload::settled() const {

@@ -7,6 +7,7 @@
 #include "checkers/history.h"
 #include "checkers/records.h"
 #include "checkers/retention.h"
+#include "checkers/transactions.h"
 #include "checkers/verdicts.h"
 #include "sim_clock.h"
 #include "trace.h"
@@ -23,6 +24,14 @@ enum class Plant : std::uint8_t {
   ack_early,       // a producer believes in an acknowledgement that never came
   commit_early,    // the same for a committed offset
   spoil_response,  // a bit of a response changes on its way
+  believe_commit,  // the same for a transaction
+  commit_aborted,  // a transaction is committed, and the checker is told that it was aborted
+  offset_apart,    // a transaction commits an offset that is not its own
+  ignore_aborted,  // a reader takes no notice of what was aborted
+  read_undecided,  // a reader at READ_COMMITTED asks without saying so
+  lose_part,       // a reader does not see a batch of a transaction
+  read_elsewhere,  // a reader takes a record for the one behind it
+  hold_stable,     // the last stable offset is never the end
   send_twice,      // a record is sent again as a new one
   swap_order,      // two records of a producer change their numbers
   lose_batch,      // a consumer does not see the first of several batches
@@ -52,6 +61,7 @@ struct World {
   Verdicts verdicts;
   RecordCheckers records{history, verdicts};
   RetentionChecker retention{history, verdicts};
+  TransactionCheckers transactions{verdicts};
   std::vector<std::unique_ptr<SimNode>> nodes;
   Plant plant = Plant::none;
   bool quiet = false;  // no more faults, no more new work: what is open is brought to its end
