@@ -10,7 +10,7 @@ namespace tailrace::sim {
 
 class Workload {
  public:
-  Workload(World& world, std::uint64_t seed);
+  Workload(World& world, std::uint64_t seed, Pace pace);
 
   std::vector<std::unique_ptr<Client>>& clients() { return clients_; }
   // Those that read everything when all is over; they take part from add_final_readers() on.
@@ -21,7 +21,7 @@ class Workload {
   std::string waiting_for() const;
 
  private:
-  void add_ledger();
+  void add_ledger(Pace pace);
 
   World& world_;
   Prng prng_;

@@ -49,6 +49,10 @@ enum class Plant : std::uint8_t {
   remember,        // something outlives a run and decides in the next
 };
 
+// A quick run is over in a moment and as dense as can be. A life goes on for minutes at the pace
+// of applications: sessions and transactions that expire, groups that come and go.
+enum class Pace : std::uint8_t { quick, life };
+
 struct World {
   explicit World(bool verbose);
   ~World();
