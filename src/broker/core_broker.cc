@@ -186,6 +186,8 @@ bool build_answer(Core& core, Request& request) {
     case kafka::ApiKey::list_groups:
     case kafka::ApiKey::delete_groups:
     case kafka::ApiKey::offset_delete:
+    case kafka::ApiKey::consumer_group_heartbeat:
+    case kafka::ApiKey::consumer_group_describe:
     case kafka::ApiKey::incremental_alter_configs: return build_control_answer(core, request);
     case kafka::ApiKey::api_versions:
     case kafka::ApiKey::describe_configs:

@@ -48,6 +48,8 @@ Started run(Core& core, Call& call, Now now) {
     case ApiKey::list_groups:
     case ApiKey::delete_groups:
     case ApiKey::offset_delete:
+    case ApiKey::consumer_group_heartbeat:
+    case ApiKey::consumer_group_describe:
     case ApiKey::incremental_alter_configs: return start_control(core, call, now);
   }
   return Started::close;
