@@ -236,8 +236,11 @@ void ConsumerGroup::touch(Member& member, Now now) {
 void ConsumerGroup::resolve(const ClusterState& state) {
   std::set<std::string_view> names;
   std::map<std::string, std::vector<std::string>, std::less<>> patterns;
+  const std::vector<std::string>* last = nullptr;  // mostly all read the same
   for (const auto& [id, member] : members_) {
-    names.insert(member.about.topics.begin(), member.about.topics.end());
+    const bool is_same = last != nullptr && *last == member.about.topics;
+    if (!is_same) names.insert(member.about.topics.begin(), member.about.topics.end());
+    last = &member.about.topics;
     if (!member.about.regex || patterns.contains(*member.about.regex)) continue;
     patterns[*member.about.regex] = matching_topics(*member.about.regex, state);
   }
@@ -280,11 +283,19 @@ std::vector<std::string_view> ConsumerGroup::topics_of(const Member& member) con
 
 void ConsumerGroup::update_target(const ClusterState& state) {
   AssignorInput input;
+  const ConsumerMemberRecord* last = nullptr;  // mostly all read the same
   for (const auto& [id, member] : members_) {
     AssignorMember& to = input.members.emplace_back();
     to.id = id;
     if (member.about.instance_id) to.instance_id = *member.about.instance_id;
     to.owned = &member.target;
+    const bool is_same = last != nullptr && last->topics == member.about.topics &&
+                         last->regex == member.about.regex;
+    last = &member.about;
+    if (is_same) {
+      to.topics = input.members[input.members.size() - 2].topics;
+      continue;
+    }
     for (const std::string_view name : topics_of(member)) {
       const Topic* topic = state.find_topic(name);
       if (topic == nullptr) continue;

@@ -13,8 +13,8 @@
 // partition end in order, so memory never runs ahead of the log or behind it in another order.
 //
 // Requests of members are in group_requests.cc, offsets in offset_requests.cc, those of
-// transactions in txn_offsets.cc, what operators ask in group_admin.cc, what is read from partitions
-// in group_loading.cc, groups of the consumer protocol in consumer_group_requests.cc.
+// transactions in txn_offsets.cc, what operators ask in group_admin.cc, what is read from
+// partitions in group_loading.cc, groups of the consumer protocol in consumer_group_requests.cc.
 #pragma once
 
 #include <map>
