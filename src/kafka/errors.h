@@ -45,7 +45,13 @@ enum class ErrorCode : std::int16_t {
   policy_violation = 44,
   out_of_order_sequence_number = 45,
   invalid_producer_epoch = 47,
+  invalid_txn_state = 48,
+  invalid_producer_id_mapping = 49,
+  invalid_transaction_timeout = 50,
+  concurrent_transactions = 51,
+  transaction_coordinator_fenced = 52,
   transactional_id_authorization_failed = 53,
+  operation_not_attempted = 55,
   kafka_storage_error = 56,
   non_empty_group = 68,
   group_id_not_found = 69,
@@ -60,9 +66,14 @@ enum class ErrorCode : std::int16_t {
   fenced_instance_id = 82,
   group_subscribed_to_topic = 86,
   invalid_record = 87,
+  unstable_offset_commit = 88,
+  producer_fenced = 90,
   unknown_topic_id = 100,
+  transactional_id_not_found = 105,
   fetch_session_topic_id_error = 106,
   unsupported_endpoint_type = 115,
+  transaction_abortable = 120,
+  invalid_regular_expression = 128,
 };
 
 constexpr std::int16_t to_wire(ErrorCode code) { return static_cast<std::int16_t>(code); }
