@@ -186,7 +186,6 @@ bool build_answer(Core& core, Request& request) {
     case kafka::ApiKey::list_groups:
     case kafka::ApiKey::delete_groups:
     case kafka::ApiKey::offset_delete:
-<<<<<<< HEAD
     case kafka::ApiKey::add_partitions_to_txn:
     case kafka::ApiKey::add_offsets_to_txn:
     case kafka::ApiKey::end_txn:
@@ -194,10 +193,8 @@ bool build_answer(Core& core, Request& request) {
     case kafka::ApiKey::txn_offset_commit:
     case kafka::ApiKey::describe_transactions:
     case kafka::ApiKey::list_transactions:
-=======
     case kafka::ApiKey::consumer_group_heartbeat:
     case kafka::ApiKey::consumer_group_describe:
->>>>>>> grp
     case kafka::ApiKey::incremental_alter_configs: return build_control_answer(core, request);
     case kafka::ApiKey::api_versions:
     case kafka::ApiKey::describe_configs:

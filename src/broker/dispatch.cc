@@ -48,7 +48,6 @@ Started run(Core& core, Call& call, Now now) {
     case ApiKey::list_groups:
     case ApiKey::delete_groups:
     case ApiKey::offset_delete:
-<<<<<<< HEAD
     case ApiKey::add_partitions_to_txn:
     case ApiKey::add_offsets_to_txn:
     case ApiKey::end_txn:
@@ -56,10 +55,8 @@ Started run(Core& core, Call& call, Now now) {
     case ApiKey::txn_offset_commit:
     case ApiKey::describe_transactions:
     case ApiKey::list_transactions:
-=======
     case ApiKey::consumer_group_heartbeat:
     case ApiKey::consumer_group_describe:
->>>>>>> grp
     case ApiKey::incremental_alter_configs: return start_control(core, call, now);
   }
   return Started::close;

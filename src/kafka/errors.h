@@ -106,6 +106,10 @@ constexpr ErrorCode to_error_code(Errc code) {
     case Errc::timed_out: return ErrorCode::request_timed_out;
     case Errc::no_space: return ErrorCode::kafka_storage_error;
     case Errc::unsupported_codec: return ErrorCode::unsupported_compression_type;
+    case Errc::wrong_transaction: return ErrorCode::invalid_txn_state;
+    case Errc::coordinator_fenced: return ErrorCode::transaction_coordinator_fenced;
+    // As Kafka says to producers that shall try again: it makes no client look for a new leader.
+    case Errc::over_limit: return ErrorCode::not_enough_replicas;
   }
   return ErrorCode::unknown_server_error;
 }

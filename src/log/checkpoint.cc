@@ -14,7 +14,8 @@ namespace {
 //   0 magic 4 | 4 version 4 | 8 content_bytes 8 | 16 content_crc 4 | 20 crc 4 (of bytes 0 to 19)
 // "TRCP", read as a little-endian number.
 constexpr std::uint32_t magic = 0x5043'5254U;
-// Before version 3, and so before compaction, segments had no generations and there were no passes.
+// Version 1 knew nothing of transactions; before version 3, and so before compaction, segments had
+// no generations and there were no passes.
 constexpr std::uint32_t version_now = 3;
 constexpr std::uint32_t version_oldest = 1;
 constexpr std::size_t header_bytes = 24;
@@ -27,6 +28,7 @@ constexpr std::size_t segment_bytes_min = 6 * 8;
 constexpr std::size_t epoch_bytes = 4 + 8;
 constexpr std::size_t producer_bytes_min = 8 + 2 + 1 + 8;
 constexpr std::size_t pass_bytes = 4 * 8;
+constexpr std::size_t aborted_bytes = 4 * 8;
 
 // One write at a time, in pieces: a checkpoint is never in a hurry, the WAL beside it is.
 constexpr std::size_t write_bytes_max = std::size_t{256} << 10;
@@ -97,6 +99,8 @@ void put_producer(Encoder& out, const ProducerState& producer) {
   out.put(producer.epoch);
   out.put(producer.batch_count);
   out.put(producer.last_seen_ms);
+  out.put(producer.coordinator_epoch);
+  out.put(producer.transaction_start);
   for (std::size_t i = 0; i < producer.batch_count; ++i) {
     const ProducerBatch& batch = producer.batches[i];
     out.put(batch.first_sequence);
@@ -107,12 +111,16 @@ void put_producer(Encoder& out, const ProducerState& producer) {
   }
 }
 
-ProducerState get_producer(Decoder& in) {
+ProducerState get_producer(Decoder& in, std::uint32_t version) {
   ProducerState producer;
   in.get(producer.producer_id);
   in.get(producer.epoch);
   in.get(producer.batch_count);
   in.get(producer.last_seen_ms);
+  if (version >= 2) {
+    in.get(producer.coordinator_epoch);
+    in.get(producer.transaction_start);
+  }
   if (producer.batch_count > ProducerState::batches_max) {
     in.refuse();
     producer.batch_count = 0;
@@ -126,6 +134,22 @@ ProducerState get_producer(Decoder& in) {
     in.get(batch.timestamp_ms);
   }
   return producer;
+}
+
+void put_aborted(Encoder& out, const AbortedTransaction& transaction) {
+  out.put(transaction.producer_id);
+  out.put(transaction.first_offset);
+  out.put(transaction.last_offset);
+  out.put(transaction.stable_end);
+}
+
+AbortedTransaction get_aborted(Decoder& in) {
+  AbortedTransaction transaction;
+  in.get(transaction.producer_id);
+  in.get(transaction.first_offset);
+  in.get(transaction.last_offset);
+  in.get(transaction.stable_end);
+  return transaction;
 }
 
 void put_segment(Encoder& out, const SegmentInfo& segment) {
@@ -181,6 +205,8 @@ void put_partition(Encoder& out, const PartitionCheckpoint& partition) {
     out.put(epoch.start_offset);
   }
   for (const ProducerState& producer : partition.producers) put_producer(out, producer);
+  out.put_count(partition.aborted.size());
+  for (const AbortedTransaction& transaction : partition.aborted) put_aborted(out, transaction);
   out.put_count(partition.passes.size());
   for (const CleanPass& pass : partition.passes) put_pass(out, pass);
 }
@@ -208,7 +234,12 @@ PartitionCheckpoint get_partition(Decoder& in, std::uint32_t version) {
   }
   // Not reserved: a state in memory is many times its smallest encoding.
   for (std::size_t i = 0; in.ok() && i < producer_count; ++i) {
-    partition.producers.push_back(get_producer(in));
+    partition.producers.push_back(get_producer(in, version));
+  }
+  const std::size_t aborted_count = version >= 2 ? in.get_count(aborted_bytes) : 0;
+  partition.aborted.reserve(aborted_count);
+  for (std::size_t i = 0; in.ok() && i < aborted_count; ++i) {
+    partition.aborted.push_back(get_aborted(in));
   }
   const std::size_t pass_count = version >= 3 ? in.get_count(pass_bytes) : 0;
   for (std::size_t i = 0; in.ok() && i < pass_count; ++i) {

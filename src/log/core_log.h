@@ -23,6 +23,14 @@ namespace tailrace::log {
 struct AppendRequest {
   Bytes batch;                   // exactly one RecordBatch; may die at return
   std::int32_t leader_epoch = 0;
+  // The coordinator's are markers (control batches), and batches without sequences.
+  record::BatchOrigin origin = record::BatchOrigin::client;
+  std::int8_t transaction_version = 0;  // of a marker: that of the transaction which it ends
+  // Of a client's transactional batch: its producer has a new epoch in each transaction; the
+  // coordinator was asked for it, after `guard` was taken (ProducerTable).
+  bool epoch_per_transaction = false;
+  bool is_verified = false;
+  std::uint64_t guard = 0;
 };
 struct Appended {
   std::int64_t base_offset = -1;
@@ -50,7 +58,9 @@ class CoreLog {
 
   // --- appending
   // Errors: full (normal under load: offer it again after a step), no_space (the disk is nearly
-  // full), fenced, too_large, and what record::BatchChecker and ProducerTable find.
+  // full), fenced, too_large, and what record::BatchChecker and ProducerTable find. Of a
+  // transactional batch: wrong_transaction (it finds no open transaction and was not verified, or
+  // a marker has come since), over_limit (transactions_max).
   Result<Appended> append(PartitionLog& partition, const AppendRequest& request, Now now);
   // DeleteRecords: log_start moves at once, durably when durable_seq() reaches the result.
   // `offset` lies in [log_start, durable_end]. Errors: full, fenced, out_of_range.
@@ -151,6 +161,11 @@ class CoreLog {
   struct Stamp;
   Stamp stamp_batch(PartitionLog& partition, MutableBytes batch,
                     const record::CheckedBatch& checked, const AppendRequest& request, Now now);
+  Result<Appended> find_repeated(PartitionLog& partition, const record::BatchView& view,
+                                 const AppendRequest& request);
+  bool may_open_transaction();
+  void note_producers(const PartitionLog& partition, std::size_t producers_before,
+                      std::size_t open_before);
   void bound_producers();
   void book(PartitionLog& partition, PartitionId id, const CommitLog::Draft& draft, Bytes batch,
             const Stamp& stamp, bool rolls, Now now);
@@ -205,6 +220,8 @@ class CoreLog {
   std::vector<TailLoad> tail_loads_;
   std::size_t tail_loads_used_ = 0;
   std::size_t cached_batches_ = 0;          // an upper bound, made exact by make_cache_room()
+  // Open and aborted ones: an upper bound, made exact by may_open_transaction().
+  std::size_t transactions_ = 0;
 
   // The WAL while it is being opened.
   struct Wal {

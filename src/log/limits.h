@@ -32,7 +32,11 @@ struct Limits {
   std::uint32_t reads_max = 1024;  // reads under way or held, hot ones included
 
   std::uint32_t partitions_max = 4096;
+  // Those with an open transaction are kept beyond this.
   std::uint32_t producers_max = 16384;
+  // Open and aborted transactions remembered, all partitions together. None is ever forgotten
+  // before its records are: beyond this no further one may begin.
+  std::uint32_t transactions_max = 65536;
   std::uint32_t open_files_max = 4096;
   std::uint32_t index_interval_bytes = 64U << 10;
 

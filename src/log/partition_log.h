@@ -7,6 +7,7 @@
 // CoreLog decides what happens to a partition; this class keeps its books.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -23,6 +24,7 @@
 #include "log/producer_table.h"
 #include "log/retention.h"
 #include "log/segment.h"
+#include "log/transaction_table.h"
 #include "record/batch_check.h"
 
 namespace tailrace::log {
@@ -80,6 +82,13 @@ class PartitionLog {
   std::uint64_t size_bytes() const { return size_bytes_; }   // of all segments
   const EpochTable& epochs() const { return epochs_; }
   const ProducerTable& producers() const { return producers_; }
+  const TransactionTable& transactions() const { return transactions_; }
+  // Kafka's last stable offset: readers of committed records get no further. What lies before it
+  // is durable, and so is the end of every transaction that it is part of.
+  std::int64_t stable_end() const {
+    const std::int64_t first = std::min(producers_.first_open(), transactions_.first_undecided());
+    return std::max(log_start_, std::min(durable_end_, first));
+  }
   const std::vector<SegmentInfo>& segments() const { return segments_; }
   const CleanPasses& clean_passes() const { return clean_passes_; }
   // The largest timestamp at or behind log_start and the offset of a record that has it.
@@ -113,9 +122,15 @@ class PartitionLog {
   }
   // Begins a new segment at staged_end.
   void roll(std::int64_t wall_ms, std::uint32_t index_interval_bytes);
-  // Books a batch at the end. `producer`: its header, with the producer fields.
-  void on_batch(const CachedBatch& batch, const record::BatchHeader& header,
+  // Books a batch at the end. `view`: as it lies in the chunk, with its offset.
+  void on_batch(const CachedBatch& batch, const record::BatchView& view,
                 std::int64_t max_timestamp_offset, std::int64_t wall_ms);
+  void on_producer_batch(const record::BatchView& view, std::int64_t wall_ms);
+  void set_log_start(std::int64_t offset);
+  void set_durable_end(std::int64_t offset) {
+    durable_end_ = offset;
+    transactions_.on_durable(offset);
+  }
 
   // Forgets the oldest segments; the caller deletes their files.
   void drop_segments(std::size_t count);
@@ -161,6 +176,7 @@ class PartitionLog {
   Index index_;                        // of the last
   EpochTable epochs_;
   ProducerTable producers_;
+  TransactionTable transactions_;
   CleanPasses clean_passes_;
   std::int64_t cut_end_ = 0;           // staged_end at the cut of the checkpoint under way
   std::int64_t checkpointed_end_ = 0;  // and of the newest that is written: all synced before it

@@ -23,6 +23,10 @@ struct BatchRules {
   bool keys_required = false;     // compacted topics
 };
 
+// Who made a batch. A transaction coordinator's are control batches, or have a producer but no
+// sequences, and their timestamps are our own.
+enum class BatchOrigin : std::uint8_t { client, coordinator };
+
 struct CheckedBatch {
   std::int64_t max_timestamp = -1;       // over the records (with LogAppendTime: wall_ms)
   std::int32_t max_timestamp_delta = 0;  // offset delta of the first record that has it
@@ -47,7 +51,7 @@ class BatchChecker {
   // Errors (detail: index of the bad record where it is about one): malformed -> INVALID_RECORD,
   // unsupported_codec, invalid_timestamp, corrupt (cannot be decompressed), too_large.
   Result<CheckedBatch> check(const BatchView& batch, const BatchRules& rules,
-                             std::int64_t wall_ms);
+                             std::int64_t wall_ms, BatchOrigin origin = BatchOrigin::client);
 
   // Makes the batch anew with rules.compression, when that is neither -1 nor the batch's own
   // codec: the same records, offsets and producer fields, a new CRC. The bytes live in this
