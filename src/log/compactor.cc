@@ -29,12 +29,6 @@ bool is_older(std::int64_t time_ms, std::int64_t age_ms, std::int64_t wall_ms) {
   return age >= age_ms;
 }
 
-std::vector<AbortedSpan> aborted_of(const PartitionLog& partition) {
-  (void)partition;
-  return {};
-}
-std::int64_t stable_end_of(const PartitionLog& partition) { return partition.durable_end(); }
-
 }  // namespace
 
 std::size_t Compactor::memory_bytes(const Limits& limits) {
@@ -151,7 +145,7 @@ Compactor::Dirt Compactor::dirt_of(const PartitionLog& partition, Now now) const
   const CompactionRule& rule = partition.config_.compaction;
   const std::int64_t clean_end = partition.clean_passes_.end_offset();
   const std::int64_t end = std::min({partition.checkpointed_end_, partition.written_.base_offset,
-                                     stable_end_of(partition)});
+                                     partition.stable_end()});
   for (std::size_t i = 0; i + 1 < partition.segments_.size(); ++i) {
     const SegmentInfo& segment = partition.segments_[i];
     if (segment.end_offset > end) break;
@@ -208,7 +202,7 @@ void Compactor::begin(PartitionLog& partition, PartitionId id, const Dirt& dirt,
   pass_ = {.id = id, .key = partition.key(), .rule = partition.config_.compaction,
            .inputs = {segments.begin(),
                       segments.begin() + static_cast<std::ptrdiff_t>(dirt.segments)},
-           .aborted = aborted_of(partition)};
+           .aborted = partition.transactions().aborted()};
   pass_.dirty_from = std::max(passes.end_offset(), pass_.inputs.front().base_offset);
   pass_.expired_end = passes.expired_end(pass_.rule.delete_retention_ms, now.wall_ms);
   pass_.waiting.assign(passes.size() + 1, 0);

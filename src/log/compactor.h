@@ -100,7 +100,7 @@ class Compactor {
     PartitionKey key;
     CompactionRule rule;
     std::vector<SegmentInfo> inputs;      // as they were when it began
-    std::vector<AbortedSpan> aborted;
+    std::vector<AbortedTransaction> aborted;
     std::size_t input = 0;                // being read
     std::int64_t dirty_from = 0;
     std::int64_t end = 0;                 // the map knows all keys before it, from dirty_from on

@@ -4,11 +4,12 @@
 
 namespace tailrace::log {
 
-void TransactionScan::start(std::vector<AbortedSpan> aborted) {
+void TransactionScan::start(std::vector<AbortedTransaction> aborted) {
   aborted_ = std::move(aborted);
-  std::sort(aborted_.begin(), aborted_.end(), [](const AbortedSpan& a, const AbortedSpan& b) {
+  const auto begins_before = [](const AbortedTransaction& a, const AbortedTransaction& b) {
     return a.first_offset < b.first_offset;
-  });
+  };
+  std::sort(aborted_.begin(), aborted_.end(), begins_before);
   begun_ = 0;
   aborted_until_.clear();
   with_records_.clear();

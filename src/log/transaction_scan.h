@@ -8,26 +8,21 @@
 #include <unordered_set>
 #include <vector>
 
-namespace tailrace::log {
+#include "log/transaction_table.h"
 
-// An aborted transaction, from its first record to its marker.
-struct AbortedSpan {
-  std::int64_t producer_id = -1;
-  std::int64_t first_offset = -1;
-  std::int64_t last_offset = -1;
-};
+namespace tailrace::log {
 
 class TransactionScan {
  public:
   // From the front, with these.
-  void start(std::vector<AbortedSpan> aborted);
+  void start(std::vector<AbortedTransaction> aborted);
   // A batch of records, in order of offsets. True: its transaction was aborted.
   bool on_records(std::int64_t producer_id, std::int64_t offset);
   // A marker. True: records of the transaction that it ends lie before it still.
   bool on_marker(std::int64_t producer_id);
 
  private:
-  std::vector<AbortedSpan> aborted_;  // by first offset
+  std::vector<AbortedTransaction> aborted_;  // by first offset
   std::size_t begun_ = 0;             // of aborted_
   std::unordered_map<std::int64_t, std::int64_t> aborted_until_;  // by producer
   std::unordered_set<std::int64_t> with_records_;                 // since their last marker
