@@ -15,6 +15,7 @@ SUITES = {
     "account": ["load/account.py"],
     "groups": ["groups/run.py"],
     "restart": ["restart/run.py"],
+    "compaction": ["compaction/run.py"],
 }
 
 

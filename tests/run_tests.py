@@ -25,8 +25,9 @@ LONG_FACTOR = 10
 # What the simulator runs with --long, whatever time it takes.
 LONG_NODE_SEEDS = 40_000
 LONG_LOG_SEEDS = 20_000
+LONG_LIFE_HOURS = 24
 GRACE_SECONDS = 120
-SIM_RANGE = re.compile(r"^((?:log )?seeds) (\d+)\.\.(\d+): ", re.M)
+SIM_RANGE = re.compile(r"^((?:log |life )?seeds) (\d+)\.\.(\d+): ", re.M)
 SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
 GTEST_CASE = re.compile(r"^\[ +(OK|FAILED|SKIPPED) +\] \S+ \(\d+ ms\)$", re.M)
 
@@ -197,6 +198,9 @@ def sim_commands(program, long_run):
         each = -(-seeds // workers)
         commands += [[program, *more, "--from", str(1 + i * each), "--count", str(each)]
                      for i in range(workers)]
+    hours = -(-LONG_LIFE_HOURS // workers)
+    commands += [[program, "--from", str(1 + i * 1_000_000), "--hours", str(hours)]
+                 for i in range(workers)]
     return commands
 
 
@@ -246,8 +250,10 @@ def stage_sim(tally, options):
         count_output(tally, " ".join(["sim", *command[1:]]), code, output, seconds_max)
         reached += [(kind, int(first), int(last))
                     for kind, first, last in SIM_RANGE.findall(output)]
-    for kind in ("seeds", "log seeds"):
+    for kind in ("seeds", "log seeds", "life seeds"):
         ranges = sorted(one[1:] for one in reached if one[0] == kind)
+        if not ranges:
+            continue
         count = sum(last - first + 1 for first, last in ranges)
         told = ", ".join(f"{first}..{last}" for first, last in ranges)
         say(f"sim: {count} {kind} ({told}) in {time.monotonic() - begun:.0f} s")

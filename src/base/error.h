@@ -28,6 +28,9 @@ enum class Errc : std::uint16_t {
   timed_out,
   no_space,            // the disk is full, or nearly so
   unsupported_codec,   // a compression we do not know
+  wrong_transaction,   // a batch that the state of its producer's transaction forbids
+  coordinator_fenced,  // a marker from an older transaction coordinator
+  over_limit,          // a limit of ours, and only time helps
 };
 
 // The name of the enumerator, for logs and traces.
@@ -54,6 +57,9 @@ constexpr const char* to_string(Errc code) {
     case Errc::timed_out: return "timed_out";
     case Errc::no_space: return "no_space";
     case Errc::unsupported_codec: return "unsupported_codec";
+    case Errc::wrong_transaction: return "wrong_transaction";
+    case Errc::coordinator_fenced: return "coordinator_fenced";
+    case Errc::over_limit: return "over_limit";
   }
   return "unknown";
 }

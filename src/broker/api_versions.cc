@@ -33,6 +33,7 @@ struct Feature {
   std::int16_t level;
 };
 constexpr Feature features[] = {
+    {"group.version", 1},  // KIP-848: the consumer group protocol
     {"transaction.version", 2},  // KIP-890: every transaction has an epoch of its own
 };
 constexpr std::int64_t features_epoch = 1;  // They do not change while a node runs.

@@ -193,6 +193,8 @@ bool build_answer(Core& core, Request& request) {
     case kafka::ApiKey::txn_offset_commit:
     case kafka::ApiKey::describe_transactions:
     case kafka::ApiKey::list_transactions:
+    case kafka::ApiKey::consumer_group_heartbeat:
+    case kafka::ApiKey::consumer_group_describe:
     case kafka::ApiKey::incremental_alter_configs: return build_control_answer(core, request);
     case kafka::ApiKey::api_versions:
     case kafka::ApiKey::describe_configs:

@@ -55,6 +55,8 @@ Started run(Core& core, Call& call, Now now) {
     case ApiKey::txn_offset_commit:
     case ApiKey::describe_transactions:
     case ApiKey::list_transactions:
+    case ApiKey::consumer_group_heartbeat:
+    case ApiKey::consumer_group_describe:
     case ApiKey::incremental_alter_configs: return start_control(core, call, now);
   }
   return Started::close;

@@ -1,5 +1,6 @@
 #include "broker/topic_settings.h"
 
+#include <algorithm>
 #include <charconv>
 #include <string>
 
@@ -69,6 +70,15 @@ log::PartitionConfig partition_config(const bus::MetadataImage& image,
   config.retention = {in_force.delete_policy, in_force.retention_ms, in_force.retention_bytes};
   config.segment_bytes = in_force.segment_bytes;
   config.segment_ms = in_force.segment_ms;
+  config.compaction = {.compacts = in_force.compact_policy,
+                       .dirty_ratio_min = in_force.min_cleanable_dirty_ratio,
+                       .lag_ms_min = in_force.min_compaction_lag_ms,
+                       .lag_ms_max = in_force.max_compaction_lag_ms,
+                       .delete_retention_ms = in_force.delete_retention_ms};
+  // Only closed segments are compacted.
+  if (in_force.compact_policy) {
+    config.segment_ms = std::min(config.segment_ms, in_force.max_compaction_lag_ms);
+  }
   config.batch_bytes_max = in_force.max_message_bytes;
   config.rules.log_append_time = in_force.log_append_time;
   config.rules.timestamp_before_ms_max = in_force.timestamp_before_ms_max;

@@ -152,6 +152,8 @@ class Group {
   // Not after step() would do something. O(members).
   Instant next_deadline() const;
 
+  // All are to join again: the group comes from the other protocol.
+  void ask_rebalance(Now now) { rebalance(now); }
   // The group is being deleted, or is not after all.
   void begin_delete(Now now);
   void undo_delete(Now now);
@@ -171,6 +173,8 @@ class Group {
   std::int64_t state_ms() const { return state_ms_; }
   const std::map<std::string, Member, std::less<>>& members() const { return members_; }
   bool has_pending_members() const { return !pending_.empty(); }
+  // A record of it is on its way to the log.
+  bool is_storing() const { return !stores_.empty(); }
   // Of the protocol in force; empty when there is none.
   Bytes metadata_of(const Member& member) const;
   // Of a consumer group: does a member read `topic`? True also when that cannot be told.

@@ -70,14 +70,15 @@ void GroupCoordinator::describe_groups(bus::ControlRequest* request) {
     Partition* partition = nullptr;
     ErrorCode error = find_partition(name, partition);
     const Entry* entry = error == ErrorCode::none ? find_entry(name) : nullptr;
-    if (entry != nullptr) {
+    if (entry != nullptr && entry->consumer == nullptr) {
       describe(entry->group, out, rooms.emplace_back());
     } else if (error == ErrorCode::none) {
       out.group_state = "Dead";
       if (request->api_version >= first_with_not_found) {
         error = ErrorCode::group_id_not_found;
-        out.error_message =
-            std::string_view(texts.emplace_back("Group " + std::string(name) + " not found."));
+        out.error_message = std::string_view(texts.emplace_back(
+            "Group " + std::string(name) +
+            (entry == nullptr ? " not found." : " is not a classic group.")));
       }
     }
     out.error_code = to_wire(error);
@@ -98,14 +99,16 @@ void GroupCoordinator::list_groups(bus::ControlRequest* request) {
   }
   std::vector<Response::ListedGroup> groups;
   for (const auto& [name, entry] : groups_) {
-    const Group& group = entry->group;
-    const bool wanted =
-        passes(body->states_filter, group.state_name()) && passes(body->types_filter, "classic");
-    if (!wanted) continue;
+    const ConsumerGroup* consumer = entry->consumer.get();
+    const std::string_view type = consumer == nullptr ? "classic" : "consumer";
+    const bool is_dead = entry->group.state() == Group::State::dead;
+    const std::string_view state =
+        consumer == nullptr || is_dead ? entry->group.state_name() : consumer->state_name();
+    if (!passes(body->states_filter, state) || !passes(body->types_filter, type)) continue;
     groups.push_back({.group_id = name,
-                      .protocol_type = group.protocol_type(),
-                      .group_state = group.state_name(),
-                      .group_type = "classic"});
+                      .protocol_type = consumer == nullptr ? entry->group.protocol_type() : type,
+                      .group_state = state,
+                      .group_type = type});
   }
   response.groups = groups;
   answer(request, response);
@@ -135,8 +138,7 @@ ErrorCode GroupCoordinator::begin_delete(std::string_view name,
   Entry* entry = find_entry(name);
   const bool is_gone = entry == nullptr || entry->group.state() == Group::State::dead;
   if (is_gone) return ErrorCode::group_id_not_found;
-  const bool is_empty = entry->group.state() == Group::State::empty;
-  if (!is_empty || entry->group.has_pending_members()) return ErrorCode::non_empty_group;
+  if (!is_empty(*entry)) return ErrorCode::non_empty_group;
   // A transaction that has not ended may still commit for it.
   if (!entry->transactional.empty()) return ErrorCode::non_empty_group;
   // An offset on its way to the log would come after the end: asked again, it is there.
@@ -146,6 +148,12 @@ ErrorCode GroupCoordinator::begin_delete(std::string_view name,
     records.push_back({encode_offset_key(entry->name, key.topic, key.partition), {}, true});
   }
   records.push_back({encode_group_key(entry->name), {}, true});
+  if (entry->consumer != nullptr) {
+    entry->consumer->erase_records();
+    for (NewRecord& record : entry->consumer->take_records()) {
+      records.push_back(std::move(record));
+    }
+  }
   entry->group.begin_delete(now);
   const auto write = new_write(*entry, Write::Kind::delete_group);
   write->pending = pending;

@@ -70,6 +70,8 @@ bool GroupCoordinator::is_for_groups(std::int16_t api_key) {
     case ApiKey::offset_delete:
     case ApiKey::describe_groups:
     case ApiKey::list_groups:
+    case ApiKey::consumer_group_heartbeat:
+    case ApiKey::consumer_group_describe:
     case ApiKey::delete_groups: return true;
     default: return false;
   }
@@ -92,6 +94,8 @@ void GroupCoordinator::dispatch(bus::ControlRequest* request, Now now) {
     case ApiKey::describe_groups: return describe_groups(request);
     case ApiKey::list_groups: return list_groups(request);
     case ApiKey::delete_groups: return delete_groups(request, now);
+    case ApiKey::consumer_group_heartbeat: return consumer_heartbeat(request, now);
+    case ApiKey::consumer_group_describe: return describe_consumer_groups(request);
     default: return close(request);
   }
 }
@@ -125,9 +129,8 @@ GroupCoordinator::Entry* GroupCoordinator::make_entry(std::string_view group,
   if (groups_.size() >= limits_.groups_max || memory_bytes_ >= limits_.group_bytes_max) {
     return nullptr;
   }
-  const GroupRules rules{limits_.group_members_max, limits_.group_initial_delay};
   auto entry = std::make_unique<Entry>(std::string(group), partition, ++entry_number_,
-                                       Group(std::string(group), rules));
+                                       Group(std::string(group), group_rules()));
   Entry* made = entry.get();
   add_entry(std::move(entry));
   return made;
@@ -159,12 +162,16 @@ void GroupCoordinator::settle(Entry& entry, Now now) {
   for (const SyncAnswer& sync : effects.syncs) answer_sync(sync);
   for (const StoreAsk& ask : effects.stores) write_group(entry, ask, now);
   const Group& group = entry.group;
-  const bool is_nothing = group.state() == Group::State::empty && group.generation() == 0 &&
-                          !group.has_pending_members() && entry.offsets.empty() &&
+  const bool was_used = group.generation() > 0 ||
+                        (entry.consumer != nullptr && entry.consumer->epoch() > 0);
+  const bool is_nothing = is_empty(entry) && !was_used && entry.offsets.empty() &&
                           entry.transactional.empty() && entry.commits_out == 0;
   if (is_nothing) return erase_entry(entry);
   count(entry);
-  set_timer(entry, group.next_deadline());
+  const Instant deadline = group.next_deadline();
+  set_timer(entry, entry.consumer == nullptr
+                       ? deadline
+                       : std::min(deadline, entry.consumer->next_deadline()));
 }
 
 void GroupCoordinator::set_timer(Entry& entry, Instant at) {
@@ -175,18 +182,23 @@ void GroupCoordinator::set_timer(Entry& entry, Instant at) {
 }
 
 void GroupCoordinator::count(Entry& entry) {
-  const std::uint64_t bytes = 256 + 2 * entry.name.size() + entry.group.memory_bytes() +
-                              entry.offsets.memory_bytes() + entry.transactional.memory_bytes();
+  std::uint64_t bytes = 256 + 2 * entry.name.size() + entry.group.memory_bytes() +
+                        entry.offsets.memory_bytes() + entry.transactional.memory_bytes();
+  std::size_t members = entry.group.members().size();
+  if (entry.consumer != nullptr) {
+    bytes += entry.consumer->memory_bytes();
+    members += entry.consumer->members().size();
+  }
   memory_bytes_ += bytes - entry.counted_bytes;
   entry.counted_bytes = bytes;
   const std::size_t offsets = entry.offsets.size() + entry.transactional.size();
   offset_count_ += offsets - entry.counted_offsets;
   entry.counted_offsets = offsets;
-  member_count_ += entry.group.members().size() - entry.counted_members;
-  entry.counted_members = entry.group.members().size();
+  member_count_ += members - entry.counted_members;
+  entry.counted_members = members;
 }
 
-void GroupCoordinator::answer_join(const JoinAnswer& from) {
+GroupAnswer GroupCoordinator::join_answer(const JoinAnswer& from) {
   using Response = kafka::JoinGroupResponse;
   Response response;
   response.error_code = to_wire(from.error);
@@ -203,16 +215,16 @@ void GroupCoordinator::answer_join(const JoinAnswer& from) {
                        .metadata = member.metadata});
   }
   response.members = members;
-  answer(from.ticket, response);
+  return encode(from.ticket, response);
 }
 
-void GroupCoordinator::answer_sync(const SyncAnswer& from) {
+GroupAnswer GroupCoordinator::sync_answer(const SyncAnswer& from) {
   kafka::SyncGroupResponse response;
   response.error_code = to_wire(from.error);
   response.protocol_type = nullable(from.protocol_type);
   response.protocol_name = nullable(from.protocol);
   response.assignment = from.assignment;
-  answer(from.ticket, response);
+  return encode(from.ticket, response);
 }
 
 // ---------------------------------------------------------------- writing
@@ -286,6 +298,9 @@ void GroupCoordinator::end_write(Write& write, Now now) {
   if (is_lost) write.error = ErrorCode::not_coordinator;
   const bool is_good = write.error == ErrorCode::none;
   if (!is_good) counters_.write_failures.add();
+  if (!is_good && write.kind == Write::Kind::consumer) {
+    return fail_consumer_write(write, is_lost, now);
+  }
   if (Entry* entry = is_lost ? nullptr : find_entry(write)) {
     if (write.is_commit) --entry->commits_out;
     switch (write.kind) {
@@ -303,6 +318,9 @@ void GroupCoordinator::end_write(Write& write, Now now) {
       case Write::Kind::group:
         entry->group.on_stored(write.store_number, store_error(write.error), now);
         break;
+      case Write::Kind::consumer:
+        if (entry->consumer_write.get() == &write) entry->consumer_write.reset();
+        break;
       case Write::Kind::delete_group:
         if (!is_good) entry->group.undo_delete(now);
         break;
@@ -310,6 +328,7 @@ void GroupCoordinator::end_write(Write& write, Now now) {
     if (write.kind == Write::Kind::delete_group && is_good) erase_entry(*entry);
     else settle(*entry, now);
   }
+  for (GroupAnswer& held : write.answers) answers_.push_back(std::move(held));
   if (write.pending == nullptr) return;
   Pending& pending = *write.pending;
   for (const std::size_t item : write.items) pending.errors[item] = commit_error(write.error);
@@ -332,7 +351,12 @@ void GroupCoordinator::step(Now now) {
     Entry& entry = *timers_.begin()->second;
     set_timer(entry, never());
     entry.group.step(now);
-    settle(entry, now);
+    if (entry.consumer == nullptr) {
+      settle(entry, now);
+    } else {
+      entry.consumer->step(state_, now);
+      settle_consumer(entry, {}, std::nullopt, now);
+    }
   }
   log_.step(now);
   if (check_at_ == never()) check_at_ = now.instant + limits_.offsets_check;
@@ -370,11 +394,11 @@ void GroupCoordinator::expire_offsets(Entry& entry, Now now) {
   if (entry.commits_out > 0 || !entry.transactional.empty()) return;
   const std::int64_t retention_ms = limits_.offsets_retention.ns / 1'000'000;
   std::vector<OffsetKey> keys =
-      expired_offsets(entry.group, entry.offsets, retention_ms, now.wall_ms);
+      entry.consumer == nullptr
+          ? expired_offsets(entry.group, entry.offsets, retention_ms, now.wall_ms)
+          : expired_offsets(*entry.consumer, entry.offsets, retention_ms, now.wall_ms);
   const bool all = keys.size() == entry.offsets.size();
-  const bool is_unused = entry.group.state() == Group::State::empty && all &&
-                         !entry.group.has_pending_members();
-  if (is_unused) {
+  if (all && is_empty(entry)) {
     // The group goes with its last offset; one that never committed goes at the first look.
     begin_delete(entry.name, nullptr, 0, now);
     return;

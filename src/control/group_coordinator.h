@@ -12,9 +12,9 @@
 // Offsets become visible, and a commit is answered, when the record is durable; tasks of a
 // partition end in order, so memory never runs ahead of the log or behind it in another order.
 //
-// Requests of members are in group_requests.cc, offsets in offset_requests.cc,
-// those of transactions in txn_offsets.cc, what operators ask
-// in group_admin.cc, what is read from partitions in group_loading.cc.
+// Requests of members are in group_requests.cc, offsets in offset_requests.cc, those of
+// transactions in txn_offsets.cc, what operators ask in group_admin.cc, what is read from
+// partitions in group_loading.cc, groups of the consumer protocol in consumer_group_requests.cc.
 #pragma once
 
 #include <map>
@@ -32,6 +32,7 @@
 #include "bus/log_task.h"
 #include "bus/message.h"
 #include "control/cluster_state.h"
+#include "control/consumer_group.h"
 #include "control/group.h"
 #include "control/internal_log.h"
 #include "control/limits.h"
@@ -42,6 +43,7 @@
 #include "kafka/wire.h"
 
 namespace tailrace::kafka {
+struct OffsetCommitRequest;
 struct OffsetFetchResponse;
 }
 
@@ -98,6 +100,7 @@ class GroupCoordinator : private InternalLog::Owner {
   const GroupCounters& counters() const { return counters_; }
 
  private:
+  struct Write;
   struct Entry {
     Entry(std::string id, std::int32_t in_partition, std::uint64_t entry_number, Group made)
         : name(std::move(id)), partition(in_partition), number(entry_number),
@@ -105,10 +108,12 @@ class GroupCoordinator : private InternalLog::Owner {
     std::string name;
     std::int32_t partition;
     std::uint64_t number;             // tells it from a later group of the same name
-    Group group;
+    Group group;                      // empty (or dead) while `consumer` is there
+    std::unique_ptr<ConsumerGroup> consumer;
+    std::shared_ptr<Write> consumer_write;  // the last of it that is on its way
     OffsetTable offsets;
     TransactionalOffsets transactional;
-    std::uint32_t commits_out = 0;    // being written
+    std::uint32_t commits_out = 0;    // being written; records of `consumer` count as well
     Instant timer = never();          // in timers_
     std::uint64_t counted_bytes = 0;  // in memory_bytes_
     std::size_t counted_offsets = 0;
@@ -127,7 +132,7 @@ class GroupCoordinator : private InternalLog::Owner {
   };
   // Records that belong together.
   struct Write : LogAppender::Write {
-    enum class Kind : std::uint8_t { offsets, group, delete_group };
+    enum class Kind : std::uint8_t { offsets, group, delete_group, consumer };
     Kind kind = Kind::offsets;
     std::string group;
     std::uint64_t entry_number = 0;
@@ -137,7 +142,8 @@ class GroupCoordinator : private InternalLog::Owner {
     std::uint64_t store_number = 0;
     bool is_commit = false;
     std::shared_ptr<Pending> pending;
-    std::vector<std::size_t> items;  // of `pending`
+    std::vector<std::size_t> items;    // of `pending`
+    std::vector<GroupAnswer> answers;  // consumer: given when it is durable
   };
   using NewRecord = LogAppender::Record;
   // Offsets of a transaction on their way to the log.
@@ -149,11 +155,21 @@ class GroupCoordinator : private InternalLog::Owner {
     std::uint64_t number = 0;
   };
 
+  static bool is_empty(const Entry& entry) {
+    return entry.group.state() == Group::State::empty && !entry.group.has_pending_members() &&
+           (entry.consumer == nullptr || entry.consumer->members().empty());
+  }
+  GroupRules group_rules() const {
+    return {limits_.group_members_max, limits_.group_initial_delay};
+  }
+
   // --- group_coordinator.cc
   template <class Request>
   Result<Request> decode(const bus::ControlRequest& request);
   template <class Response>
   void answer(bus::ControlRequest* request, const Response& response);
+  template <class Response>
+  static GroupAnswer encode(bus::ControlRequest* request, const Response& response);
   void close(bus::ControlRequest* request);
   void dispatch(bus::ControlRequest* request, Now now);
   // The group's partition, if it is active here.
@@ -169,8 +185,10 @@ class GroupCoordinator : private InternalLog::Owner {
   void settle(Entry& entry, Now now);
   void set_timer(Entry& entry, Instant at);
   void count(Entry& entry);
-  void answer_join(const JoinAnswer& answer);
-  void answer_sync(const SyncAnswer& answer);
+  static GroupAnswer join_answer(const JoinAnswer& from);
+  static GroupAnswer sync_answer(const SyncAnswer& from);
+  void answer_join(const JoinAnswer& from) { answers_.push_back(join_answer(from)); }
+  void answer_sync(const SyncAnswer& from) { answers_.push_back(sync_answer(from)); }
   std::shared_ptr<Write> new_write(const Entry& entry, Write::Kind kind);
   void send_write(const std::shared_ptr<Write>& write, std::span<const NewRecord> records, Now now);
   void end_writes(const LogAppender::Writes& ended, Now now);
@@ -184,6 +202,18 @@ class GroupCoordinator : private InternalLog::Owner {
   void expire_offsets(Entry& entry, Now now);
   void update_counters();
 
+  // --- consumer_group_requests.cc
+  void consumer_heartbeat(bus::ControlRequest* request, Now now);
+  void describe_consumer_groups(bus::ControlRequest* request);
+  GroupAnswer consumer_answer(bus::ControlRequest* request, const ConsumerAnswer& from);
+  kafka::ErrorCode become_consumer(Entry& entry, bool is_join, ConsumerGroup::Records& records,
+                                   Now now);
+  void become_classic(Entry& entry, ConsumerGroup::Records& records, Now now);
+  void settle_consumer(Entry& entry, ConsumerGroup::Records records,
+                       std::optional<GroupAnswer> answer, Now now);
+  void fail_consumer_write(Write& write, bool is_lost, Now now);
+  void fail_request(bus::ControlRequest* request, kafka::ErrorCode error);
+
   // --- group_requests.cc
   void join_group(bus::ControlRequest* request, Now now);
   void sync_group(bus::ControlRequest* request, Now now);
@@ -192,6 +222,8 @@ class GroupCoordinator : private InternalLog::Owner {
   std::string new_member_id(std::string_view front);
 
   // --- offset_requests.cc
+  static kafka::ErrorCode check_commit(Entry& entry, const kafka::OffsetCommitRequest& body,
+                                       std::int16_t version, Now now);
   void commit_offsets(bus::ControlRequest* request, Now now);
   void fetch_offsets(bus::ControlRequest* request);
   void delete_offsets(bus::ControlRequest* request, Now now);
@@ -223,6 +255,8 @@ class GroupCoordinator : private InternalLog::Owner {
   void finish_delete_groups(Pending& pending);
 
   // --- group_loading.cc
+  void load_consumer_record(const RecordKey& key, const InternalLog::LoadedRecord& from,
+                            Entry& entry);
   void on_lost(Partition& partition, Now now) override;
   void on_record(Partition& partition, const record::BatchHeader& batch,
                  const InternalLog::LoadedRecord& record, Now now) override;
@@ -276,6 +310,11 @@ Result<Request> GroupCoordinator::decode(const bus::ControlRequest& request) {
 
 template <class Response>
 void GroupCoordinator::answer(bus::ControlRequest* request, const Response& response) {
+  answers_.push_back(encode(request, response));
+}
+
+template <class Response>
+GroupAnswer GroupCoordinator::encode(bus::ControlRequest* request, const Response& response) {
   kafka::Writer size = kafka::Writer::counter();
   response.encode(size, request->api_version);
   GroupAnswer made{.request = request};
@@ -283,7 +322,7 @@ void GroupCoordinator::answer(bus::ControlRequest* request, const Response& resp
   kafka::Writer out(made.reply);
   response.encode(out, request->api_version);
   TR_ASSERT(!out.overflowed());
-  answers_.push_back(std::move(made));
+  return made;
 }
 
 }  // namespace tailrace::control

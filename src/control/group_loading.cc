@@ -14,6 +14,10 @@ using kafka::ErrorCode;
 
 void GroupCoordinator::adopt(Now now) {
   log_.adopt(state_.find_topic(offsets_topic_name), now);
+  // Topics that a group reads may have come or grown; its next heartbeat looks.
+  for (const auto& [name, entry] : groups_) {
+    if (entry->consumer != nullptr) entry->consumer->on_new_image();
+  }
   forget_deleted_topics(now);
   update_counters();
 }
@@ -41,21 +45,23 @@ void GroupCoordinator::on_record(Partition& partition, const record::BatchHeader
                                  const InternalLog::LoadedRecord& from, Now now) {
   const Result<RecordKey> key = parse_record_key(from.key);
   if (!key || key->kind == RecordKey::Kind::other) return;
-  const GroupRules rules{limits_.group_members_max, limits_.group_initial_delay};
   Entry* entry = find_entry(key->group);
   const bool is_group = key->kind == RecordKey::Kind::group;
+  const bool is_offset = key->kind == RecordKey::Kind::offset;
   if (from.is_tombstone && entry == nullptr) return;
   if (entry == nullptr) {
     auto made = std::make_unique<Entry>(std::string(key->group), partition.index, ++entry_number_,
-                                        Group(std::string(key->group), rules));
+                                        Group(std::string(key->group), group_rules()));
     entry = made.get();
     add_entry(std::move(made));
   }
+  // Their sizes are looked at when all are there.
+  if (!is_group && !is_offset) return load_consumer_record(*key, from, *entry);
   if (is_group && from.is_tombstone) {
-    entry->group = Group(entry->name, rules);
+    entry->group = Group(entry->name, group_rules());
   } else if (is_group) {
     if (const Result<GroupRecord> record = parse_group_value(from.value)) {
-      entry->group = Group(entry->name, rules, *record, now);
+      entry->group = Group(entry->name, group_rules(), *record, now);
     }
   } else if (from.is_tombstone) {
     entry->offsets.erase(key->topic, key->partition);
@@ -71,6 +77,53 @@ void GroupCoordinator::on_record(Partition& partition, const record::BatchHeader
   count(*entry);
 }
 
+void GroupCoordinator::load_consumer_record(const RecordKey& key,
+                                            const InternalLog::LoadedRecord& from, Entry& entry) {
+  using Kind = RecordKey::Kind;
+  const bool is_end = key.kind == Kind::consumer_group && from.is_tombstone;
+  if (is_end) entry.consumer.reset();
+  if (from.is_tombstone && entry.consumer == nullptr) return;
+  if (entry.consumer == nullptr) {
+    const ConsumerGroupRules rules{limits_.group_members_max, limits_.consumer_session_timeout};
+    entry.consumer = std::make_unique<ConsumerGroup>(entry.name, rules);
+  }
+  ConsumerGroup& group = *entry.consumer;
+  switch (key.kind) {
+    case Kind::consumer_group:
+      if (const auto record = parse_consumer_group(from.value)) group.load(*record);
+      return;
+    case Kind::consumer_member: {
+      const auto record = parse_consumer_member(from.value);
+      if (from.is_tombstone || record) {
+        group.load_member(key.member, from.is_tombstone ? nullptr : &*record);
+      }
+      return;
+    }
+    case Kind::target_epoch: {
+      const auto epoch = parse_target_epoch(from.value);
+      if (from.is_tombstone || epoch) group.load_target_epoch(from.is_tombstone ? 0 : *epoch);
+      return;
+    }
+    case Kind::target: {
+      const auto target = parse_target(from.value);
+      if (from.is_tombstone || target) {
+        group.load_target(key.member, from.is_tombstone ? nullptr : &*target);
+      }
+      return;
+    }
+    case Kind::current_assignment: {
+      const auto record = parse_current_assignment(from.value);
+      if (from.is_tombstone || record) {
+        group.load_current(key.member, from.is_tombstone ? nullptr : &*record);
+      }
+      return;
+    }
+    case Kind::offset:
+    case Kind::group:
+    case Kind::other: return;  // Not of a consumer group.
+  }
+}
+
 void GroupCoordinator::on_loaded(Partition& partition, Now now) {
   std::vector<Entry*> mine;
   for (const auto& [name, entry] : groups_) {
@@ -79,6 +132,7 @@ void GroupCoordinator::on_loaded(Partition& partition, Now now) {
   std::size_t offsets = 0;
   for (Entry* entry : mine) {
     offsets += entry->offsets.size();
+    if (entry->consumer != nullptr) entry->consumer->finish_load(state_, now);
     settle(*entry, now);
   }
   if (!mine.empty()) {

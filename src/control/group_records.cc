@@ -43,6 +43,25 @@ Result<std::int16_t> take_version(kafka::Reader& in) {
   return version;
 }
 
+RecordKey::Kind kind_of(std::int16_t key_version) {
+  switch (key_version) {
+    case 0:
+    case offset_key_version: return RecordKey::Kind::offset;
+    case group_key_version: return RecordKey::Kind::group;
+    case 3: return RecordKey::Kind::consumer_group;
+    case 5: return RecordKey::Kind::consumer_member;
+    case 6: return RecordKey::Kind::target_epoch;
+    case 7: return RecordKey::Kind::target;
+    case 8: return RecordKey::Kind::current_assignment;
+    default: return RecordKey::Kind::other;
+  }
+}
+
+bool is_of_member(RecordKey::Kind kind) {
+  return kind == RecordKey::Kind::consumer_member || kind == RecordKey::Kind::target ||
+         kind == RecordKey::Kind::current_assignment;
+}
+
 MemberRecord read_member(kafka::Reader& in, std::int16_t version) {
   const bool flexible = version >= first_flexible;
   MemberRecord member;
@@ -118,14 +137,15 @@ Result<RecordKey> parse_record_key(Bytes bytes) {
   RecordKey key;
   const auto version = in.integer<std::int16_t>();
   if (in.failed()) return fail(in.error());
-  if (version > group_key_version) return key;
   if (version < 0) return fail(Errc::malformed);
-  const bool is_group = version == group_key_version;
-  key.kind = is_group ? RecordKey::Kind::group : RecordKey::Kind::offset;
+  key.kind = kind_of(version);
+  if (key.kind == RecordKey::Kind::other) return key;
   key.group = in.string(false);
-  if (!is_group) {
+  if (key.kind == RecordKey::Kind::offset) {
     key.topic = in.string(false);
     key.partition = in.integer<std::int32_t>();
+  } else if (is_of_member(key.kind)) {
+    key.member = in.string(false);
   }
   if (in.failed()) return fail(in.error());
   return key;

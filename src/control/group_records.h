@@ -1,7 +1,8 @@
 // The records of __consumer_offsets, in Kafka's own format, so that Kafka's tools can read the
 // topic and a topic of Kafka's can be read here.
 //
-//   key: version i16 (0, 1: an offset; 2: a group; others belong to protocols not spoken here)
+//   key: version i16 (0, 1: an offset; 2: a group; 3 and 5 to 8: the consumer protocol, see
+//   control/consumer_group_records.h; others belong to protocols not spoken here)
 //   value: version i16, content; a record without value takes back what was under its key
 //
 // Written are offset values of version 3 and group values of version 3, as Kafka 4 does; all
@@ -59,9 +60,15 @@ ByteString encode_group_key(std::string_view group);
 ByteString encode_group_value(const GroupRecord& record);
 
 struct RecordKey {
-  enum class Kind : std::uint8_t { offset, group, other };
+  enum class Kind : std::uint8_t {
+    offset, group,
+    // Of the consumer protocol: control/consumer_group_records.h.
+    consumer_group, consumer_member, target_epoch, target, current_assignment,
+    other,
+  };
   Kind kind = Kind::other;
   std::string_view group;
+  std::string_view member;      // of a record of a member in the consumer protocol
   std::string_view topic;       // of an offset
   std::int32_t partition = -1;  // likewise
 };

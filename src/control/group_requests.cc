@@ -94,8 +94,15 @@ void GroupCoordinator::join_group(bus::ControlRequest* request, Now now) {
   const std::string member_id =
       ask.member_id.empty() ? new_member_id(ask.instance_id ? *ask.instance_id : ask.client_id)
                             : ask.member_id;
+  ConsumerGroup::Records records;
+  if (entry->consumer != nullptr && entry->consumer->members().empty()) {
+    become_classic(*entry, records, now);
+  } else if (entry->consumer != nullptr) {
+    const JoinAnswer made = entry->consumer->join_classic(ask, member_id, state_, now);
+    return settle_consumer(*entry, {}, join_answer(made), now);
+  }
   entry->group.join(std::move(ask), member_id, now);
-  settle(*entry, now);
+  settle_consumer(*entry, std::move(records), std::nullopt, now);
 }
 
 // As Kafka forms it: who it is, and a UUID in its usual text form.
@@ -131,6 +138,10 @@ void GroupCoordinator::sync_group(bus::ControlRequest* request, Now now) {
     ask.assignments[std::string(assigned.member_id)] = {assigned.assignment.begin(),
                                                         assigned.assignment.end()};
   }
+  if (entry->consumer != nullptr) {
+    const SyncAnswer made = entry->consumer->sync_classic(ask, state_, now);
+    return settle_consumer(*entry, {}, sync_answer(made), now);
+  }
   entry->group.sync(std::move(ask), now);
   settle(*entry, now);
 }
@@ -148,12 +159,20 @@ void GroupCoordinator::heartbeat(bus::ControlRequest* request, Now now) {
     error = ErrorCode::none;  // Nobody is put out while the group is being read.
   } else if (error == ErrorCode::none && entry == nullptr) {
     error = ErrorCode::unknown_member_id;
+  } else if (error == ErrorCode::none && entry->consumer != nullptr) {
+    error = entry->consumer->heartbeat_classic(body->member_id,
+                                               optional_of(body->group_instance_id),
+                                               body->generation_id, now);
   } else if (error == ErrorCode::none) {
     error = entry->group.heartbeat(body->member_id, optional_of(body->group_instance_id),
                                    body->generation_id, now);
   }
   kafka::HeartbeatResponse response;
   response.error_code = to_wire(error);
+  // Told to join again it gets a deadline.
+  if (entry != nullptr && entry->consumer != nullptr) {
+    return settle_consumer(*entry, {}, encode(request, response), now);
+  }
   answer(request, response);
 }
 
@@ -171,6 +190,10 @@ void GroupCoordinator::leave_group(bus::ControlRequest* request, Now now) {
   Entry* entry = find_entry(body->group_id);
   const auto leave = [&](const Identity& member) {
     if (entry == nullptr) return ErrorCode::unknown_member_id;
+    if (entry->consumer != nullptr) {
+      return entry->consumer->remove(member.member_id, optional_of(member.group_instance_id),
+                                     state_);
+    }
     return entry->group.leave(member.member_id, optional_of(member.group_instance_id), now);
   };
   const bool has_many = request->api_version >= first_with_many_leaving;
@@ -182,8 +205,8 @@ void GroupCoordinator::leave_group(bus::ControlRequest* request, Now now) {
                        .error_code = to_wire(leave(member))});
   }
   response.members = members;
-  answer(request, response);
-  if (entry != nullptr) settle(*entry, now);
+  if (entry == nullptr) return answer(request, response);
+  settle_consumer(*entry, {}, encode(request, response), now);
 }
 
 }  // namespace tailrace::control

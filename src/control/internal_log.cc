@@ -47,16 +47,20 @@ void InternalLog::take_over(const Topic& topic, Now now) {
     if (is_same) continue;
     let_go(partition, now);
     if (!is_led) continue;
-    partition.state = Partition::State::waiting;
     partition.index = static_cast<std::int32_t>(i);
     partition.owner = bus::owner_core(topic.id, partition.index, core_count_);
     partition.incarnation = from.incarnation;
     partition.leader_epoch = from.leader_epoch;
-    partition.life = ++life_;
-    partition.offset = 0;
-    partition.retry_at = now.instant;
-    ++loading_count_;
+    begin_life(partition, now.instant);
   }
+}
+
+void InternalLog::begin_life(Partition& partition, Instant read_at) {
+  partition.state = Partition::State::waiting;
+  partition.life = ++life_;
+  partition.offset = 0;
+  partition.retry_at = read_at;
+  ++loading_count_;
 }
 
 void InternalLog::let_go(Partition& partition, Now now) {
@@ -101,6 +105,12 @@ void InternalLog::read_on(Partition& partition, std::unique_ptr<Read> read) {
   task.room = read->bytes;
   tasks_.push_back(&task);
   reads_.emplace(&task, std::move(read));
+}
+
+void InternalLog::read_again(std::int32_t index, Now now) {
+  Partition& partition = partitions_[static_cast<std::size_t>(index)];
+  let_go(partition, now);
+  begin_life(partition, now.instant + limits_.group_load_retry);
 }
 
 void InternalLog::take_tasks(std::vector<bus::LogTask*>& tasks) {

@@ -73,6 +73,8 @@ class InternalLog {
   Instant next_deadline() const;
   // False: it is not a task of this object.
   bool on_done(const bus::LogTask* task, Now now);
+  // What the owner knows of the partition is not what was written: it is lost and read anew.
+  void read_again(std::int32_t index, Now now);
   void take_tasks(std::vector<bus::LogTask*>& tasks);
 
   // none, not_coordinator or coordinator_load_in_progress.
@@ -95,6 +97,7 @@ class InternalLog {
   };
 
   void take_over(const Topic& topic, Now now);
+  void begin_life(Partition& partition, Instant read_at);
   void let_go(Partition& partition, Now now);
   void start_loads(Now now);
   void read_on(Partition& partition, std::unique_ptr<Read> read);

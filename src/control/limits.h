@@ -48,6 +48,10 @@ struct Limits {
   // What a member may ask for (Kafka: group.min.session.timeout.ms and ...max...).
   Duration session_timeout_min = seconds(6);
   Duration session_timeout_max = seconds(1800);
+  // Of members of the consumer protocol (Kafka: group.consumer.session.timeout.ms and
+  // ...heartbeat.interval.ms).
+  Duration consumer_session_timeout = seconds(45);
+  Duration consumer_heartbeat_interval = seconds(5);
   // Offsets of groups without members (Kafka: offsets.retention.minutes), and how often it is
   // looked (offsets.retention.check.interval.ms).
   Duration offsets_retention = seconds(7 * 24 * 3600);

@@ -66,7 +66,7 @@ void MarkerWriter::send_queue(Now now) {
 }
 
 void MarkerWriter::send(Item item, Now now) {
-  const TopicPartition& to = item.partition();
+  const NamedPartition& to = item.partition();
   const Topic* topic = state_.find_topic(to.topic);
   const bool is_there = topic != nullptr && to.partition >= 0 &&
                         static_cast<std::size_t>(to.partition) < topic->partitions.size();
@@ -110,7 +110,7 @@ bool MarkerWriter::on_done(const bus::LogTask* task, Now now) {
 void MarkerWriter::end(const Item& item, ErrorCode error, Now now) {
   Job& job = *item.job;
   if (job.is_cancelled) return;
-  const TopicPartition& to = item.partition();
+  const NamedPartition& to = item.partition();
   const Topic* topic = state_.find_topic(to.topic);
   const bool is_gone =
       topic == nullptr || static_cast<std::size_t>(to.partition) >= topic->partitions.size();

@@ -38,7 +38,7 @@ class MarkerWriter {
   struct Job {
     virtual ~Job() = default;
     Marker marker;
-    std::vector<TopicPartition> partitions;
+    std::vector<NamedPartition> partitions;
     bool is_persistent = false;
     bool is_cancelled = false;                 // nobody waits for it any more
     std::vector<kafka::ErrorCode> errors;      // by the order of `partitions`
@@ -47,7 +47,7 @@ class MarkerWriter {
   class Owner {
    public:
     // A marker is durable.
-    virtual void on_marker(const TopicPartition& partition, const Marker& marker, Now now) = 0;
+    virtual void on_marker(const NamedPartition& partition, const Marker& marker, Now now) = 0;
     virtual void on_job_done(const std::shared_ptr<Job>& job, Now now) = 0;
 
    protected:
@@ -73,7 +73,7 @@ class MarkerWriter {
   struct Item {
     std::shared_ptr<Job> job;
     std::size_t index = 0;
-    const TopicPartition& partition() const { return job->partitions[index]; }
+    const NamedPartition& partition() const { return job->partitions[index]; }
   };
   struct Slot {
     bus::LogTask task;

@@ -14,6 +14,7 @@ namespace {
 using kafka::ErrorCode;
 
 constexpr std::int16_t commit_first_by_id = 10;
+constexpr std::int16_t commit_first_with_epoch = 9;   // KIP-848
 constexpr std::int16_t fetch_first_by_id = 10;
 constexpr std::int16_t fetch_first_with_groups = 8;
 // Of the memory of groups, for records on their way to the log.
@@ -68,8 +69,7 @@ void GroupCoordinator::commit_offsets(bus::ControlRequest* request, Now now) {
   if (entry == nullptr && generation >= 0) return refuse(ErrorCode::illegal_generation);
   if (entry == nullptr) entry = make_entry(body->group_id, partition->index);
   if (entry == nullptr) return refuse(ErrorCode::invalid_commit_offset_size);
-  error = entry->group.check_commit(body->member_id, optional_of(body->group_instance_id),
-                                    generation, now);
+  error = check_commit(*entry, *body, request->api_version, now);
   if (error != ErrorCode::none) {
     refuse(error);
     return settle(*entry, now);
@@ -106,6 +106,20 @@ void GroupCoordinator::commit_offsets(bus::ControlRequest* request, Now now) {
   }
   counters_.offset_commits.add(changes.size());
   write_offsets(*entry, std::move(changes), pending, std::move(items), now);
+}
+
+ErrorCode GroupCoordinator::check_commit(Entry& entry, const kafka::OffsetCommitRequest& body,
+                                         std::int16_t version, Now now) {
+  const std::int32_t epoch = body.generation_id_or_member_epoch;
+  if (entry.consumer == nullptr || entry.group.state() == Group::State::dead) {
+    return entry.group.check_commit(body.member_id, optional_of(body.group_instance_id), epoch,
+                                    now);
+  }
+  const auto member = entry.consumer->members().find(body.member_id);
+  const bool is_classic = member == entry.consumer->members().end() ||
+                          member->second.about.classic.has_value();
+  if (!is_classic && version < commit_first_with_epoch) return ErrorCode::unsupported_version;
+  return entry.consumer->check_commit(body.member_id, epoch);
 }
 
 // What is there may be replaced by what is no longer.
@@ -274,8 +288,13 @@ void GroupCoordinator::fetch_offsets(bus::ControlRequest* request) {
   for (const auto& asked : body->groups) {
     ErrorCode error = ErrorCode::none;
     const OffsetTable* offsets = offsets_of(asked.group_id, error);
+    const Entry* entry = error == ErrorCode::none ? find_entry(asked.group_id) : nullptr;
+    const bool has_epoch = !asked.member_id.is_null() || asked.member_epoch >= 0;
+    if (entry != nullptr && entry->consumer != nullptr && has_epoch) {
+      error = entry->consumer->check_commit(asked.member_id.value, asked.member_epoch);
+    }
     GroupFetch& fetch = fetches.emplace_back(state_, offsets, unstable, by_id);
-    if (asked.topics.null) fetch.add_all();
+    if (asked.topics.null && error == ErrorCode::none) fetch.add_all();
     for (const auto& topic : asked.topics.items) {
       if (error != ErrorCode::none) break;
       fetch.add(topic.name, topic.topic_id, topic.partition_indexes, ErrorCode::none);
@@ -303,8 +322,8 @@ void GroupCoordinator::delete_offsets(bus::ControlRequest* request, Now now) {
   Entry* entry = find_entry(body->group_id);
   const bool is_gone = entry == nullptr || entry->group.state() == Group::State::dead;
   if (is_gone) return refuse(ErrorCode::group_id_not_found);
-  const bool is_live = entry->group.state() != Group::State::empty;
-  if (is_live && entry->group.protocol_type() != "consumer") {
+  const bool is_live = !is_empty(*entry);
+  if (is_live && entry->consumer == nullptr && entry->group.protocol_type() != "consumer") {
     return refuse(ErrorCode::non_empty_group);
   }
 
@@ -316,7 +335,9 @@ void GroupCoordinator::delete_offsets(bus::ControlRequest* request, Now now) {
   std::size_t item = 0;
   for (const auto& topic : body->topics) {
     const Topic* known = state_.find_topic(topic.name);
-    const bool is_read = is_live && entry->group.is_subscribed(topic.name);
+    const bool is_read = is_live && (entry->consumer != nullptr
+                                         ? entry->consumer->is_subscribed(topic.name)
+                                         : entry->group.is_subscribed(topic.name));
     for (const auto& at : topic.partitions) {
       ErrorCode& told = pending->errors[item++];
       if (!has_partition(known, at.partition_index)) {

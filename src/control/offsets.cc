@@ -68,4 +68,16 @@ std::vector<OffsetKey> expired_offsets(const Group& group, const OffsetTable& of
   return expired;
 }
 
+std::vector<OffsetKey> expired_offsets(const ConsumerGroup& group, const OffsetTable& offsets,
+                                       std::int64_t retention_ms, std::int64_t wall_ms) {
+  std::vector<OffsetKey> expired;
+  for (const auto& [topic, partitions] : offsets.topics()) {
+    if (group.is_subscribed(topic)) continue;
+    for (const auto& [partition, record] : partitions) {
+      if (wall_ms - record.commit_ms >= retention_ms) expired.push_back({topic, partition});
+    }
+  }
+  return expired;
+}
+
 }  // namespace tailrace::control

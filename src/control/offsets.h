@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "control/consumer_group.h"
 #include "control/group.h"
 #include "control/group_records.h"
 
@@ -46,6 +47,9 @@ class OffsetTable {
 // became empty, of a group that only commits since the commit, of a live group only those of
 // topics that no member reads, since the commit.
 std::vector<OffsetKey> expired_offsets(const Group& group, const OffsetTable& offsets,
+                                       std::int64_t retention_ms, std::int64_t wall_ms);
+// Of a group of the consumer protocol: of topics that no member reads, since the commit.
+std::vector<OffsetKey> expired_offsets(const ConsumerGroup& group, const OffsetTable& offsets,
                                        std::int64_t retention_ms, std::int64_t wall_ms);
 
 }  // namespace tailrace::control

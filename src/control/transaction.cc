@@ -120,13 +120,13 @@ ErrorCode Transaction::check(const ProducerIdentity& producer) const {
 
 // What is under way comes first: the producer may already have the identity that follows.
 Transaction::Verdict Transaction::add(const ProducerIdentity& producer,
-                                      const std::set<TopicPartition>& partitions,
+                                      const std::set<NamedPartition>& partitions,
                                       std::int16_t version, std::size_t partitions_max,
                                       std::int64_t now_ms) {
   if (next_ || is_ending()) return {ErrorCode::concurrent_transactions};
   if (const ErrorCode error = check(producer); error != ErrorCode::none) return {error};
   const bool has_all = std::all_of(partitions.begin(), partitions.end(),
-                                   [this](const TopicPartition& one) { return contains(one); });
+                                   [this](const NamedPartition& one) { return contains(one); });
   if (is_ongoing() && has_all) return {ErrorCode::none};
   TransactionRecord next = record_;
   if (!is_ongoing()) next.start_ms = now_ms;
@@ -286,7 +286,7 @@ void Transaction::expire() {
 
 std::uint64_t Transaction::memory_bytes() const {
   std::uint64_t bytes = transaction_overhead_bytes;
-  for (const TopicPartition& one : record_.partitions) {
+  for (const NamedPartition& one : record_.partitions) {
     bytes += partition_overhead_bytes + one.topic.size();
   }
   return next_ ? 2 * bytes : bytes;

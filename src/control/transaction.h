@@ -55,11 +55,11 @@ class Transaction {
   // `spare_id`: a producer id that nobody has, for when epochs run out; -1: there is none now.
   Verdict init(std::int32_t timeout_ms, const std::optional<ProducerIdentity>& expected,
                std::int64_t spare_id, std::int64_t now_ms);
-  Verdict add(const ProducerIdentity& producer, const std::set<TopicPartition>& partitions,
+  Verdict add(const ProducerIdentity& producer, const std::set<NamedPartition>& partitions,
               std::int16_t version, std::size_t partitions_max, std::int64_t now_ms);
   // May this producer write now? Then contains() says to which partitions.
   kafka::ErrorCode check(const ProducerIdentity& producer) const;
-  bool contains(const TopicPartition& partition) const {
+  bool contains(const NamedPartition& partition) const {
     return record_.partitions.contains(partition);
   }
   Verdict end(const ProducerIdentity& producer, bool is_commit, std::int16_t version,
@@ -69,7 +69,7 @@ class Transaction {
   // All markers are written.
   Verdict complete(std::int64_t now_ms);
   // Its topic is gone, so no marker is owed.
-  void drop_partition(const TopicPartition& partition) { record_.partitions.erase(partition); }
+  void drop_partition(const NamedPartition& partition) { record_.partitions.erase(partition); }
   // It is to be forgotten.
   void expire();
 

@@ -38,7 +38,7 @@ void TransactionCoordinator::describe(bus::ControlRequest* request) {
     made.producer_id = record.producer_id;
     made.producer_epoch = record.producer_epoch;
     std::vector<Told::TopicData>& topics = topic_rooms.emplace_back();
-    for (const TopicPartition& one : record.partitions) {
+    for (const NamedPartition& one : record.partitions) {
       if (topics.empty() || topics.back().topic != one.topic) {
         topics.push_back({one.topic, {}});
         index_rooms.emplace_back();

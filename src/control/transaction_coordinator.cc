@@ -282,7 +282,7 @@ void TransactionCoordinator::start_markers(Entry& entry, Now now) {
   markers_.start(job, now);
 }
 
-void TransactionCoordinator::on_marker(const TopicPartition& partition, const Marker& marker,
+void TransactionCoordinator::on_marker(const NamedPartition& partition, const Marker& marker,
                                        Now now) {
   if (partition.topic != offsets_topic_name) return;
   groups_.on_marker(partition.partition, marker.producer.id, marker.is_commit, now);

@@ -113,12 +113,12 @@ class TransactionCoordinator : private InternalLog::Owner, private MarkerWriter:
   struct Ask {
     std::string id;
     ProducerIdentity producer;
-    std::set<TopicPartition> partitions;
+    std::set<NamedPartition> partitions;
     std::int16_t version = 0;      // of the transaction
     bool verify_only = false;
     std::shared_ptr<Pending> pending;
     std::size_t first = 0;         // its items of `pending`
-    std::vector<TopicPartition> items;
+    std::vector<NamedPartition> items;
     Instant until = never();       // how long it waits for the end of the transaction before
   };
   struct Entry {
@@ -186,7 +186,7 @@ class TransactionCoordinator : private InternalLog::Owner, private MarkerWriter:
                  const InternalLog::LoadedRecord& record, Now now) override;
   void on_control(const InternalLog::Partition&, const record::BatchView&, Now) override {}
   void on_loaded(const InternalLog::Partition& partition, Now now) override;
-  void on_marker(const TopicPartition& partition, const Marker& marker, Now now) override;
+  void on_marker(const NamedPartition& partition, const Marker& marker, Now now) override;
   void on_job_done(const std::shared_ptr<MarkerWriter::Job>& job, Now now) override;
 
   // --- transaction_requests.cc

@@ -43,7 +43,7 @@ ByteString encoded(Write write) {
 
 // Partitions lie topic by topic: the set is in this order.
 template <class EachTopic>
-void visit_topics(const std::set<TopicPartition>& partitions, EachTopic each) {
+void visit_topics(const std::set<NamedPartition>& partitions, EachTopic each) {
   for (auto at = partitions.begin(); at != partitions.end();) {
     auto end = at;
     std::int64_t count = 0;
@@ -92,7 +92,7 @@ void write_value(kafka::Writer& out, const TransactionRecord& record) {
   if (has_version) write_tag(out, client_version_tag, record.client_version);
 }
 
-void read_partitions(kafka::Reader& in, bool flexible, std::set<TopicPartition>& partitions) {
+void read_partitions(kafka::Reader& in, bool flexible, std::set<NamedPartition>& partitions) {
   for (std::int64_t topics = in.array_count(flexible); topics > 0 && !in.failed(); --topics) {
     const std::string topic(in.string(flexible));
     for (std::int64_t left = in.array_count(flexible); left > 0 && !in.failed(); --left) {

@@ -34,10 +34,10 @@ enum class TransactionState : std::int8_t {
 std::string_view to_text(TransactionState state);
 std::optional<TransactionState> transaction_state_of(std::string_view text);
 
-struct TopicPartition {
+struct NamedPartition {
   std::string topic;
   std::int32_t partition = -1;
-  friend auto operator<=>(const TopicPartition&, const TopicPartition&) = default;
+  friend auto operator<=>(const NamedPartition&, const NamedPartition&) = default;
 };
 
 struct TransactionRecord {
@@ -47,7 +47,7 @@ struct TransactionRecord {
   std::int16_t producer_epoch = -1;
   std::int32_t timeout_ms = 0;
   TransactionState state = TransactionState::empty;
-  std::set<TopicPartition> partitions;
+  std::set<NamedPartition> partitions;
   std::int64_t update_ms = -1;
   std::int64_t start_ms = -1;
   std::int16_t client_version = 0;  // 2: the epoch grows with every transaction (KIP-890)

@@ -37,8 +37,8 @@ ErrorCode told(ErrorCode error, std::int16_t version, std::int16_t first_fenced)
 }
 
 template <class Topics>
-std::vector<TopicPartition> partitions_of(const Topics& topics) {
-  std::vector<TopicPartition> all;
+std::vector<NamedPartition> partitions_of(const Topics& topics) {
+  std::vector<NamedPartition> all;
   for (const auto& topic : topics) {
     for (const std::int32_t index : topic.partitions) {
       all.push_back({std::string(topic.name), index});
@@ -47,7 +47,7 @@ std::vector<TopicPartition> partitions_of(const Topics& topics) {
   return all;
 }
 
-bool is_there(const ClusterState& state, const TopicPartition& one) {
+bool is_there(const ClusterState& state, const NamedPartition& one) {
   const Topic* topic = state.find_topic(one.topic);
   return topic != nullptr && one.partition >= 0 &&
          static_cast<std::size_t>(one.partition) < topic->partitions.size();

@@ -65,7 +65,11 @@ void GroupCoordinator::commit_transactional(bus::ControlRequest* request, ErrorC
   // A producer that says nothing of the group may commit for it (as before KIP-447).
   const bool is_member = body->generation_id >= 0 || !body->member_id.empty() ||
                          !body->group_instance_id.is_null();
-  if (is_member) {
+  const bool has_epochs =
+      entry->consumer != nullptr && entry->group.state() != Group::State::dead;
+  if (is_member && has_epochs) {
+    error = entry->consumer->check_commit(body->member_id, body->generation_id);
+  } else if (is_member) {
     error = entry->group.check_commit(body->member_id, optional_of(body->group_instance_id),
                                       body->generation_id, now);
     // The offsets are of what was read before; the transaction keeps them together.

@@ -71,6 +71,10 @@ enum class ErrorCode : std::int16_t {
   unknown_topic_id = 100,
   transactional_id_not_found = 105,
   fetch_session_topic_id_error = 106,
+  fenced_member_epoch = 110,
+  unreleased_instance_id = 111,
+  unsupported_assignor = 112,
+  stale_member_epoch = 113,
   unsupported_endpoint_type = 115,
   transaction_abortable = 120,
   invalid_regular_expression = 128,
@@ -102,6 +106,10 @@ constexpr ErrorCode to_error_code(Errc code) {
     case Errc::timed_out: return ErrorCode::request_timed_out;
     case Errc::no_space: return ErrorCode::kafka_storage_error;
     case Errc::unsupported_codec: return ErrorCode::unsupported_compression_type;
+    case Errc::wrong_transaction: return ErrorCode::invalid_txn_state;
+    case Errc::coordinator_fenced: return ErrorCode::transaction_coordinator_fenced;
+    // As Kafka says to producers that shall try again: it makes no client look for a new leader.
+    case Errc::over_limit: return ErrorCode::not_enough_replicas;
   }
   return ErrorCode::unknown_server_error;
 }

@@ -171,6 +171,14 @@ void apply(TopicConfig& config, std::string_view name, std::string_view value) {
     config.timestamp_after_ms_max = number;
   } else if (name == "min.insync.replicas") {
     config.min_insync_replicas = number;
+  } else if (name == "min.cleanable.dirty.ratio") {
+    std::from_chars(value.data(), value.data() + value.size(), config.min_cleanable_dirty_ratio);
+  } else if (name == "min.compaction.lag.ms") {
+    config.min_compaction_lag_ms = number;
+  } else if (name == "max.compaction.lag.ms") {
+    config.max_compaction_lag_ms = number;
+  } else if (name == "delete.retention.ms") {
+    config.delete_retention_ms = number;
   }
 }
 

@@ -35,6 +35,10 @@ struct TopicConfig {
   // A record::Codec number, or -1 for "producer": stored as sent.
   std::int8_t compression = -1;
   std::int64_t min_insync_replicas = 1;
+  double min_cleanable_dirty_ratio = 0.5;
+  std::int64_t min_compaction_lag_ms = 0;
+  std::int64_t max_compaction_lag_ms = INT64_MAX;
+  std::int64_t delete_retention_ms = 86'400'000;
 };
 
 struct ConfigDef {

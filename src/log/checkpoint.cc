@@ -14,16 +14,21 @@ namespace {
 //   0 magic 4 | 4 version 4 | 8 content_bytes 8 | 16 content_crc 4 | 20 crc 4 (of bytes 0 to 19)
 // "TRCP", read as a little-endian number.
 constexpr std::uint32_t magic = 0x5043'5254U;
-constexpr std::uint32_t version_now = 1;
+// Version 1 knew nothing of transactions; before version 3, and so before compaction, segments had
+// no generations and there were no passes.
+constexpr std::uint32_t version_now = 3;
+constexpr std::uint32_t version_oldest = 1;
 constexpr std::size_t header_bytes = 24;
 constexpr std::size_t header_crc_pos = 20;
 
 // The least an element of each list takes: a count in the file that could not fit in the bytes
 // that follow is refused before anything is allocated for it.
 constexpr std::size_t partition_bytes_min = 24 + 8 + 8 + 3 * 4;
-constexpr std::size_t segment_bytes = 6 * 8;
+constexpr std::size_t segment_bytes_min = 6 * 8;
 constexpr std::size_t epoch_bytes = 4 + 8;
 constexpr std::size_t producer_bytes_min = 8 + 2 + 1 + 8;
+constexpr std::size_t pass_bytes = 4 * 8;
+constexpr std::size_t aborted_bytes = 4 * 8;
 
 // One write at a time, in pieces: a checkpoint is never in a hurry, the WAL beside it is.
 constexpr std::size_t write_bytes_max = std::size_t{256} << 10;
@@ -94,6 +99,8 @@ void put_producer(Encoder& out, const ProducerState& producer) {
   out.put(producer.epoch);
   out.put(producer.batch_count);
   out.put(producer.last_seen_ms);
+  out.put(producer.coordinator_epoch);
+  out.put(producer.transaction_start);
   for (std::size_t i = 0; i < producer.batch_count; ++i) {
     const ProducerBatch& batch = producer.batches[i];
     out.put(batch.first_sequence);
@@ -104,12 +111,16 @@ void put_producer(Encoder& out, const ProducerState& producer) {
   }
 }
 
-ProducerState get_producer(Decoder& in) {
+ProducerState get_producer(Decoder& in, std::uint32_t version) {
   ProducerState producer;
   in.get(producer.producer_id);
   in.get(producer.epoch);
   in.get(producer.batch_count);
   in.get(producer.last_seen_ms);
+  if (version >= 2) {
+    in.get(producer.coordinator_epoch);
+    in.get(producer.transaction_start);
+  }
   if (producer.batch_count > ProducerState::batches_max) {
     in.refuse();
     producer.batch_count = 0;
@@ -125,6 +136,22 @@ ProducerState get_producer(Decoder& in) {
   return producer;
 }
 
+void put_aborted(Encoder& out, const AbortedTransaction& transaction) {
+  out.put(transaction.producer_id);
+  out.put(transaction.first_offset);
+  out.put(transaction.last_offset);
+  out.put(transaction.stable_end);
+}
+
+AbortedTransaction get_aborted(Decoder& in) {
+  AbortedTransaction transaction;
+  in.get(transaction.producer_id);
+  in.get(transaction.first_offset);
+  in.get(transaction.last_offset);
+  in.get(transaction.stable_end);
+  return transaction;
+}
+
 void put_segment(Encoder& out, const SegmentInfo& segment) {
   out.put(segment.base_offset);
   out.put(segment.end_offset);
@@ -132,9 +159,10 @@ void put_segment(Encoder& out, const SegmentInfo& segment) {
   out.put(segment.max_timestamp);
   out.put(segment.max_timestamp_offset);
   out.put(segment.created_ms);
+  out.put(segment.generation);
 }
 
-SegmentInfo get_segment(Decoder& in) {
+SegmentInfo get_segment(Decoder& in, std::uint32_t version) {
   SegmentInfo segment;
   in.get(segment.base_offset);
   in.get(segment.end_offset);
@@ -142,7 +170,24 @@ SegmentInfo get_segment(Decoder& in) {
   in.get(segment.max_timestamp);
   in.get(segment.max_timestamp_offset);
   in.get(segment.created_ms);
+  if (version >= 3) in.get(segment.generation);
   return segment;
+}
+
+void put_pass(Encoder& out, const CleanPass& pass) {
+  out.put(pass.end_offset);
+  out.put(pass.first_ms);
+  out.put(pass.last_ms);
+  out.put(pass.waiting);
+}
+
+CleanPass get_pass(Decoder& in) {
+  CleanPass pass;
+  in.get(pass.end_offset);
+  in.get(pass.first_ms);
+  in.get(pass.last_ms);
+  in.get(pass.waiting);
+  return pass;
 }
 
 void put_partition(Encoder& out, const PartitionCheckpoint& partition) {
@@ -160,21 +205,25 @@ void put_partition(Encoder& out, const PartitionCheckpoint& partition) {
     out.put(epoch.start_offset);
   }
   for (const ProducerState& producer : partition.producers) put_producer(out, producer);
+  out.put_count(partition.aborted.size());
+  for (const AbortedTransaction& transaction : partition.aborted) put_aborted(out, transaction);
+  out.put_count(partition.passes.size());
+  for (const CleanPass& pass : partition.passes) put_pass(out, pass);
 }
 
-PartitionCheckpoint get_partition(Decoder& in) {
+PartitionCheckpoint get_partition(Decoder& in, std::uint32_t version) {
   PartitionCheckpoint partition;
   in.get(partition.key.topic);
   in.get(partition.key.partition);
   in.get(partition.key.incarnation);
   in.get(partition.log_start);
   in.get(partition.end_offset);
-  const std::size_t segment_count = in.get_count(segment_bytes);
+  const std::size_t segment_count = in.get_count(segment_bytes_min);
   const std::size_t epoch_count = in.get_count(epoch_bytes);
   const std::size_t producer_count = in.get_count(producer_bytes_min);
   partition.segments.reserve(segment_count);
   for (std::size_t i = 0; in.ok() && i < segment_count; ++i) {
-    partition.segments.push_back(get_segment(in));
+    partition.segments.push_back(get_segment(in, version));
   }
   partition.epochs.reserve(epoch_count);
   for (std::size_t i = 0; in.ok() && i < epoch_count; ++i) {
@@ -185,12 +234,21 @@ PartitionCheckpoint get_partition(Decoder& in) {
   }
   // Not reserved: a state in memory is many times its smallest encoding.
   for (std::size_t i = 0; in.ok() && i < producer_count; ++i) {
-    partition.producers.push_back(get_producer(in));
+    partition.producers.push_back(get_producer(in, version));
+  }
+  const std::size_t aborted_count = version >= 2 ? in.get_count(aborted_bytes) : 0;
+  partition.aborted.reserve(aborted_count);
+  for (std::size_t i = 0; in.ok() && i < aborted_count; ++i) {
+    partition.aborted.push_back(get_aborted(in));
+  }
+  const std::size_t pass_count = version >= 3 ? in.get_count(pass_bytes) : 0;
+  for (std::size_t i = 0; in.ok() && i < pass_count; ++i) {
+    partition.passes.push_back(get_pass(in));
   }
   return partition;
 }
 
-Result<Checkpoint> decode_content(Bytes content) {
+Result<Checkpoint> decode_content(Bytes content, std::uint32_t version) {
   Decoder in(content);
   Checkpoint checkpoint;
   in.get(checkpoint.wal);
@@ -200,7 +258,7 @@ Result<Checkpoint> decode_content(Bytes content) {
   in.get(checkpoint.replay_from.previous_crc);
   const std::size_t partition_count = in.get_count(partition_bytes_min);
   for (std::size_t i = 0; in.ok() && i < partition_count; ++i) {
-    checkpoint.partitions.push_back(get_partition(in));
+    checkpoint.partitions.push_back(get_partition(in, version));
   }
   if (!in.ok() || !in.at_end()) return fail(Errc::malformed);
   const WalMark& mark = checkpoint.replay_from;
@@ -239,13 +297,15 @@ Result<Checkpoint> decode_checkpoint(Bytes bytes) {
   const auto header_crc = load_le<std::uint32_t>(bytes.data() + header_crc_pos);
   if (crc32c(bytes.first(header_crc_pos)) != header_crc) return fail(Errc::corrupt);
   const auto version = load_le<std::uint32_t>(bytes.data() + 4);
-  if (version != version_now) return fail(Errc::unsupported, static_cast<std::uint16_t>(version));
+  if (version < version_oldest || version > version_now) {
+    return fail(Errc::unsupported, static_cast<std::uint16_t>(version));
+  }
   const auto content_bytes = load_le<std::uint64_t>(bytes.data() + 8);
   // The file may be longer: it is written over, and an earlier checkpoint may have been larger.
   if (content_bytes > bytes.size() - header_bytes) return fail(Errc::truncated);
   const Bytes content = bytes.subspan(header_bytes, content_bytes);
   if (crc32c(content) != load_le<std::uint32_t>(bytes.data() + 16)) return fail(Errc::corrupt);
-  return decode_content(content);
+  return decode_content(content, version);
 }
 
 CheckpointWriter::CheckpointWriter(OpQueue& queue) : queue_(queue), buffer_(disk_block_bytes) {}

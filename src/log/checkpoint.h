@@ -9,10 +9,12 @@
 
 #include "base/aligned.h"
 #include "base/result.h"
+#include "log/clean_passes.h"
 #include "log/commit_log.h"
 #include "log/epoch_table.h"
 #include "log/producer_table.h"
 #include "log/segment.h"
+#include "log/transaction_table.h"
 
 namespace tailrace::log {
 
@@ -23,6 +25,8 @@ struct PartitionCheckpoint {
   std::vector<SegmentInfo> segments;  // by base offset; the last is the one appended to
   std::vector<EpochStart> epochs;
   std::vector<ProducerState> producers;
+  std::vector<AbortedTransaction> aborted;
+  std::vector<CleanPass> passes;      // of compaction, by end_offset
 };
 
 struct Checkpoint {
@@ -33,7 +37,8 @@ struct Checkpoint {
 };
 
 // Checkpoint <-> bytes: a header with version, lengths and CRC-32C, then the content; padded to
-// 4 KiB. Errors of decode: malformed, unsupported (newer), corrupt, truncated.
+// 4 KiB. Older versions are read. Errors of decode: malformed, unsupported (newer), corrupt,
+// truncated.
 void encode_checkpoint(const Checkpoint& checkpoint, std::vector<std::byte>& bytes);
 Result<Checkpoint> decode_checkpoint(Bytes bytes);
 

@@ -27,7 +27,8 @@ void mirror(Counter& counter, std::uint64_t total) { counter.add(total - counter
 }  // namespace
 
 std::size_t CoreLog::memory_bytes(const Limits& limits) {
-  return cache_bytes(limits) + write_bytes(limits) + read_bytes(limits);
+  return cache_bytes(limits) + write_bytes(limits) + read_bytes(limits) +
+         Compactor::memory_bytes(limits);
 }
 
 CoreLog::CoreLog(const Limits& limits, MutableBytes memory)
@@ -43,6 +44,10 @@ CoreLog::CoreLog(const Limits& limits, MutableBytes memory)
       partitions_(limits.partitions_max),
       flusher_(limits, {partitions_, commit_, cache_, files_, writer_, queue_}),
       reads_(limits, {partitions_, cache_, reader_, checker_}),
+      compactor_(limits,
+                 memory.subspan(cache_bytes(limits) + write_bytes(limits) + read_bytes(limits),
+                                Compactor::memory_bytes(limits)),
+                 {partitions_, commit_, files_, reader_, flusher_, checker_, queue_}),
       tail_loads_(tail_loads_max) {
   TR_ASSERT(memory.size() >= memory_bytes(limits));
   by_key_.reserve(limits.partitions_max);
@@ -81,6 +86,7 @@ void CoreLog::set_config(PartitionLog& partition, const PartitionConfig& config)
   partition.config_ = config;
   partition.config_.batch_bytes_max =
       std::min<std::int64_t>(config.batch_bytes_max, limits_.batch_bytes_max());
+  if (config.compaction.compacts) compactor_.look_soon();
 }
 
 void CoreLog::remove(PartitionLog& partition) {
@@ -96,7 +102,7 @@ void CoreLog::finish_removals() {
   if (wal_.closing) return;  // The next start sees that nobody wants them.
   std::erase_if(removing_, [&](PartitionId id) {
     PartitionLog& partition = partitions_.at(id);
-    if (partition.jobs_ > 0) return false;
+    if (partition.jobs_ > 0 || compactor_.works_on(id)) return false;
     // The files wait for this entry: a replay that knows the partition but not its end would
     // write into files that are not there.
     const Result<CommitLog::Draft> draft = commit_.begin(0);
@@ -115,9 +121,10 @@ void CoreLog::remove_files_of(PartitionLog& partition, std::uint64_t seq) {
   TR_ASSERT(!partition.has_unwritten());
   reader_.forget(partition.key());
   for (const SegmentInfo& segment : partition.segments_) {
-    flusher_.remove_file(segment_path(partition.key(), segment.base_offset), seq);
-    flusher_.remove_file(index_path(partition.key(), segment.base_offset), seq);
+    flusher_.remove_file(segment_path(partition.key(), segment), seq);
+    flusher_.remove_file(index_path(partition.key(), segment), seq);
   }
+  flusher_.remove_all_replaced(partition_directory(partition.key()), seq);
   flusher_.remove_directory(partition_directory(partition.key()), seq);
   flusher_.remove_directory(topic_directory(partition.key().topic), seq);
 }
@@ -149,14 +156,16 @@ Result<Appended> CoreLog::append(PartitionLog& partition, const AppendRequest& r
   if (view->bytes.size() != request.batch.size()) return fail(Errc::malformed);
   const record::BatchRules& rules = partition.config_.rules;
   Bytes batch = request.batch;
+  const bool is_marker =
+      request.origin == record::BatchOrigin::coordinator && view->header.is_control();
+  if (is_marker) return stage(partition, partition.id_, batch, request, now);  // As it is.
   if (batch.size() > static_cast<std::uint64_t>(partition.config_.batch_bytes_max)) {
     return fail(Errc::too_large);
   }
   if (rules.compression >= 0 && rules.compression != view->header.codec_bits()) {
     if (!record::crc_matches(batch)) return fail(Errc::corrupt);
-    if (const auto checked = checker_.check(*view, rules, now.wall_ms); !checked) {
-      return fail(checked.error());
-    }
+    const auto checked = checker_.check(*view, rules, now.wall_ms, request.origin);
+    if (!checked) return fail(checked.error());
     const Result<Bytes> rebuilt = checker_.with_codec(*view, rules);
     if (!rebuilt) return fail(rebuilt.error());
     if (rebuilt->size() > limits_.batch_bytes_max()) return fail(Errc::too_large);
@@ -192,18 +201,15 @@ Result<Appended> CoreLog::stage(PartitionLog& partition, PartitionId id, Bytes b
   };
   const record::BatchView view{*record::parse_header(draft->payload), draft->payload};
   if (crc != view.header.crc) return give_up({Errc::corrupt});
-  const Result<record::CheckedBatch> checked = checker_.check(view, config.rules, now.wall_ms);
+  const Result<record::CheckedBatch> checked =
+      checker_.check(view, config.rules, now.wall_ms, request.origin);
   if (!checked) return give_up(checked.error());
   if (view.header.has_producer()) {
-    const auto verdict = partition.producers_.check(view.header);
-    if (!verdict) return give_up(verdict.error());
-    if (verdict->duplicate) {
+    const Result<Appended> repeated = find_repeated(partition, view, request);
+    if (!repeated) return give_up(repeated.error());
+    if (repeated->duplicate) {
       commit_.abandon();
-      return Appended{.base_offset = verdict->original.base_offset,
-                      .end_offset = verdict->original.last_offset + 1,
-                      .log_append_time_ms =
-                          config.rules.log_append_time ? verdict->original.timestamp_ms : -1,
-                      .duplicate = true};
+      return repeated;
     }
   }
   const Stamp stamp = stamp_batch(partition, draft->payload, *checked, request, now);
@@ -213,6 +219,55 @@ Result<Appended> CoreLog::stage(PartitionLog& partition, PartitionId id, Bytes b
   return Appended{.base_offset = stamp.header.base_offset,
                   .end_offset = stamp.header.last_offset() + 1,
                   .log_append_time_ms = stamp.log_append_time_ms};
+}
+
+// What the state of a batch's producer says to it: an error, what it repeats, or nothing.
+Result<Appended> CoreLog::find_repeated(PartitionLog& partition, const record::BatchView& view,
+                                        const AppendRequest& request) {
+  const record::BatchHeader& header = view.header;
+  const ProducerTable& producers = partition.producers_;
+  if (header.is_control()) {
+    const Result<record::TransactionMarker> marker = record::marker_of(view);
+    if (!marker) return fail(Errc::malformed);
+    const Result<bool> repeats =
+        producers.check_marker(header, *marker, request.transaction_version);
+    if (!repeats) return fail(repeats.error());
+    // The marker that it repeats lies somewhere before.
+    return Appended{.end_offset = partition.staged_end_, .duplicate = *repeats};
+  }
+  const bool must_begin = request.epoch_per_transaction && header.is_transactional();
+  const auto verdict = producers.check(header, must_begin);
+  if (!verdict) return fail(verdict.error());
+  if (verdict->duplicate) {
+    const bool stamps = partition.config_.rules.log_append_time;
+    return Appended{.base_offset = verdict->original.base_offset,
+                    .end_offset = verdict->original.last_offset + 1,
+                    .log_append_time_ms = stamps ? verdict->original.timestamp_ms : -1,
+                    .duplicate = true};
+  }
+  const bool needs_word = header.is_transactional() &&
+                          !producers.in_transaction(header.producer_id, header.producer_epoch);
+  if (!needs_word) return Appended{};
+  const bool has_word = request.origin == record::BatchOrigin::coordinator ||
+                        (request.is_verified &&
+                         producers.guard_holds(header.producer_id, request.guard));
+  if (!has_word) return fail(Errc::wrong_transaction);
+  if (!producers.has_open(header.producer_id) && !may_open_transaction()) {
+    return fail(Errc::over_limit);
+  }
+  return Appended{};
+}
+
+bool CoreLog::may_open_transaction() {
+  if (transactions_ < limits_.transactions_max) return true;
+  transactions_ = 0;
+  for (std::size_t i = 0; i < partitions_.capacity(); ++i) {
+    const PartitionLog* partition = partitions_.at_index(i);
+    if (partition == nullptr) continue;
+    transactions_ += partition->producers_.open_count();
+    transactions_ += partition->transactions_.aborted().size();
+  }
+  return transactions_ < limits_.transactions_max;
 }
 
 // See EntryKind::tail and flusher.h.
@@ -256,8 +311,19 @@ CoreLog::Stamp CoreLog::stamp_batch(PartitionLog& partition, MutableBytes batch,
   return stamp;
 }
 
-// Whoever brings up new producer ids in one partition makes that partition forget first.
+// A batch of a partition has changed what is known of its producers.
+void CoreLog::note_producers(const PartitionLog& partition, std::size_t producers_before,
+                             std::size_t open_before) {
+  if (partition.producers_.open_count() > open_before) ++transactions_;
+  if (partition.producers_.size() > producers_before) bound_producers();
+}
+
+// Whoever brings up new producer ids in one partition makes that partition forget first. Those
+// with open transactions stay.
 void CoreLog::bound_producers() {
+  const auto idle_count = [](const PartitionLog& partition) {
+    return partition.producers_.size() - partition.producers_.open_count();
+  };
   while (true) {
     std::size_t count = 0;
     PartitionLog* most = nullptr;
@@ -265,13 +331,11 @@ void CoreLog::bound_producers() {
       PartitionLog* partition = partitions_.at_index(i);
       if (partition == nullptr) continue;
       count += partition->producers_.size();
-      const bool more =
-          most == nullptr || partition->producers_.size() > most->producers_.size();
-      if (more) most = partition;
+      if (most == nullptr || idle_count(*partition) > idle_count(*most)) most = partition;
     }
-    if (count <= limits_.producers_max) return;
+    if (count <= limits_.producers_max || idle_count(*most) == 0) return;
     // One at a time but after a start with fewer cores than before.
-    const std::size_t share = std::max<std::size_t>(most->producers_.size() / 2, 1);
+    const std::size_t share = std::max<std::size_t>(idle_count(*most) / 2, 1);
     const std::size_t excess = count - limits_.producers_max;
     for (std::size_t i = 0; i < std::min(share, excess); ++i) most->producers_.drop_oldest();
   }
@@ -290,6 +354,7 @@ void CoreLog::book(PartitionLog& partition, PartitionId id, const CommitLog::Dra
                    Bytes batch, const Stamp& stamp, bool rolls, Now now) {
   if (rolls) roll(partition, now);
   const std::size_t producers_before = partition.producers_.size();
+  const std::size_t open_before = partition.producers_.open_count();
   const record::BatchHeader& header = stamp.header;
   const SegmentPlace place = partition.staged_place();
   const std::uint64_t seq =
@@ -311,9 +376,9 @@ void CoreLog::book(PartitionLog& partition, PartitionId id, const CommitLog::Dra
                       .chunk_pos = draft.chunk_pos,
                       .segment_pos = static_cast<std::uint32_t>(place.bytes),
                       .bytes = static_cast<std::uint32_t>(batch.size())},
-                     header, stamp.max_timestamp_offset, now.wall_ms);
+                     {header, batch}, stamp.max_timestamp_offset, now.wall_ms);
   ++cached_batches_;
-  if (partition.producers_.size() > producers_before) bound_producers();
+  if (header.has_producer()) note_producers(partition, producers_before, open_before);
   counters_.appends.add();
   counters_.append_bytes.add(batch.size());
   if (!pending_.empty() && pending_.back().partition == id && pending_.back().seq == seq) {
@@ -337,8 +402,7 @@ Result<std::uint64_t> CoreLog::advance_log_start(PartitionLog& partition, std::i
   const std::uint64_t seq = commit_.finish(
       {.kind = EntryKind::log_start, .key = partition.key(), .base_offset = offset});
   const PartitionId id = partition.id_;
-  partition.log_start_ = offset;
-  partition.epochs_.trim_front(offset);
+  partition.set_log_start(offset);
   note_advanced(partition, id);
   std::size_t whole = 0;
   while (whole + 1 < partition.segments_.size() &&
@@ -365,7 +429,7 @@ void CoreLog::advance_durable() {
     if (partition != nullptr && !partition->removing_) {
       TR_ASSERT(item.end_offset > partition->durable_end_);
       TR_ASSERT(item.end_offset <= partition->staged_end_);
-      partition->durable_end_ = item.end_offset;
+      partition->set_durable_end(item.end_offset);
       partition->unwritten_durable_bytes_ += item.bytes;
       note_advanced(*partition, item.partition);
       flusher_.on_durable(item.partition);
@@ -420,8 +484,7 @@ void CoreLog::apply_retention(PartitionLog& partition, PartitionId id, Now now) 
     }
     seq = commit_.finish(
         {.kind = EntryKind::log_start, .key = partition.key(), .base_offset = start});
-    partition.log_start_ = start;
-    partition.epochs_.trim_front(start);
+    partition.set_log_start(start);
     note_advanced(partition, id);
   }
   delete_segments(partition, count, seq);
@@ -432,10 +495,10 @@ void CoreLog::delete_segments(PartitionLog& partition, std::size_t count, std::u
   TR_ASSERT(count < partition.segments_.size());
   TR_ASSERT(partition.segments_[count].base_offset <= partition.written_.base_offset);
   for (std::size_t i = 0; i < count; ++i) {
-    const std::int64_t base = partition.segments_[i].base_offset;
-    flusher_.remove_file(segment_path(partition.key(), base), seq);
-    flusher_.remove_file(index_path(partition.key(), base), seq);
-    std::erase(partition.unsynced_, base);
+    const SegmentInfo& segment = partition.segments_[i];
+    flusher_.remove_file(segment_path(partition.key(), segment), seq);
+    flusher_.remove_file(index_path(partition.key(), segment), seq);
+    std::erase(partition.unsynced_, segment.base_offset);
   }
   reader_.forget(partition.key());
   partition.drop_segments(count);
@@ -483,6 +546,7 @@ void CoreLog::on_disk_done(const DiskDone& done, Now now) {
     case Asker::index:
     case Asker::remover: flusher_.on_disk_done(done); return;
     case Asker::tail: on_tail_done(done); return;
+    case Asker::compactor: compactor_.on_disk_done(done); return;
     case Asker::wal_file: on_wal_done(done); return;
     case Asker::wal_scanner:
     case Asker::wal_format:
@@ -501,6 +565,7 @@ void CoreLog::step(Now now) {
   step_tail_loads();
   check_clock(now);
   if (!wal_.closing) flusher_.step(now);  // No checkpoint behind the last one.
+  if (!fenced()) compactor_.step(now, usable_bytes_);
   finish_removals();  // Their last writes may have been done just now.
   reads_.step();
   commit_.step();
@@ -510,7 +575,7 @@ void CoreLog::step(Now now) {
 
 Instant CoreLog::next_deadline() const {
   if (wal_.file == no_file || fenced()) return never();
-  return std::min(flusher_.next_deadline(), retention_at_);
+  return std::min({flusher_.next_deadline(), compactor_.next_deadline(), retention_at_});
 }
 
 void CoreLog::mirror_counters() {
@@ -521,6 +586,13 @@ void CoreLog::mirror_counters() {
   mirror(counters_.checkpoints, flusher_.counters().checkpoints);
   mirror(counters_.hot_reads, reads_.counters().hot_reads);
   mirror(counters_.cold_reads, reads_.counters().cold_reads);
+  const Compactor::Counters compaction = compactor_.counters();
+  mirror(counters_.compactions, compaction.passes);
+  mirror(counters_.compaction_failures, compaction.failures);
+  mirror(counters_.compaction_read_bytes, compaction.read_bytes);
+  mirror(counters_.compaction_written_bytes, compaction.written_bytes);
+  mirror(counters_.compaction_records_dropped, compaction.records_dropped);
+  counters_.compaction_dirty_bytes.set(static_cast<std::int64_t>(compaction.dirty_bytes));
   counters_.dirty_bytes.set(static_cast<std::int64_t>(cache_.dirty_bytes()));
   counters_.replay_bytes.set(static_cast<std::int64_t>(flusher_.replay_bytes()));
   counters_.partitions.set(static_cast<std::int64_t>(partitions_.size()));

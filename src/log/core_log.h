@@ -13,6 +13,7 @@
 #include "base/counter.h"
 #include "base/growing_ring.h"
 #include "base/slab.h"
+#include "log/compactor.h"
 #include "log/core_reads.h"
 #include "log/flusher.h"
 #include "log/partition_log.h"
@@ -22,6 +23,14 @@ namespace tailrace::log {
 struct AppendRequest {
   Bytes batch;                   // exactly one RecordBatch; may die at return
   std::int32_t leader_epoch = 0;
+  // The coordinator's are markers (control batches), and batches without sequences.
+  record::BatchOrigin origin = record::BatchOrigin::client;
+  std::int8_t transaction_version = 0;  // of a marker: that of the transaction which it ends
+  // Of a client's transactional batch: its producer has a new epoch in each transaction; the
+  // coordinator was asked for it, after `guard` was taken (ProducerTable).
+  bool epoch_per_transaction = false;
+  bool is_verified = false;
+  std::uint64_t guard = 0;
 };
 struct Appended {
   std::int64_t base_offset = -1;
@@ -49,7 +58,9 @@ class CoreLog {
 
   // --- appending
   // Errors: full (normal under load: offer it again after a step), no_space (the disk is nearly
-  // full), fenced, too_large, and what record::BatchChecker and ProducerTable find.
+  // full), fenced, too_large, and what record::BatchChecker and ProducerTable find. Of a
+  // transactional batch: wrong_transaction (it finds no open transaction and was not verified, or
+  // a marker has come since), over_limit (transactions_max).
   Result<Appended> append(PartitionLog& partition, const AppendRequest& request, Now now);
   // DeleteRecords: log_start moves at once, durably when durable_seq() reaches the result.
   // `offset` lies in [log_start, durable_end]. Errors: full, fenced, out_of_range.
@@ -101,6 +112,12 @@ class CoreLog {
     Counter checkpoints;
     Counter hot_reads;
     Counter cold_reads;
+    Counter compactions;       // passes that came to their end
+    Counter compaction_failures;
+    Counter compaction_read_bytes;
+    Counter compaction_written_bytes;
+    Counter compaction_records_dropped;
+    Gauge compaction_dirty_bytes;  // of compacted partitions, that no pass has seen
     Gauge dirty_bytes;         // in memory and not in a segment
     Gauge replay_bytes;        // what a restart would read
     Gauge partitions;
@@ -109,6 +126,7 @@ class CoreLog {
     Gauge refuses_for_space;   // 1: appends are refused with no_space
   };
   const Counters& counters() const { return counters_; }
+  Compactor& compactor() { return compactor_; }
 
  private:
   friend class WalRecovery;
@@ -143,6 +161,11 @@ class CoreLog {
   struct Stamp;
   Stamp stamp_batch(PartitionLog& partition, MutableBytes batch,
                     const record::CheckedBatch& checked, const AppendRequest& request, Now now);
+  Result<Appended> find_repeated(PartitionLog& partition, const record::BatchView& view,
+                                 const AppendRequest& request);
+  bool may_open_transaction();
+  void note_producers(const PartitionLog& partition, std::size_t producers_before,
+                      std::size_t open_before);
   void bound_producers();
   void book(PartitionLog& partition, PartitionId id, const CommitLog::Draft& draft, Bytes batch,
             const Stamp& stamp, bool rolls, Now now);
@@ -189,6 +212,7 @@ class CoreLog {
   std::unordered_map<PartitionKey, PartitionId> by_key_;
   Flusher flusher_;
   CoreReads reads_;
+  Compactor compactor_;
 
   GrowingRing<Pending> pending_;            // by seq
   std::vector<PartitionId> advanced_;
@@ -196,6 +220,8 @@ class CoreLog {
   std::vector<TailLoad> tail_loads_;
   std::size_t tail_loads_used_ = 0;
   std::size_t cached_batches_ = 0;          // an upper bound, made exact by make_cache_room()
+  // Open and aborted ones: an upper bound, made exact by may_open_transaction().
+  std::size_t transactions_ = 0;
 
   // The WAL while it is being opened.
   struct Wal {

@@ -49,7 +49,9 @@ void CoreLog::on_wal_done(const DiskDone& done) {
 }
 
 void CoreLog::step_stop() {
-  if (!flusher_.checkpoint_clean() || !removing_.empty() || tail_loads_used_ > 0) {
+  compactor_.stop();
+  const bool busy = !removing_.empty() || tail_loads_used_ > 0 || !compactor_.idle();
+  if (!flusher_.checkpoint_clean() || busy) {
     flusher_.want_checkpoint();
     return;
   }
@@ -160,6 +162,7 @@ void CoreLog::restore(const Checkpoint& checkpoint) {
     partitions_.at(id).id_ = id;
     by_key_.emplace(partition.key, id);
   }
+  transactions_ = limits_.transactions_max;  // To be counted when the first one begins.
 }
 
 Result<bool> CoreLog::replay(const Entry& entry, Bytes payload, Now now) {
@@ -219,6 +222,7 @@ Result<bool> CoreLog::replay_batch(PartitionLog& partition, PartitionId id, cons
     if (found) max_timestamp_offset = found->offset;
   }
   const std::size_t producers_before = partition.producers_.size();
+  const std::size_t open_before = partition.producers_.open_count();
   // seq 0: it is durable whatever the WAL does from now on.
   partition.on_batch({.base_offset = entry.base_offset,
                       .end_offset = view->header.last_offset() + 1,
@@ -229,10 +233,10 @@ Result<bool> CoreLog::replay_batch(PartitionLog& partition, PartitionId id, cons
                       .chunk_pos = replay_chunk_pos_,
                       .segment_pos = entry.segment_pos,
                       .bytes = static_cast<std::uint32_t>(payload.size())},
-                     view->header, max_timestamp_offset, now.wall_ms);
-  if (partition.producers_.size() > producers_before) bound_producers();
+                     *view, max_timestamp_offset, now.wall_ms);
+  note_producers(partition, producers_before, open_before);
   replay_chunk_pos_ += static_cast<std::uint32_t>(payload.size());
-  partition.durable_end_ = partition.staged_end_;
+  partition.set_durable_end(partition.staged_end_);
   partition.unwritten_durable_bytes_ += payload.size();
   ++cached_batches_;
   flusher_.on_durable(id);
@@ -252,8 +256,7 @@ Result<bool> CoreLog::replay_tail(PartitionLog& partition, const Entry& entry, B
 // Segments before the new start may have been removed already, written or not.
 Result<bool> CoreLog::replay_log_start(PartitionLog& partition, std::int64_t offset) {
   if (offset > partition.staged_end_) return fail(Errc::malformed);
-  partition.log_start_ = std::max(partition.log_start_, offset);
-  partition.epochs_.trim_front(partition.log_start_);
+  partition.set_log_start(std::max(partition.log_start_, offset));
   std::size_t whole = 0;
   while (whole + 1 < partition.segments_.size() &&
          partition.segments_[whole].end_offset <= partition.log_start_) {

@@ -35,11 +35,12 @@ Result<ReadId> CoreReads::read(Handle<PartitionLog> id, const ReadRequest& reque
   Read& read = reads_.at(read_id);
   read.word = request.word;
   read.partition = id;
+  read.request = request;
   if (request.offset >= hot_start(partition)) {
     read_hot(partition, read, request);
     if (!read.pieces.empty() || read.done) return read_id;
   }
-  if (const Result<void> started = read_cold(partition, read_id, request); !started) {
+  if (const Result<void> started = read_cold(partition, read_id); !started) {
     reads_.erase(read_id);
     return fail(started.error());
   }
@@ -99,11 +100,12 @@ SegmentInfo CoreReads::written_part(const PartitionLog& partition, const Segment
   return part;
 }
 
-Result<void> CoreReads::read_cold(PartitionLog& partition, ReadId id, const ReadRequest& request) {
+Result<void> CoreReads::read_cold(PartitionLog& partition, ReadId id) {
+  Read& read = reads_.at(id);
+  const ReadRequest& request = read.request;
   const SegmentInfo* segment = partition.find_segment(request.offset);
   TR_ASSERT(segment != nullptr);
-  Read& read = reads_.at(id);
-  read.bytes_max = request.at_least_one ? UINT32_MAX : request.bytes_max;
+  read.segment = *segment;
   const bool is_active = partition.is_active(segment->base_offset);
   const Result<std::uint32_t> job = reader_.start(
       {.key = partition.key(),
@@ -153,7 +155,7 @@ bool CoreReads::search_cold(PartitionLog& partition, ReadId id, std::int64_t hot
     if (segment.end_offset <= read.searched_to || segment.base_offset >= hot) continue;
     const SegmentInfo part = written_part(partition, segment);
     if (segment.max_timestamp < read.timestamp || part.size_bytes == 0) continue;
-    read.segment_end = segment.end_offset;
+    read.segment = segment;
     const bool is_active = partition.is_active(segment.base_offset);
     const Result<std::uint32_t> job = reader_.start(
         {.key = partition.key(),
@@ -194,9 +196,11 @@ void CoreReads::on_cold_done(const Reader::Done& done) {
   Read& read = reads_.at(id);
   TR_ASSERT(read.job == done.job);
   PartitionLog& partition = partitions_.at(read.partition);
+  if (!done.batches && read_again(partition, id, done.batches.error().code)) return;
   if (!read.is_search) {
     if (done.batches) {
-      const bool too_large = done.batches->size() > read.bytes_max;
+      const bool too_large = !read.request.at_least_one &&
+                             done.batches->size() > read.request.bytes_max;
       read.piece_store[0] = *done.batches;
       read.pieces = {read.piece_store.data(), too_large ? 0U : 1U};
       read.bytes = too_large ? 0 : done.batches->size();
@@ -218,13 +222,43 @@ void CoreReads::on_cold_done(const Reader::Done& done) {
   }
 }
 
+bool CoreReads::read_again(PartitionLog& partition, ReadId id, Errc code) {
+  Read& read = reads_.at(id);
+  const std::int64_t at = read.is_search ? read.searched_to : read.request.offset;
+  const SegmentInfo* now = partition.find_segment(std::max(at, read.segment.base_offset));
+  const bool replaced = now != nullptr && now->generation != read.segment.generation;
+  const bool gap = !read.is_search && code == Errc::not_found && read.segment.may_have_gaps();
+  if (!replaced && !gap) return false;
+  reader_.release(read.job);
+  read.job = UINT32_MAX;
+  if (read.is_search) {
+    search(partition, id);
+    return true;
+  }
+  if (!replaced) read.request.offset = read.segment.end_offset;
+  if (read.request.offset >= read.request.offset_end) {
+    finish(id, {});  // Nothing but a gap up to there.
+    return true;
+  }
+  if (read.request.offset >= hot_start(partition)) read_hot(partition, read, read.request);
+  if (read.done) {
+    read.done = false;
+    finish(id, {});
+    return true;
+  }
+  if (const Result<void> started = read_cold(partition, id); !started) {
+    finish(id, fail(started.error()));
+  }
+  return true;
+}
+
 // What a cold read of a search brought; nothing: the segment has no such record.
 void CoreReads::search_batches(PartitionLog& partition, Read& read, Bytes batches) {
-  if (batches.empty()) read.searched_to = read.segment_end;
+  if (batches.empty()) read.searched_to = read.segment.end_offset;
   while (!batches.empty()) {
     const Result<record::BatchView> view = record::parse_batch(batches);
     if (!view || view->header.last_offset() >= partition.durable_end_) {
-      read.searched_to = read.segment_end;
+      read.searched_to = read.segment.end_offset;
       break;
     }
     batches = batches.subspan(view->bytes.size());
@@ -238,7 +272,7 @@ void CoreReads::search_batches(PartitionLog& partition, Read& read, Bytes batche
     read.searched_to = std::max(read.searched_to, view->header.last_offset() + 1);
   }
   // The batch with the timestamp lies before log_start: from here on, one after the other.
-  read.by_offset = read.searched_to < read.segment_end;
+  read.by_offset = read.searched_to < read.segment.end_offset;
 }
 
 void CoreReads::finish(ReadId id, Result<void> status) {

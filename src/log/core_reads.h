@@ -46,9 +46,9 @@ struct Read {
   bool is_search = false;                // find_timestamp
   std::int64_t timestamp = -1;
   std::int64_t searched_to = 0;          // offsets before it hold no such record
-  std::int64_t segment_end = 0;          // of the segment being searched
+  SegmentInfo segment;                   // that the job reads
   bool by_offset = false;                // from searched_to on, batch by batch
-  std::uint32_t bytes_max = 0;           // of a cold read that need not return a batch
+  ReadRequest request;                   // of one by offset; its offset moves on over gaps
 };
 using ReadId = Handle<Read>;
 
@@ -82,7 +82,10 @@ class CoreReads {
 
  private:
   void read_hot(PartitionLog& partition, Read& read, const ReadRequest& request);
-  Result<void> read_cold(PartitionLog& partition, ReadId id, const ReadRequest& request);
+  Result<void> read_cold(PartitionLog& partition, ReadId id);
+  // Another try where compaction got in the way: it left a gap up to the segment's end, or has
+  // replaced the segment while it was being read. False: it did not.
+  bool read_again(PartitionLog& partition, ReadId id, Errc code);
   // One step of a search: from searched_to on. Starts a cold read or finishes the read.
   void search(PartitionLog& partition, ReadId id);
   bool search_cold(PartitionLog& partition, ReadId id, std::int64_t hot_start);

@@ -36,6 +36,7 @@ std::string batch_line(const record::BatchHeader& header, std::uint64_t pos) {
   if (header.is_log_append_time()) line += " log-append-time";
   if (header.is_transactional()) line += " transactional";
   if (header.is_control()) line += " control";
+  if (header.record_count <= header.last_offset_delta) line += " compacted";
   return line;
 }
 
@@ -45,8 +46,11 @@ bool all_zero(Bytes bytes) {
 
 }  // namespace
 
-SegmentDump::SegmentDump(std::int64_t base_offset, DumpSink sink)
-    : sink_(std::move(sink)), offset_next_(base_offset), base_offset_(base_offset) {}
+SegmentDump::SegmentDump(std::int64_t base_offset, DumpSink sink, bool compacted)
+    : sink_(std::move(sink)),
+      offset_next_(base_offset),
+      base_offset_(base_offset),
+      compacted_(compacted) {}
 
 void SegmentDump::feed(Bytes bytes) {
   while (!bytes.empty()) {
@@ -112,7 +116,8 @@ void SegmentDump::on_batch() {
   sink_(batch_line(header_, batch_pos_));
   if (!good) problem(fmt::format("CRC is {:08x}, the bytes have {:08x}", header_.crc, crc_));
   if (overflows) problem("its offsets are beyond the largest");
-  if (batch_count_ == 0 && base_offset_ >= 0 && header_.base_offset != base_offset_) {
+  if (batch_count_ == 0 && base_offset_ >= 0 && header_.base_offset != base_offset_ &&
+      !(compacted_ && header_.base_offset > base_offset_)) {
     problem(fmt::format("the segment's first offset should be {}", base_offset_));
   } else if (header_.base_offset < offset_next_) {
     problem(fmt::format("the offset goes back: at least {} was due", offset_next_));
@@ -120,9 +125,10 @@ void SegmentDump::on_batch() {
     sink_(fmt::format("             note: offsets {} to {} are missing", offset_next_,
                       header_.base_offset - 1));
   }
-  if (header_.record_count != header_.last_offset_delta + std::int64_t{1} && !overflows) {
-    problem("record count and offsets do not agree");
-  }
+  const std::int64_t offsets = header_.last_offset_delta + std::int64_t{1};
+  const bool agree = compacted_ ? header_.record_count <= offsets
+                                : header_.record_count == offsets;
+  if (!agree && !overflows) problem("record count and offsets do not agree");
 
   ++batch_count_;
   record_count_ += static_cast<std::uint64_t>(header_.record_count);

@@ -21,8 +21,9 @@ using DumpSink = std::function<void(std::string_view line)>;
 
 class SegmentDump {
  public:
-  // `base_offset`: of the segment, from its name; -1 when unknown.
-  SegmentDump(std::int64_t base_offset, DumpSink sink);
+  // `base_offset`: of the segment, from its name; -1 when unknown. `compacted`: offsets and records
+  // may be missing in it, as the generation in its name tells.
+  SegmentDump(std::int64_t base_offset, DumpSink sink, bool compacted = false);
 
   // The next bytes of the segment.
   void feed(Bytes bytes);
@@ -49,6 +50,7 @@ class SegmentDump {
   State state_ = State::header;
   std::int64_t offset_next_ = -1;    // the least the next batch may begin with; -1: anything
   std::int64_t base_offset_ = -1;
+  bool compacted_ = false;
   std::uint64_t pos_ = 0;            // bytes fed so far
   std::array<std::byte, record::header_bytes> header_bytes_{};
   std::size_t header_fill_ = 0;

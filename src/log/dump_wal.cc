@@ -135,11 +135,17 @@ std::uint64_t dump_checkpoint(Bytes bytes, const DumpSink& sink) {
   for (const PartitionCheckpoint& partition : checkpoint->partitions) {
     std::uint64_t size_bytes = 0;
     for (const SegmentInfo& segment : partition.segments) size_bytes += segment.size_bytes;
-    sink(fmt::format("  {}/{}-{} offsets {} to {}, {} segments of {} bytes, {} epochs, "
-                     "{} producers", to_string(partition.key.topic), partition.key.partition,
-                     partition.key.incarnation, partition.log_start, partition.end_offset,
-                     partition.segments.size(), size_bytes, partition.epochs.size(),
-                     partition.producers.size()));
+    std::string line = fmt::format(
+        "  {}/{}-{} offsets {} to {}, {} segments of {} bytes, {} epochs, {} producers",
+        to_string(partition.key.topic), partition.key.partition, partition.key.incarnation,
+        partition.log_start, partition.end_offset, partition.segments.size(), size_bytes,
+        partition.epochs.size(), partition.producers.size());
+    const auto open = std::count_if(
+        partition.producers.begin(), partition.producers.end(),
+        [](const ProducerState& producer) { return producer.transaction_start >= 0; });
+    if (open > 0) line += fmt::format(", {} open transactions", open);
+    if (!partition.aborted.empty()) line += fmt::format(", {} aborted", partition.aborted.size());
+    sink(line);
   }
   return 0;
 }

@@ -70,6 +70,15 @@ void Flusher::remove_directory(const FileName& path, std::uint64_t seq) {
   removes_.push_back({path, true, seq});
 }
 
+void Flusher::remove_all_replaced(const FileName& directory, std::uint64_t seq) {
+  std::erase_if(replaced_, [&](const Replaced& item) {
+    const std::string_view path = item.path.text();
+    if (path.substr(0, path.rfind('/')) != directory.text()) return false;
+    remove_file(item.path, seq);
+    return true;
+  });
+}
+
 void Flusher::step(Now now) {
   writer_.step();
   take_done(now);
@@ -288,6 +297,7 @@ bool Flusher::cut(Now now) {
     if (partition == nullptr || partition->removing_) continue;
     snapshot_.partitions.push_back(partition->checkpoint());
     partition->flush_until_ = partition->staged_place();
+    partition->cut_end_ = partition->staged_end_;
     if (reached(*partition)) continue;
     waiting_.push_back(partitions_.handle_at(i));
     queue_partition(*partition, partitions_.handle_at(i));
@@ -363,9 +373,15 @@ void Flusher::finish_checkpoint(Now now) {
   replay_from_ = snapshot_.replay_from;
   commit_.trim(replay_from_);
   counters_.checkpoints += 1;
+  std::erase_if(replaced_, [&](const Replaced& item) {
+    if (item.cycle == cycle_) return false;  // Since the cut.
+    remove_file(item.path, commit_.staged_seq());
+    return true;
+  });
   for (std::size_t i = 0; i < partitions_.capacity(); ++i) {
     PartitionLog* partition = partitions_.at_index(i);
     if (partition == nullptr || partition->removing_ || partition->segments_.empty()) continue;
+    partition->checkpointed_end_ = partition->cut_end_;
     const std::size_t entries = partition->index_.entries().size();
     if (entries < partition->indexed_entries_ + index_entries_behind_max) continue;
     partition->indexed_entries_ = entries;
@@ -376,7 +392,7 @@ void Flusher::finish_checkpoint(Now now) {
 }
 
 bool Flusher::checkpoint_clean() const {
-  return phase_ == Phase::idle && commit_.idle() && replay_bytes() == 0;
+  return phase_ == Phase::idle && commit_.idle() && replay_bytes() == 0 && replaced_.empty();
 }
 
 // ---- indexes and removals
@@ -415,7 +431,8 @@ void Flusher::on_disk_done(const DiskDone& done) {
     case Asker::wal_format:
     case Asker::boot:
     case Asker::tail:
-    case Asker::wal_file: break;
+    case Asker::wal_file:
+    case Asker::compactor: break;
   }
   TR_ASSERT(false);  // CoreLog gives us only these.
 }

@@ -55,6 +55,11 @@ class Flusher {
   // Files of deleted segments and partitions go, in this order, when WAL frame `seq` is durable.
   void remove_file(const FileName& path, std::uint64_t seq);
   void remove_directory(const FileName& path, std::uint64_t seq);
+  // A file that the log names no more, but the newest checkpoint does: it goes once another one,
+  // cut from now on, is written.
+  void remove_replaced(const FileName& path) { replaced_.push_back({path, cycle_}); }
+  // Those of a directory that will be removed go with the rest of it.
+  void remove_all_replaced(const FileName& directory, std::uint64_t seq);
 
   // Makes a checkpoint as soon as it can, unless one is being made.
   void want_checkpoint() { wanted_ = wanted_ || phase_ == Phase::idle; }
@@ -78,7 +83,8 @@ class Flusher {
   bool out_of_space() const { return out_of_space_; }
   // A write or sync of a segment failed: nothing may be acknowledged any more.
   bool failed() const { return failed_; }
-  bool checkpoint_clean() const;  // nothing has been staged since the last checkpoint's cut
+  // Nothing has been staged, and no segment replaced, since the last checkpoint's cut.
+  bool checkpoint_clean() const;
   bool idle() const;              // no operation of the flusher under way
 
   struct Counters {
@@ -106,6 +112,10 @@ class Flusher {
     FileName path;
     bool is_directory = false;
     std::uint64_t seq = 0;
+  };
+  struct Replaced {
+    FileName path;
+    std::uint64_t cycle = 0;
   };
 
   void write_segments(Now now);
@@ -151,6 +161,7 @@ class Flusher {
   std::deque<PartitionId> write_queue_;
   std::deque<PendingIndex> indexes_;
   std::deque<PendingRemove> removes_;
+  std::vector<Replaced> replaced_;
   std::size_t removals_before_cut_ = 0;
   Instant retry_at_;
   bool out_of_space_ = false;

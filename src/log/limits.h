@@ -32,9 +32,19 @@ struct Limits {
   std::uint32_t reads_max = 1024;  // reads under way or held, hot ones included
 
   std::uint32_t partitions_max = 4096;
+  // Those with an open transaction are kept beyond this.
   std::uint32_t producers_max = 16384;
+  // Open and aborted transactions remembered, all partitions together. None is ever forgotten
+  // before its records are: beyond this no further one may begin.
+  std::uint32_t transactions_max = 65536;
   std::uint32_t open_files_max = 4096;
   std::uint32_t index_interval_bytes = 64U << 10;
+
+  // Compaction: memory for the keys of one pass, 32 to 64 bytes each; what is read and written by
+  // it per second at the most; how often it is looked for something to do.
+  std::uint64_t compaction_memory_bytes = std::uint64_t{16} << 20;
+  std::uint64_t compaction_bytes_per_second = std::uint64_t{32} << 20;
+  Duration compaction_check = seconds(15);
 
   Duration checkpoint_interval = seconds(60);
   Duration retention_check = seconds(300);

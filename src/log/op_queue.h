@@ -14,7 +14,7 @@ namespace tailrace::log {
 // Who asked: the top byte of a DiskOp's tag. The rest is the asker's own.
 enum class Asker : std::uint8_t {
   commit_log = 1, checkpoint, file_table, segment_writer, reader, index, wal_scanner, wal_format,
-  remover, boot, tail, wal_file,
+  remover, boot, tail, wal_file, compactor,
 };
 constexpr std::uint64_t make_tag(Asker asker, std::uint64_t word) {
   return (static_cast<std::uint64_t>(asker) << 56) | (word & 0x00ff'ffff'ffff'ffffU);

@@ -25,9 +25,15 @@ PartitionLog::PartitionLog(const PartitionCheckpoint& checkpoint, const Limits& 
       segments_(checkpoint.segments),
       index_(limits.index_interval_bytes,
              segments_.empty() ? -1 : segments_.back().max_timestamp) {
-  for (const SegmentInfo& segment : segments_) size_bytes_ += segment.size_bytes;
+  for (const SegmentInfo& segment : segments_) {
+    size_bytes_ += segment.size_bytes;
+    generation_next_ = std::max(generation_next_, segment.generation + 1);
+  }
+  clean_passes_.restore(checkpoint.passes);
+  checkpointed_end_ = checkpoint.end_offset;
   epochs_.restore(checkpoint.epochs);
   producers_.restore(checkpoint.producers);
+  transactions_.restore(checkpoint.aborted);
   written_ = staged_place();
   tail_unknown_ = written_.bytes % disk_block_bytes != 0;
   roll_next_ = written_.bytes > reopened_segment_bytes_max;
@@ -64,7 +70,7 @@ void PartitionLog::roll(std::int64_t wall_ms, std::uint32_t index_interval_bytes
   tail_unknown_ = false;
 }
 
-void PartitionLog::on_batch(const CachedBatch& batch, const record::BatchHeader& header,
+void PartitionLog::on_batch(const CachedBatch& batch, const record::BatchView& view,
                             std::int64_t max_timestamp_offset, std::int64_t wall_ms) {
   SegmentInfo& segment = active();
   TR_ASSERT(batch.base_offset == staged_end_);
@@ -80,10 +86,31 @@ void PartitionLog::on_batch(const CachedBatch& batch, const record::BatchHeader&
     segment.max_timestamp = batch.max_timestamp;
     segment.max_timestamp_offset = max_timestamp_offset;
   }
-  epochs_.on_batch(header.leader_epoch, batch.base_offset);
-  if (header.has_producer()) producers_.on_batch(header, batch.base_offset, wall_ms);
+  epochs_.on_batch(view.header.leader_epoch, batch.base_offset);
+  if (view.header.has_producer()) on_producer_batch(view, wall_ms);
   batches_.push_back(batch);
   staged_end_ = batch.end_offset;
+}
+
+void PartitionLog::on_producer_batch(const record::BatchView& view, std::int64_t wall_ms) {
+  const record::BatchHeader& header = view.header;
+  if (!header.is_control()) return producers_.on_batch(header, header.base_offset, wall_ms);
+  const Result<record::TransactionMarker> marker = record::marker_of(view);
+  if (!marker) return;  // Some other control record: no transaction of ours.
+  const std::int64_t start = producers_.on_marker(header, *marker, wall_ms);
+  if (start < 0) return;
+  const std::int64_t marker_offset = header.base_offset;
+  transactions_.on_end({.producer_id = header.producer_id,
+                        .first_offset = start,
+                        .last_offset = marker_offset,
+                        .stable_end = std::min(producers_.first_open(), marker_offset + 1)},
+                       marker->is_commit);
+}
+
+void PartitionLog::set_log_start(std::int64_t offset) {
+  log_start_ = offset;
+  epochs_.trim_front(offset);
+  transactions_.trim_front(offset);
 }
 
 void PartitionLog::drop_segments(std::size_t count) {
@@ -94,6 +121,27 @@ void PartitionLog::drop_segments(std::size_t count) {
     size_bytes_ -= segment->size_bytes;
   }
   segments_.erase(segments_.begin(), end);
+}
+
+void PartitionLog::replace_segments(std::size_t first, std::size_t count, const SegmentInfo& made) {
+  TR_ASSERT(count > 0);
+  TR_ASSERT(first + count < segments_.size());  // Never the active one.
+  TR_ASSERT(made.base_offset == segments_[first].base_offset);
+  TR_ASSERT(made.end_offset == segments_[first + count - 1].end_offset);
+  TR_ASSERT(made.end_offset <= written_.base_offset);
+  const auto begin = segments_.begin() + static_cast<std::ptrdiff_t>(first);
+  for (std::size_t i = 0; i < count; ++i) {
+    TR_ASSERT(size_bytes_ >= segments_[first + i].size_bytes);
+    size_bytes_ -= segments_[first + i].size_bytes;
+  }
+  *begin = made;
+  segments_.erase(begin + 1, begin + static_cast<std::ptrdiff_t>(count));
+  size_bytes_ += made.size_bytes;
+  while (!batches_.empty() && batches_.front().end_offset <= made.end_offset) {
+    TR_ASSERT(first_unwritten_ > batches_first_);
+    batches_.pop_front();
+    ++batches_first_;
+  }
 }
 
 std::size_t PartitionLog::first_beyond(const SegmentPlace& place) const {
@@ -204,7 +252,9 @@ PartitionCheckpoint PartitionLog::checkpoint() const {
           .end_offset = staged_end_,
           .segments = segments_,
           .epochs = epochs_.entries(),
-          .producers = producers_.snapshot()};
+          .producers = producers_.snapshot(),
+          .aborted = transactions_.aborted(),
+          .passes = clean_passes_.passes()};
 }
 
 }  // namespace tailrace::log

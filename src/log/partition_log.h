@@ -7,27 +7,41 @@
 // CoreLog decides what happens to a partition; this class keeps its books.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
 #include "base/growing_ring.h"
 #include "base/slab.h"
+#include "base/time.h"
 #include "log/checkpoint.h"
 #include "log/chunk_cache.h"
+#include "log/clean_passes.h"
 #include "log/epoch_table.h"
 #include "log/index.h"
 #include "log/limits.h"
 #include "log/producer_table.h"
 #include "log/retention.h"
 #include "log/segment.h"
+#include "log/transaction_table.h"
 #include "record/batch_check.h"
 
 namespace tailrace::log {
 
+// cleanup.policy=compact: of all records with a key only the newest stays.
+struct CompactionRule {
+  bool compacts = false;
+  double dirty_ratio_min = 0.5;                 // of the bytes, uncompacted ones
+  std::int64_t lag_ms_min = 0;
+  std::int64_t lag_ms_max = INT64_MAX;          // compacts below dirty_ratio_min, too
+  std::int64_t delete_retention_ms = 86'400'000;  // tombstones stay so long
+};
+
 // What a topic's configs say to the log.
 struct PartitionConfig {
   RetentionRule retention;
+  CompactionRule compaction;
   std::int64_t segment_bytes = std::int64_t{1} << 30;
   std::int64_t segment_ms = 604'800'000;
   std::int64_t batch_bytes_max = 1'048'588;
@@ -68,7 +82,15 @@ class PartitionLog {
   std::uint64_t size_bytes() const { return size_bytes_; }   // of all segments
   const EpochTable& epochs() const { return epochs_; }
   const ProducerTable& producers() const { return producers_; }
+  const TransactionTable& transactions() const { return transactions_; }
+  // Kafka's last stable offset: readers of committed records get no further. What lies before it
+  // is durable, and so is the end of every transaction that it is part of.
+  std::int64_t stable_end() const {
+    const std::int64_t first = std::min(producers_.first_open(), transactions_.first_undecided());
+    return std::max(log_start_, std::min(durable_end_, first));
+  }
   const std::vector<SegmentInfo>& segments() const { return segments_; }
+  const CleanPasses& clean_passes() const { return clean_passes_; }
   // The largest timestamp at or behind log_start and the offset of a record that has it.
   record::FoundRecord max_timestamp() const;
 
@@ -76,6 +98,7 @@ class PartitionLog {
   PartitionCheckpoint checkpoint() const;
 
  private:
+  friend class Compactor;
   friend class CoreLog;
   friend class CoreReads;
   friend class Flusher;
@@ -99,12 +122,21 @@ class PartitionLog {
   }
   // Begins a new segment at staged_end.
   void roll(std::int64_t wall_ms, std::uint32_t index_interval_bytes);
-  // Books a batch at the end. `producer`: its header, with the producer fields.
-  void on_batch(const CachedBatch& batch, const record::BatchHeader& header,
+  // Books a batch at the end. `view`: as it lies in the chunk, with its offset.
+  void on_batch(const CachedBatch& batch, const record::BatchView& view,
                 std::int64_t max_timestamp_offset, std::int64_t wall_ms);
+  void on_producer_batch(const record::BatchView& view, std::int64_t wall_ms);
+  void set_log_start(std::int64_t offset);
+  void set_durable_end(std::int64_t offset) {
+    durable_end_ = offset;
+    transactions_.on_durable(offset);
+  }
 
   // Forgets the oldest segments; the caller deletes their files.
   void drop_segments(std::size_t count);
+  // `made` is in place of `count` segments from `first` on, and covers the same offsets. What of
+  // them lies in memory is forgotten: it holds what is to be gone.
+  void replace_segments(std::size_t first, std::size_t count, const SegmentInfo& made);
 
   // The index in batches_ of the first batch that reaches beyond `place`.
   std::size_t first_beyond(const SegmentPlace& place) const;
@@ -144,6 +176,12 @@ class PartitionLog {
   Index index_;                        // of the last
   EpochTable epochs_;
   ProducerTable producers_;
+  TransactionTable transactions_;
+  CleanPasses clean_passes_;
+  std::int64_t cut_end_ = 0;           // staged_end at the cut of the checkpoint under way
+  std::int64_t checkpointed_end_ = 0;  // and of the newest that is written: all synced before it
+  Instant compact_again_at_;           // after an error
+  std::uint32_t generation_next_ = 1;  // of what a compaction makes; never one that was in use
 
   GrowingRing<CachedBatch> batches_;   // by offset, up to staged_end without a gap
   std::uint64_t batches_first_ = 0;    // number of batches_[0], counted since start

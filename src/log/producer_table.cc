@@ -21,15 +21,22 @@ ProducerBatch ProducerTable::unpacked(const Batch& batch) {
           batch.base_offset, batch.base_offset + batch.last_delta, batch.timestamp_ms};
 }
 
-Result<ProducerTable::Verdict> ProducerTable::check(const record::BatchHeader& batch) const {
+Result<ProducerTable::Verdict> ProducerTable::check(const record::BatchHeader& batch,
+                                                    bool must_begin) const {
+  const bool is_sequenced = batch.base_sequence >= 0;
   const auto found = producers_.find(batch.producer_id);
-  if (found == producers_.end()) return Verdict{};
+  if (found == producers_.end()) {
+    if (must_begin && is_sequenced && batch.base_sequence != 0) return fail(Errc::out_of_order);
+    return Verdict{};
+  }
   const Producer& producer = found->second;
   TR_ASSERT(producer.batch_count <= ProducerState::batches_max);
 
   if (batch.producer_epoch < producer.epoch) return fail(Errc::stale_epoch);
-  if (batch.producer_epoch > producer.epoch) {
-    if (batch.base_sequence != 0) return fail(Errc::out_of_order);
+  const bool is_wrong = producer.transaction_start >= 0 && !batch.is_transactional();
+  if (!is_sequenced || batch.producer_epoch > producer.epoch) {
+    if (is_sequenced && batch.base_sequence != 0) return fail(Errc::out_of_order);
+    if (is_wrong) return fail(Errc::wrong_transaction);
     return Verdict{};
   }
   for (std::size_t i = 0; i < producer.batch_count; ++i) {
@@ -44,8 +51,45 @@ Result<ProducerTable::Verdict> ProducerTable::check(const record::BatchHeader& b
       producer.batch_count == 0
           ? 0
           : sequence_after(unpacked(producer.batches[producer.batch_count - 1U]).last_sequence, 1);
-  if (batch.base_sequence != next) return fail(Errc::out_of_order);
+  const bool may_be_any = producer.batch_count == 0 && producer.may_begin_anywhere;
+  if (batch.base_sequence != next && !may_be_any) return fail(Errc::out_of_order);
+  if (is_wrong) return fail(Errc::wrong_transaction);
   return Verdict{};
+}
+
+Result<bool> ProducerTable::check_marker(const record::BatchHeader& batch,
+                                         const record::TransactionMarker& marker,
+                                         std::int8_t transaction_version) const {
+  const auto found = producers_.find(batch.producer_id);
+  if (found == producers_.end()) return false;
+  const Producer& producer = found->second;
+  if (batch.producer_epoch < producer.epoch) return fail(Errc::stale_epoch);
+  const bool has_own_epoch = transaction_version >= 2;
+  if (has_own_epoch && batch.producer_epoch == producer.epoch) {
+    // Either the transaction that it ends has ended, or what is open is a later one.
+    if (producer.transaction_start >= 0) return fail(Errc::stale_epoch);
+    return true;
+  }
+  if (marker.coordinator_epoch < producer.coordinator_epoch) {
+    return fail(Errc::coordinator_fenced);
+  }
+  return false;
+}
+
+bool ProducerTable::in_transaction(std::int64_t producer_id, std::int16_t epoch) const {
+  const auto found = producers_.find(producer_id);
+  return found != producers_.end() && found->second.transaction_start >= 0 &&
+         found->second.epoch == epoch;
+}
+
+bool ProducerTable::has_open(std::int64_t producer_id) const {
+  const auto found = producers_.find(producer_id);
+  return found != producers_.end() && found->second.transaction_start >= 0;
+}
+
+bool ProducerTable::guard_holds(std::int64_t producer_id, std::uint64_t guard) const {
+  const auto found = producers_.find(producer_id);
+  return (found == producers_.end() ? marker_forgotten_ : found->second.marker) <= guard;
 }
 
 void ProducerTable::on_batch(const record::BatchHeader& batch, std::int64_t base_offset,
@@ -53,14 +97,64 @@ void ProducerTable::on_batch(const record::BatchHeader& batch, std::int64_t base
   TR_ASSERT(batch.has_producer());
   TR_ASSERT(base_offset >= 0);
   Producer& producer = find_or_add(batch.producer_id);
-  if (producer.epoch != batch.producer_epoch) {
-    producer.epoch = batch.producer_epoch;
-    producer.batch_count = 0;
-  }
+  set_epoch(producer, batch.producer_epoch);
   producer.last_seen_ms = wall_ms;
-  if (batch.base_sequence < 0) return;  // Control batches have none.
+  const bool opens =
+      batch.is_transactional() && !batch.is_control() && producer.transaction_start < 0;
+  if (opens) open(producer, base_offset);
+  if (batch.base_sequence < 0) return;  // A coordinator's batches have none.
   add_batch(producer,
             {base_offset, batch.max_timestamp, batch.base_sequence, batch.last_offset_delta});
+}
+
+std::int64_t ProducerTable::on_marker(const record::BatchHeader& batch,
+                                      const record::TransactionMarker& marker,
+                                      std::int64_t wall_ms) {
+  Producer& producer = find_or_add(batch.producer_id);
+  set_epoch(producer, batch.producer_epoch);
+  producer.last_seen_ms = wall_ms;
+  producer.coordinator_epoch = marker.coordinator_epoch;
+  producer.marker = ++markers_;
+  const std::int64_t start = producer.transaction_start;
+  if (start >= 0) close(producer);
+  return start;
+}
+
+void ProducerTable::set_epoch(Producer& producer, std::int16_t epoch) {
+  if (producer.epoch == epoch) return;
+  producer.epoch = epoch;
+  producer.batch_count = 0;
+  producer.may_begin_anywhere = false;
+}
+
+// Nearly always behind all others: offsets grow.
+void ProducerTable::open(Producer& producer, std::int64_t transaction_start) {
+  TR_ASSERT(producer.transaction_start < 0);
+  TR_ASSERT(transaction_start >= 0);
+  Producer* before = last_open_;
+  while (before != nullptr && before->transaction_start > transaction_start) {
+    before = before->opened_before;
+  }
+  Producer* const after = before == nullptr ? first_open_ : before->opened_after;
+  producer.transaction_start = transaction_start;
+  producer.opened_before = before;
+  producer.opened_after = after;
+  (before == nullptr ? first_open_ : before->opened_after) = &producer;
+  (after == nullptr ? last_open_ : after->opened_before) = &producer;
+  ++open_count_;
+}
+
+void ProducerTable::close(Producer& producer) {
+  TR_ASSERT(producer.transaction_start >= 0);
+  TR_ASSERT(open_count_ > 0);
+  Producer* const before = producer.opened_before;
+  Producer* const after = producer.opened_after;
+  (before == nullptr ? first_open_ : before->opened_after) = after;
+  (after == nullptr ? last_open_ : after->opened_before) = before;
+  producer.opened_before = nullptr;
+  producer.opened_after = nullptr;
+  producer.transaction_start = -1;
+  --open_count_;
 }
 
 void ProducerTable::add_batch(Producer& producer, const Batch& batch) {
@@ -72,6 +166,14 @@ void ProducerTable::add_batch(Producer& producer, const Batch& batch) {
   }
   producer.batches[producer.batch_count] = batch;
   ++producer.batch_count;
+}
+
+bool ProducerTable::ends_with(const record::BatchHeader& batch) const {
+  const auto found = producers_.find(batch.producer_id);
+  if (found == producers_.end()) return false;
+  const Producer& producer = found->second;
+  return producer.epoch == batch.producer_epoch && producer.batch_count > 0 &&
+         producer.batches[producer.batch_count - 1U].base_offset == batch.base_offset;
 }
 
 ProducerTable::Producer& ProducerTable::find_or_add(std::int64_t producer_id) {
@@ -96,6 +198,8 @@ void ProducerTable::unlink(Producer& producer) {
 }
 
 void ProducerTable::forget(Producer& producer) {
+  TR_ASSERT(producer.transaction_start < 0);
+  marker_forgotten_ = std::max(marker_forgotten_, producer.marker);
   unlink(producer);
   const std::size_t erased = producers_.erase(producer.producer_id);
   TR_ASSERT(erased == 1);
@@ -107,13 +211,18 @@ std::size_t ProducerTable::expire(std::int64_t wall_ms) {
   for (Producer* at = oldest_; at != nullptr;) {
     Producer& producer = *at;
     at = producer.newer;
-    if (producer.last_seen_ms < wall_ms) forget(producer);
+    if (producer.last_seen_ms < wall_ms && producer.transaction_start < 0) forget(producer);
   }
   return size_before - producers_.size();
 }
 
-void ProducerTable::drop_oldest() {
-  if (oldest_ != nullptr) forget(*oldest_);
+bool ProducerTable::drop_oldest() {
+  for (Producer* at = oldest_; at != nullptr; at = at->newer) {
+    if (at->transaction_start >= 0) continue;
+    forget(*at);
+    return true;
+  }
+  return false;
 }
 
 void ProducerTable::truncate(std::int64_t end_offset) {
@@ -121,13 +230,26 @@ void ProducerTable::truncate(std::int64_t end_offset) {
     Producer& producer = *at;
     at = producer.newer;
     const std::uint8_t count_before = producer.batch_count;
+    if (producer.transaction_start >= end_offset) close(producer);
     while (producer.batch_count > 0 &&
            producer.batches[producer.batch_count - 1U].base_offset >= end_offset) {
       --producer.batch_count;
     }
     // What it sent before the window is not known any more, so nothing may be demanded of it.
-    if (count_before > 0 && producer.batch_count == 0) forget(producer);
+    if (count_before == 0 || producer.batch_count > 0) continue;
+    if (producer.transaction_start < 0) {
+      forget(producer);
+    } else {
+      producer.may_begin_anywhere = true;
+    }
   }
+}
+
+void ProducerTable::reopen(std::int64_t producer_id, std::int64_t transaction_start) {
+  const bool is_new = producers_.find(producer_id) == producers_.end();
+  Producer& producer = find_or_add(producer_id);
+  if (is_new) producer.may_begin_anywhere = true;
+  if (producer.transaction_start < 0) open(producer, transaction_start);
 }
 
 std::vector<ProducerState> ProducerTable::snapshot() const {
@@ -139,6 +261,8 @@ std::vector<ProducerState> ProducerTable::snapshot() const {
     state.epoch = producer.epoch;
     state.batch_count = producer.batch_count;
     state.last_seen_ms = producer.last_seen_ms;
+    state.coordinator_epoch = producer.coordinator_epoch;
+    state.transaction_start = producer.transaction_start;
     for (std::size_t i = 0; i < producer.batch_count; ++i) {
       state.batches[i] = unpacked(producer.batches[i]);
     }
@@ -154,6 +278,9 @@ void ProducerTable::restore(const std::vector<ProducerState>& states) {
   producers_.clear();
   newest_ = nullptr;
   oldest_ = nullptr;
+  first_open_ = nullptr;
+  last_open_ = nullptr;
+  open_count_ = 0;
   producers_.reserve(states.size());
   std::vector<const ProducerState*> by_age;
   for (const ProducerState& state : states) by_age.push_back(&state);
@@ -166,6 +293,9 @@ void ProducerTable::restore(const std::vector<ProducerState>& states) {
     producer.batch_count = 0;
     producer.epoch = state.epoch;
     producer.last_seen_ms = state.last_seen_ms;
+    producer.coordinator_epoch = state.coordinator_epoch;
+    if (producer.transaction_start >= 0) close(producer);  // It is named twice.
+    if (state.transaction_start >= 0) open(producer, state.transaction_start);
     // The counts come from a disk: what contradicts itself is left out.
     const std::size_t count = std::min<std::size_t>(state.batch_count, ProducerState::batches_max);
     for (std::size_t i = 0; i < count; ++i) {

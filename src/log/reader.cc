@@ -196,15 +196,15 @@ void Reader::use_index(Job& job, const Index& index) {
 
 void Reader::find_index(std::uint32_t id) {
   Job& job = jobs_[id];
-  const std::int64_t segment_base = job.request.segment.base_offset;
-  if (KeptIndex* kept = kept_index(job.request.key, segment_base); kept != nullptr) {
+  const SegmentInfo& segment = job.request.segment;
+  if (KeptIndex* kept = kept_index(job.request.key, segment.base_offset); kept != nullptr) {
     kept->used = ++index_use_;
     use_index(job, kept->index);
     job.phase = Phase::needs_file;
     open_segment(id);
     return;
   }
-  const auto lease = files_.acquire(index_path(job.request.key, segment_base), false);
+  const auto lease = files_.acquire(index_path(job.request.key, segment), false);
   if (!lease) return;  // Every file is leased: step() asks again.
   job.lease = *lease;
   job.phase = Phase::opening_index;
@@ -239,7 +239,7 @@ void Reader::open_index(std::uint32_t id) {
 
 void Reader::on_index_loaded(std::uint32_t id, std::int64_t result) {
   Job& job = jobs_[id];
-  const FileName path = index_path(job.request.key, job.request.segment.base_offset);
+  const FileName path = index_path(job.request.key, job.request.segment);
   files_.forget(path);  // Its content is kept, so the descriptor need not be.
   drop_lease(job);
   if (result >= 0) {
@@ -265,7 +265,7 @@ void Reader::open_segment(std::uint32_t id) {
   Job& job = jobs_[id];
   if (job.phase == Phase::needs_file) {
     const auto lease =
-        files_.acquire(segment_path(job.request.key, job.request.segment.base_offset), false);
+        files_.acquire(segment_path(job.request.key, job.request.segment), false);
     if (!lease) return;  // Every file is leased: step() asks again.
     job.lease = *lease;
     job.phase = Phase::opening;
@@ -384,9 +384,12 @@ Reader::Look Reader::look_at(const Job& job) const {
   const auto header = record::parse_header(bytes);
   look.kind = Look::Kind::bad;
   if (!header) return look;
-  // Offsets follow each other without a gap. This finds rot in the headers of batches that are
-  // passed over, whose CRC nobody looks at: it must not lead past the one that was asked for.
-  if (header->base_offset != job.expected_base) return look;
+  // Offsets follow each other without a gap, unless compaction has made some. This finds rot in the
+  // headers of batches that are passed over, whose CRC nobody looks at: it must not lead past the
+  // one that was asked for.
+  const bool may_skip = job.request.segment.may_have_gaps() && !job.from_index;
+  if (header->base_offset < job.expected_base) return look;
+  if (header->base_offset > job.expected_base && !may_skip) return look;
   if (header->base_offset > INT64_MAX - header->last_offset_delta) return look;
   if (header->last_offset() >= job.request.segment.end_offset) return look;
   if (header->size_bytes() > job.request.segment.size_bytes - job.batch_pos) return look;
@@ -448,14 +451,15 @@ void Reader::on_bad_batch(std::uint32_t id) {
 
 Error Reader::corrupt(const Job& job) const {
   log_event(LogLevel::error, "log", "{} holds no valid batch at {}",
-            segment_path(job.request.key, job.request.segment.base_offset).text(), job.batch_pos);
+            segment_path(job.request.key, job.request.segment).text(), job.batch_pos);
   return {Errc::corrupt};
 }
 
 // The whole segment was walked in vain.
 Error Reader::error_at_end(const Job& job) const {
   const bool vouched = job.request.offset >= 0 &&
-                       job.request.offset < job.request.segment.end_offset;
+                       job.request.offset < job.request.segment.end_offset &&
+                       !job.request.segment.may_have_gaps();
   return vouched ? corrupt(job) : Error{Errc::not_found};
 }
 

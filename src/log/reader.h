@@ -38,7 +38,8 @@ class Reader {
     PartitionKey key;
     SegmentInfo segment;           // its size_bytes bounds the read: bytes behind are not records
     const Index* index = nullptr;  // of the active segment, in memory, else null. Used at start()
-    // By offset: batches from the one that holds it (empty: that one ends behind offset_end).
+    // By offset: batches from the one that holds it, or the next one where compaction has left a
+    // gap (empty: that one ends behind offset_end).
     // By timestamp (offset < 0): the same from the first batch with max_timestamp >= timestamp
     // that does not end before offset_start.
     std::int64_t offset = -1;
@@ -56,7 +57,7 @@ class Reader {
     std::uint32_t job = 0;
     std::uint64_t word = 0;
     // Errors: io, corrupt (the bytes at a place the checkpoint vouches for are no valid batch),
-    // not_found (no batch has such a timestamp, or the segment ends before such an offset).
+    // not_found (no batch has such a timestamp, or none is left at or behind the offset).
     Result<Bytes> batches = Bytes{};  // whole batches; valid until release(job)
   };
   std::size_t take_done(std::span<Done> done);

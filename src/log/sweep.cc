@@ -89,16 +89,28 @@ class Sweeper {
 
   static bool is_orphan(const PartitionKey& key, const PartitionLog* partition,
                         std::string_view path) {
-    const std::int64_t base = base_offset_of_path(path);
-    if (base < 0) return false;
-    const bool is_index = index_path(key, base).text() == path;
-    if (!is_index && segment_path(key, base).text() != path) return false;
+    const SegmentName name = segment_name_of_path(path);
+    if (name.base_offset < 0) return false;
+    const bool is_index = index_path(key, name.base_offset, name.generation).text() == path;
+    if (!is_index && segment_path(key, name.base_offset, name.generation).text() != path) {
+      return false;
+    }
     if (partition == nullptr) return true;
     const std::vector<SegmentInfo>& segments = partition->segments();
-    if (!segments.empty() && base < segments.front().base_offset) return true;
-    // Its segment ended in batches that the crash took; another may begin at the same offset.
-    return is_index && std::none_of(segments.begin(), segments.end(),
-                                    [&](const SegmentInfo& s) { return s.base_offset == base; });
+    const bool is_named = std::any_of(segments.begin(), segments.end(), [&](const SegmentInfo& s) {
+      return s.base_offset == name.base_offset && s.generation == name.generation;
+    });
+    if (is_named) return false;
+    // Of a segment whose batches the crash took: another may begin at the same offset. Or what a
+    // compaction made that came to nothing.
+    if (is_index || name.generation > 0) return true;
+    if (segments.empty()) return false;
+    if (name.base_offset < segments.front().base_offset) return true;
+    return std::any_of(segments.begin(), segments.end(), [&](const SegmentInfo& s) {
+      // A compaction has it in another file now.
+      return s.generation > 0 && s.base_offset <= name.base_offset &&
+             name.base_offset < s.end_offset;
+    });
   }
   const PartitionLog* find(const PartitionKey& key) const {
     for (const auto& log : logs_) {

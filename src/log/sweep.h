@@ -1,8 +1,8 @@
 // Sweep: removes at boot what no log names. A removal is not synced, so a power cut may bring back
 // files of deleted segments, partitions and topics; and a crash while a new generation of WALs was
 // being made leaves one of the two without a user. Only names that we would give ourselves are
-// touched, and of a partition that lives only what lies before its first segment, and indexes,
-// which can be made anew.
+// touched, and of a partition that lives only what lies before its first segment, what compaction
+// has made or replaced, and indexes, which can be made anew.
 #pragma once
 
 #include <functional>

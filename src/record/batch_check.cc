@@ -35,20 +35,24 @@ bool is_in_window(std::int64_t timestamp, const BatchRules& rules, std::int64_t 
              : !is_further_than(timestamp, wall_ms, rules.timestamp_after_ms_max);
 }
 
-Result<void> check_header(const BatchView& batch) {
+bool has_producer_fields(const BatchHeader& header, BatchOrigin origin) {
+  if (!header.has_producer()) return !header.is_transactional();
+  if (header.producer_epoch < 0) return false;
+  return header.base_sequence >= 0 || origin == BatchOrigin::coordinator;
+}
+
+Result<void> check_header(const BatchView& batch, BatchOrigin origin) {
   const BatchHeader& header = batch.header;
   if (batch.bytes.size() != header.size_bytes()) return fail(Errc::malformed);
   if (header.magic != magic_supported) return fail(Errc::malformed);
   if (header.codec_bits() > codec_bits_max) return fail(Errc::unsupported_codec);
-  if (header.is_control()) return fail(Errc::malformed);
+  if (header.is_control() && origin == BatchOrigin::client) return fail(Errc::malformed);
   if (header.is_log_append_time()) return fail(Errc::invalid_timestamp);
   if (header.record_count <= 0) return fail(Errc::malformed);
   if (std::int64_t{header.last_offset_delta} + 1 != header.record_count) {
     return fail(Errc::malformed);
   }
-  if (header.has_producer() && (header.base_sequence < 0 || header.producer_epoch < 0)) {
-    return fail(Errc::malformed);
-  }
+  if (!has_producer_fields(header, origin)) return fail(Errc::malformed);
   return {};
 }
 
@@ -87,8 +91,10 @@ Result<RecordIterator> BatchChecker::State::records_of(const BatchView& batch) {
 }
 
 Result<CheckedBatch> BatchChecker::check(const BatchView& batch, const BatchRules& rules,
-                                         std::int64_t wall_ms) {
-  if (const Result<void> checked = check_header(batch); !checked) return fail(checked.error());
+                                         std::int64_t wall_ms, BatchOrigin origin) {
+  if (const Result<void> checked = check_header(batch, origin); !checked) {
+    return fail(checked.error());
+  }
   Result<RecordIterator> records = state_->records_of(batch);
   if (!records) return fail(records.error());
 
@@ -100,7 +106,9 @@ Result<CheckedBatch> BatchChecker::check(const BatchView& batch, const BatchRule
     if (rules.keys_required && record->key_size < 0) return fail_at(Errc::malformed, i);
     if (rules.log_append_time) continue;  // Its own timestamps will not be seen by anybody.
     const std::int64_t timestamp = timestamp_of(batch.header, *record);
-    if (!is_in_window(timestamp, rules, wall_ms)) return fail_at(Errc::invalid_timestamp, i);
+    if (origin == BatchOrigin::client && !is_in_window(timestamp, rules, wall_ms)) {
+      return fail_at(Errc::invalid_timestamp, i);
+    }
     if (timestamp > found.max_timestamp || i == 0) {
       found.max_timestamp = timestamp;
       found.max_timestamp_delta = i;
@@ -138,21 +146,36 @@ Result<Bytes> BatchChecker::with_codec(const BatchView& batch, const BatchRules&
   State& s = *state_;
   const Result<Bytes> plain = s.plain_of(batch);
   if (!plain) return fail(plain.error());
+  BatchHeader header = batch.header;
+  header.attributes = static_cast<std::int16_t>((header.attributes & ~codec_mask) | wanted);
+  return make_batch(header, rules.compression_level, *plain);
+}
+
+Result<MutableBytes> BatchChecker::plain_records(const BatchView& batch) {
+  if (batch.header.codec_bits() > codec_bits_max) return fail(Errc::unsupported_codec);
+  const Result<Bytes> plain = state_->plain_of(batch);
+  if (!plain) return fail(plain.error());
+  const MutableBytes memory = state_->decoder.memory();
+  if (plain->size() > memory.size()) return fail(Errc::too_large);
+  if (batch.header.codec_bits() == 0) std::copy(plain->begin(), plain->end(), memory.begin());
+  return memory.first(plain->size());
+}
+
+Result<Bytes> BatchChecker::make_batch(const BatchHeader& wanted, std::int32_t level, Bytes plain) {
+  State& s = *state_;
   // Batches without compression come here unbounded by the decoder.
   const MutableBytes room{s.made.get() + header_bytes, s.made_bytes - header_bytes};
-  std::size_t size = plain->size();
-  if (wanted == 0) {
-    TR_ASSERT(size <= room.size());
-    std::copy(plain->begin(), plain->end(), room.begin());
+  std::size_t size = plain.size();
+  if (wanted.codec_bits() == 0) {
+    if (size > room.size()) return fail(Errc::too_large);
+    std::copy(plain.begin(), plain.end(), room.begin());
   } else {
     const Result<std::size_t> packed =
-        s.encoder.compress(static_cast<Codec>(wanted), rules.compression_level, *plain, room);
+        s.encoder.compress(static_cast<Codec>(wanted.codec_bits()), level, plain, room);
     if (!packed) return fail(packed.error());
     size = *packed;
   }
-
-  BatchHeader header = batch.header;
-  header.attributes = static_cast<std::int16_t>((header.attributes & ~codec_mask) | wanted);
+  BatchHeader header = wanted;
   const MutableBytes made{s.made.get(), header_bytes + size};
   header.batch_length = static_cast<std::int32_t>(made.size() - length_prefix_bytes);
   store_header(made, header);

@@ -23,6 +23,10 @@ struct BatchRules {
   bool keys_required = false;     // compacted topics
 };
 
+// Who made a batch. A transaction coordinator's are control batches, or have a producer but no
+// sequences, and their timestamps are our own.
+enum class BatchOrigin : std::uint8_t { client, coordinator };
+
 struct CheckedBatch {
   std::int64_t max_timestamp = -1;       // over the records (with LogAppendTime: wall_ms)
   std::int32_t max_timestamp_delta = 0;  // offset delta of the first record that has it
@@ -47,13 +51,20 @@ class BatchChecker {
   // Errors (detail: index of the bad record where it is about one): malformed -> INVALID_RECORD,
   // unsupported_codec, invalid_timestamp, corrupt (cannot be decompressed), too_large.
   Result<CheckedBatch> check(const BatchView& batch, const BatchRules& rules,
-                             std::int64_t wall_ms);
+                             std::int64_t wall_ms, BatchOrigin origin = BatchOrigin::client);
 
   // Makes the batch anew with rules.compression, when that is neither -1 nor the batch's own
   // codec: the same records, offsets and producer fields, a new CRC. The bytes live in this
   // object until the next call. An unchanged batch comes back as it is.
   // Errors: as check; too_large.
   Result<Bytes> with_codec(const BatchView& batch, const BatchRules& rules);
+
+  // For compaction. The records of a batch as they are without compression, a copy in this object
+  // until the next call; the caller may move them about there. Errors: as check; too_large.
+  Result<MutableBytes> plain_records(const BatchView& batch);
+  // A batch of `header` with `plain` records (it may be what plain_records gave), compressed as its
+  // attributes say, with its own length and CRC. Lives until the next call. Errors: too_large.
+  Result<Bytes> make_batch(const BatchHeader& header, std::int32_t level, Bytes plain);
 
   // The first record with timestamp >= `timestamp`. Errors: not_found; corrupt, malformed.
   Result<FoundRecord> find_timestamp(const BatchView& batch, std::int64_t timestamp);

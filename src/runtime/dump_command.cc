@@ -147,7 +147,8 @@ bool dump_segment(const std::string& path, Bytes bytes, const DumpRequest& reque
                   const LineSink& sink) {
   std::string last;
   const LineSink lines = request.with_records ? sink : only_problems(sink, last);
-  log::SegmentDump dump(log::base_offset_of_path(path), lines);
+  const log::SegmentName name = log::segment_name_of_path(path);
+  log::SegmentDump dump(name.base_offset, lines, name.generation > 0);
   dump.feed(bytes);
   dump.finish();
   if (!request.with_records) sink(last);  // The summary.

@@ -30,6 +30,9 @@ log::Limits log_limits(const Profile& profile) {
   limits.partitions_max = u32(profile.partitions_max);
   limits.producers_max = u32(profile.producers_max);
   limits.open_files_max = u32(profile.open_files_max);
+  limits.compaction_memory_bytes = u64(profile.compaction_memory_bytes);
+  limits.compaction_bytes_per_second = u64(profile.compaction_bytes_per_second);
+  limits.compaction_check = seconds(profile.compaction_check_s);
   limits.checkpoint_interval = seconds(profile.checkpoint_interval_s);
   limits.retention_check = seconds(profile.retention_check_s);
   limits.free_bytes_min = u64(profile.free_bytes_min);
@@ -67,6 +70,8 @@ control::Limits control_limits(const Profile& profile) {
   limits.offsets_max = u32(profile.offsets_max);
   limits.group_bytes_max = u64(profile.group_bytes_max);
   limits.group_initial_delay = milliseconds(profile.initial_delay_ms);
+  limits.consumer_session_timeout = milliseconds(profile.consumer_session_timeout_ms);
+  limits.consumer_heartbeat_interval = milliseconds(profile.consumer_heartbeat_interval_ms);
   limits.offsets_retention = seconds(profile.offsets_retention_minutes * 60);
   limits.transaction_partitions = u32(profile.state_partitions);
   limits.transactional_ids_max = u32(profile.transactional_ids_max);
@@ -123,6 +128,9 @@ std::string limit_lines(const Profile& profile) {
                              profile.groups_max, profile.members_max, profile.offsets_max,
                              size_text(u64(profile.group_bytes_max)),
                              profile.offsets_retention_minutes));
+  line("compaction", fmt::format("{} per core for keys, at most {} a second",
+                                 size_text(log.compaction_memory_bytes),
+                                 size_text(log.compaction_bytes_per_second)));
   line("transactions", fmt::format("{} ids, {} for all; at most {} partitions and {} s each",
                                    profile.transactional_ids_max,
                                    size_text(u64(profile.transaction_bytes_max)),

@@ -96,6 +96,7 @@ MemoryPlan plan_memory(const Profile& p) {
   add("storage", "cache_bytes", p.cache_bytes, 1);
   add("storage", "read_buffer_count", p.read_buffer_count, log.read_bytes());
   add("storage", "segment_write_bytes", p.segment_write_bytes, log.segment_writes_max);
+  add("compaction", "memory_bytes", p.compaction_memory_bytes, 1);
   add("network", "request_memory_bytes", p.request_memory_bytes, 1);
   add("network", "answer_memory_bytes", p.answer_memory_bytes, 1);
   add("network", "receive_buffer_count", p.receive_buffer_count,
@@ -112,7 +113,8 @@ MemoryPlan plan_memory(const Profile& p) {
                         .bytes = static_cast<std::uint64_t>(p.transaction_bytes_max)});
   std::stable_sort(plan.items.begin(), plan.items.end(),
                    [](const MemoryItem& a, const MemoryItem& b) { return a.bytes > b.bytes; });
-  plan.fixed_bytes = process_bytes + cores * (core_bytes + broker.cold_memory_bytes +
+  plan.fixed_bytes = process_bytes + cores * (core_bytes + log::Compactor::memory_bytes(log) +
+                                              broker.cold_memory_bytes +
                                               broker.decode_bytes_max);
   return plan;
 }

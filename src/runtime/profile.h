@@ -43,6 +43,11 @@ struct Profile {
   std::int64_t retention_check_s = 300;
   std::int64_t free_bytes_min = 67108864;
 
+  // Compaction.
+  std::int64_t compaction_memory_bytes = 16777216;
+  std::int64_t compaction_bytes_per_second = 33554432;
+  std::int64_t compaction_check_s = 15;
+
   // Limits of what a node holds.
   std::int64_t partitions_max = 4096;
   std::int64_t producers_max = 16384;
@@ -55,6 +60,8 @@ struct Profile {
   std::int64_t offsets_max = 250000;
   std::int64_t group_bytes_max = 67108864;
   std::int64_t initial_delay_ms = 3000;
+  std::int64_t consumer_session_timeout_ms = 45000;
+  std::int64_t consumer_heartbeat_interval_ms = 5000;
   std::int64_t offsets_retention_minutes = 10080;
 
   // Transactions.

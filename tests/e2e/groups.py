@@ -88,6 +88,39 @@ def java_group(context):
     clients.finish(context, [java, "-Xmx256m", "-cp", classes, "GroupClient"], "the Java client")
 
 
+def java_consumer_protocol(context):
+    java, classes = toolchains.java_ready()
+    clients.finish(context, [java, "-Xmx256m", "-cp", classes, "ConsumerProtocolClient"],
+                   "the Java client")
+
+
+def confluent_consumer_protocol(context):
+    """Also over kill -9 and a restart: the commits of the new protocol are there."""
+    python, packages = toolchains.python_ready()
+    command = [python, toolchains.client("python", "confluent_consumer_protocol.py")]
+    environment = clients.python_environment(packages)
+    clients.finish(context, command, "confluent-kafka", env=environment)
+    context.broker.kill9()
+    context.broker.start()
+    clients.finish(context, command, "confluent-kafka", after=["101"], env=environment)
+    expect_equal(context.broker.stop(), 0, "exit code")
+    context.broker.start()
+    clients.finish(context, command, "confluent-kafka", after=["102"], env=environment)
+
+
+def kafka_describes_consumer_protocol(context):
+    """Kafka's tool sees an (empty) group of the consumer protocol and its offsets."""
+    group = "confluent-848"
+    text = consumer_groups(context, "--list", "--type", "consumer")
+    expect(group in text, text)
+    text = consumer_groups(context, "--describe", "--group", group)
+    expect(re.search(rf"{group}\s+{group}\s+1\s+103\s+103\s+0\b", text), text)
+    text = consumer_groups(context, "--describe", "--group", group, "--state")
+    expect(re.search(r"\bEmpty\b", text), text)
+    text = consumer_groups(context, "--delete", "--group", group)
+    expect("successful" in text, text)
+
+
 def go_group(context):
     clients.finish(context, toolchains.go_ready(), "the Go client", after=["groups"])
 
@@ -98,4 +131,8 @@ CASES = [Case("kcat", kcat_resumes),
          Case("confluent_kafka", clients.python_client("confluent_group"), seconds_max=600),
          Case("kafka_python", clients.python_client("kafka_python_group"), seconds_max=600),
          Case("java", java_group, seconds_max=600),
-         Case("go", go_group, seconds_max=600)]
+         Case("go", go_group, seconds_max=600),
+         Case("java_consumer_protocol", java_consumer_protocol, seconds_max=900),
+         Case("confluent_consumer_protocol", confluent_consumer_protocol, seconds_max=900),
+         Case("kafka_describes_consumer_protocol", kafka_describes_consumer_protocol,
+              seconds_max=600)]

@@ -21,6 +21,7 @@ from harness import ROOT, Context, Failed, Skip
 
 # kill9 comes last: it takes what the others leave of the time.
 MODULES = ["process", "kcat", "raw", "limits", "clients", "kafka_tools", "groups", "transactions",
+           "compaction",
            "kill9"]
 PROGRAMS = ["build/release/src/tailrace"]
 

@@ -1,4 +1,5 @@
-// Any file in a checkpoint's place is refused, or decoded to what encodes to the same bytes.
+// Any file in a checkpoint's place is refused, or decoded to what encodes to the same bytes (unless
+// its version is older).
 #include "../support/fuzz_target.h"
 #include "base/crc32c.h"
 #include "log/checkpoint.h"
@@ -29,6 +30,7 @@ Checkpoint some_checkpoint(std::size_t partition_count) {
     partition.epochs.resize(i % 2);
     partition.producers.resize(i % 3);
     for (ProducerState& producer : partition.producers) producer.batch_count = 5;
+    partition.aborted.resize(i % 4);
     checkpoint.partitions.push_back(partition);
   }
   return checkpoint;
@@ -45,6 +47,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!decoded) return 0;
   std::vector<std::byte> encoded;
   encode_checkpoint(*decoded, encoded);
+  if (std::memcmp(encoded.data() + 4, bytes.data() + 4, 4) != 0) return 0;
   std::uint64_t content_bytes = 0;
   std::memcpy(&content_bytes, bytes.data() + 8, 8);
   TR_ASSERT(encoded.size() >= header_bytes + content_bytes);

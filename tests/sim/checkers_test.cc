@@ -1,8 +1,10 @@
 // The checkers see what they should, and nothing else.
 #include <gtest/gtest.h>
 
+#include "checkers/ownership.h"
 #include "checkers/records.h"
 #include "checkers/retention.h"
+#include "checkers/transactions.h"
 #include "log_model.h"
 
 namespace tailrace::sim {
@@ -52,6 +54,21 @@ TEST(Checkers, NoticeAnAcknowledgedRecordThatIsGone) {
   const std::array seen = {told.seen(0, 0)};
   told.records.on_final(0, 0, 1, seen);
   EXPECT_EQ(told.first(), "acked_is_durable");
+}
+
+TEST(Checkers, NoticeAPartitionWithTwoOwners) {
+  Told told;
+  OwnershipChecker ownership(told.verdicts);
+  ownership.owns("g", "a", {0, 1}, Instant{5}, Instant{20});
+  ownership.owns("g", "b", {2}, Instant{6}, Instant{20});
+  ownership.owns("h", "b", {0}, Instant{6}, Instant{20});
+  ownership.owns("g", "a", {1}, Instant{7}, Instant{20});
+  ownership.owns("g", "b", {0, 2}, Instant{8}, Instant{20});
+  EXPECT_EQ(told.first(), "none");
+  ownership.owns("g", "c", {1}, Instant{20}, Instant{30});
+  EXPECT_EQ(told.first(), "none") << "a has been silent for too long";
+  ownership.owns("g", "b", {1}, Instant{21}, Instant{30});
+  EXPECT_EQ(told.first(), "one_owner");
 }
 
 TEST(Checkers, NoticeABitThatFlipped) {
@@ -163,6 +180,87 @@ TEST(LogModel, NoticesAnEndBeforeWhatWasAcknowledged) {
   EXPECT_EQ(model.end(), 3);
   model.on_recovered(0, 0, verdicts);
   EXPECT_TRUE(verdicts.names("acked_is_durable"));
+}
+
+// Transactions of one owner over two partitions, one record in each.
+struct Ledger {
+  std::uint32_t made(bool asked, bool committed, bool has_offset = false) {
+    const std::uint32_t number = transactions.begin(0);
+    transactions.add_record(number, 0);
+    transactions.add_record(number, 1);
+    transactions.transaction(number).commit_asked = asked;
+    transactions.transaction(number).committed = committed;
+    transactions.transaction(number).has_offset = has_offset;
+    return number;
+  }
+  void seen(std::uint32_t record, std::int64_t offset) {
+    transactions.on_read(static_cast<std::int32_t>(record % 2), offset,
+                         TransactionCheckers::value_of(record), true);
+  }
+  std::string first() const {
+    return verdicts.all_kept() ? "none" : verdicts.list().front().promise;
+  }
+
+  Verdicts verdicts;
+  TransactionCheckers transactions{verdicts};
+};
+
+TEST(TransactionCheckers, AreSilentWhenAllIsWell) {
+  Ledger ledger;
+  ledger.made(true, true, true);
+  ledger.made(false, false);
+  ledger.made(true, false);  // Nobody knows, and it is not there.
+  ledger.seen(0, 0);
+  ledger.seen(1, 0);
+  ledger.transactions.on_final();
+  ledger.transactions.on_offset(0, 0);
+  EXPECT_EQ(ledger.first(), "none");
+}
+
+TEST(TransactionCheckers, NoticeARecordThatWasAborted) {
+  Ledger ledger;
+  ledger.made(false, false);
+  ledger.seen(0, 0);
+  EXPECT_EQ(ledger.first(), "aborted_reads");
+}
+
+TEST(TransactionCheckers, NoticeACommittedTransactionThatIsGone) {
+  Ledger ledger;
+  ledger.made(true, true);
+  ledger.transactions.on_final();
+  EXPECT_EQ(ledger.first(), "lost_transactions");
+}
+
+TEST(TransactionCheckers, NoticeHalfATransaction) {
+  Ledger ledger;
+  ledger.made(true, false);
+  ledger.seen(1, 4);
+  ledger.transactions.on_final();
+  EXPECT_EQ(ledger.first(), "torn_transactions");
+}
+
+TEST(TransactionCheckers, NoticeARecordAtTwoPlacesAndOneOutOfOrder) {
+  Ledger twice;
+  twice.made(true, true);
+  twice.seen(0, 0);
+  twice.seen(0, 2);
+  EXPECT_EQ(twice.first(), "committed_once");
+  Ledger swapped;
+  swapped.made(true, true);
+  swapped.made(true, true);
+  swapped.seen(2, 0);
+  swapped.seen(0, 3);
+  EXPECT_EQ(swapped.first(), "committed_once");
+}
+
+TEST(TransactionCheckers, NoticeAnOffsetWithoutItsRecords) {
+  Ledger ledger;
+  ledger.made(true, true, true);
+  ledger.made(true, false, true);
+  ledger.seen(0, 0);
+  ledger.seen(1, 0);
+  ledger.transactions.on_offset(0, 1);
+  EXPECT_EQ(ledger.first(), "offsets_with_records");
 }
 
 }  // namespace

@@ -23,10 +23,13 @@ std::string text_of(std::int64_t offset) { return fmt::format("offset {}", offse
 
 }  // namespace
 
-Committer::Committer(World& world, std::uint32_t id, Prng prng)
+Committer::Committer(World& world, std::uint32_t id, Prng prng, Pace pace)
     : Client(world, fmt::format("committer{}", id), prng), group_(name_),
       is_member_(prng_.chance(2, 3)),
-      session_ms_(static_cast<std::int32_t>(prng_.between(50, 2000))) {}
+      pause_max_(pace == Pace::life ? seconds(static_cast<std::int64_t>(prng_.between(1, 8)))
+                                    : milliseconds(5)),
+      session_ms_(static_cast<std::int32_t>(pace == Pace::life ? prng_.between(3'000, 10'000)
+                                                               : prng_.between(50, 2000))) {}
 
 std::string Committer::waiting_for() const {
   constexpr std::array names = {"the coordinator", "join", "sync", "commit", "look", "heartbeat"};
@@ -157,7 +160,8 @@ void Committer::on_response(const Asked& asked, Bytes frame) {
   if (error == malformed) return;
   if (error != 0) on_error(error);
   if (error == 0 && step_ == Step::look && world_.quiet) done_ = true;
-  wait(microseconds(static_cast<std::int64_t>(prng_.between(10, 5000))));
+  wait(nanoseconds(static_cast<std::int64_t>(
+      prng_.between(10'000, static_cast<std::uint64_t>(pause_max_.ns)))));
 }
 
 void Committer::on_error(std::int16_t error) {

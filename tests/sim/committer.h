@@ -13,7 +13,7 @@ namespace tailrace::sim {
 
 class Committer final : public Client {
  public:
-  Committer(World& world, std::uint32_t id, Prng prng);
+  Committer(World& world, std::uint32_t id, Prng prng, Pace pace = Pace::quick);
 
   bool settled() const override { return done_; }
   std::string waiting_for() const override;
@@ -44,6 +44,7 @@ class Committer final : public Client {
 
   std::string group_;
   bool is_member_;              // else it commits without joining
+  Duration pause_max_;
   std::int32_t session_ms_;
   Step step_ = Step::find;
   bool found_ = false;

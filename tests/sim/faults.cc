@@ -54,7 +54,8 @@ FaultPlan draw_faults(std::uint64_t seed, Instant start, Duration busy) {
   };
   using Kind = Event::Kind;
   constexpr std::array ends = {Kind::power_cut, Kind::power_cut, Kind::kill, Kind::stop};
-  const std::uint64_t crashes = prng.below(4);
+  const bool is_life = busy >= seconds(60);
+  const std::uint64_t crashes = is_life ? prng.between(2, 20) : prng.below(4);
   for (std::uint64_t i = 0; i < crashes; ++i) {
     plan.events.push_back({ends[prng.below(ends.size())], any_time()});
   }

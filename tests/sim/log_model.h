@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "checkers/verdicts.h"
@@ -11,11 +13,22 @@
 
 namespace tailrace::sim {
 
+struct ModelRecord {
+  std::int64_t offset = 0;
+  std::int64_t timestamp = 0;
+  std::string key;                // with a letter in front: "k", or "-" for none
+  std::string value;              // likewise
+  friend bool operator==(const ModelRecord&, const ModelRecord&) = default;
+};
+// Errors: a batch that cannot be taken apart.
+Result<std::vector<ModelRecord>> records_of(const record::BatchView& batch);
+
 struct ModelBatch {
   std::int64_t base_offset = -1;
   std::int64_t end_offset = -1;
   std::vector<std::byte> bytes;   // as given to append()
   std::int64_t max_timestamp = 0;
+  std::vector<ModelRecord> records;
 };
 
 struct LogModel {
@@ -34,6 +47,9 @@ struct LogModel {
 
   std::int64_t end() const { return batches.empty() ? first_offset : batches.back().end_offset; }
   std::int64_t first_offset = 0;       // where `batches` begins or would begin
+  bool was_compacted = false;          // or may have been: records may be missing
+  std::int64_t delete_retention_ms_least = INT64_MAX;
+  bool plant_wrong_key = false;
 
   const ModelBatch* find(std::int64_t offset) const;
   std::string name() const;
@@ -45,6 +61,14 @@ struct LogModel {
   // Whole batches that a read at `offset` gave. Returns the offset behind them.
   std::int64_t check_batches(std::int64_t offset, std::span<const Bytes> pieces,
                              Verdicts& verdicts) const;
+  // All of the log was read, from log_start to `end`, with nothing compacted meanwhile; `seen`: the
+  // offsets of the records. Of every key the newest is there; a deletion may be gone once its time
+  // is over, and with it everything that it deleted.
+  void check_keys(const std::set<std::int64_t>& seen, std::int64_t end, std::int64_t wall_ms,
+                  Verdicts& verdicts) const;
+
+ private:
+  bool is_rest_of(const record::BatchView& found, const ModelBatch& given) const;
 };
 
 }  // namespace tailrace::sim

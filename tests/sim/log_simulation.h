@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "bus/image.h"
@@ -61,10 +62,14 @@ class LogSimulation {
   void read();
   void delete_records();
   void configure();
+  void draw_compaction(LogModel& model);
   void take_results(std::uint16_t index);
   void check_read(const OpenRead& open, const log::Read& read);
   void look_at(LogModel& model, const log::PartitionLog& partition);
   void read_everything();
+  void read_everything(LogModel& model);
+  void compact_once_more();
+  static void note_seen(const log::Read& read, std::set<std::int64_t>& seen);
   bool failed() const;
   LogModel* choose();
   std::uint16_t owner(const log::PartitionKey& key) const {

@@ -12,13 +12,23 @@ struct PlantInfo {
   Plant plant;
   std::string_view name;
   std::string_view promise;  // that is found broken
+  bool log_only = false;     // in the simulation of the log alone
 };
 
-inline constexpr std::array<PlantInfo, 20> plants = {{
+inline constexpr auto plants = std::to_array<PlantInfo>({
     {Plant::sync_lies, "sync_lies", "acked_is_durable"},
     {Plant::directory_lies, "directory_lies", "starts"},
     {Plant::ack_early, "ack_early", "acked_is_durable"},
     {Plant::commit_early, "commit_early", "commits_stay"},
+    {Plant::keep_revoked, "keep_revoked", "one_owner"},
+    {Plant::believe_commit, "believe_commit", "lost_transactions"},
+    {Plant::commit_aborted, "commit_aborted", "aborted_reads"},
+    {Plant::offset_apart, "offset_apart", "offsets_with_records"},
+    {Plant::ignore_aborted, "ignore_aborted", "aborted_reads"},
+    {Plant::read_undecided, "read_undecided", "aborted_reads"},
+    {Plant::lose_part, "lose_part", "torn_transactions"},
+    {Plant::read_elsewhere, "read_elsewhere", "committed_once"},
+    {Plant::hold_stable, "hold_stable", "no_hanging_transaction"},
     {Plant::spoil_response, "spoil_response", "acked_is_durable"},
     {Plant::send_twice, "send_twice", "no_duplicate"},
     {Plant::swap_order, "swap_order", "order"},
@@ -27,6 +37,9 @@ inline constexpr std::array<PlantInfo, 20> plants = {{
     {Plant::jump_ahead, "jump_ahead", "reads_stay"},
     {Plant::false_range, "false_range", "in_range"},
     {Plant::delete_more, "delete_more", "retention_keeps"},
+    {Plant::compaction_lies, "compaction_lies", "acked_is_durable", true},
+    {Plant::wrong_key, "wrong_key", "latest_of_key_stays", true},
+    {Plant::forget_tombstones, "forget_tombstones", "tombstones_stay", true},
     {Plant::forget_delete, "forget_delete", "delete_records_stay"},
     {Plant::forget_topic, "forget_topic", "metadata_stays"},
     {Plant::swap_answers, "swap_answers", "responses_in_order"},
@@ -35,7 +48,7 @@ inline constexpr std::array<PlantInfo, 20> plants = {{
     {Plant::leak, "leak", "bounded_memory"},
     {Plant::spoil_block, "spoil_block", "seams"},
     {Plant::remember, "remember", "same_seed"},
-}};
+});
 
 inline const PlantInfo* find_plant(std::string_view name) {
   for (const PlantInfo& info : plants) {

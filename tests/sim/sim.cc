@@ -24,9 +24,11 @@ constexpr const char* usage =
     "tailrace_sim SEED [-v]           one seed, twice; -v: every event\n"
     "tailrace_sim --from A --count N  N seeds from A on\n"
     "tailrace_sim --seconds S         as many seeds as fit; a quarter of the time the log alone\n"
+    "tailrace_sim --hours H           lives, until they lasted for H hours of their own time\n"
     "tailrace_sim --forever           until stopped\n"
     "tailrace_sim --self-test         every planted fault is caught by its checker\n"
     "  --log           the log alone, without brokers\n"
+    "  --life          minutes at the pace of applications: groups and transactions\n"
     "  --plant NAME    with this fault planted; the run fails when the checkers work\n"
     "  --keep-going    do not stop at the first failing seed\n";
 
@@ -35,9 +37,11 @@ struct Options {
   std::uint64_t from = 1;
   std::optional<std::uint64_t> count;
   std::optional<double> seconds;
+  std::optional<double> hours;
   bool forever = false;
   bool self_test = false;
   bool log_only = false;
+  bool life = false;
   bool verbose = false;
   bool keep_going = false;
   Plant plant = Plant::none;
@@ -49,19 +53,26 @@ double now_seconds() {
 
 // An assertion that fails ends the program: the seed must be known all the same.
 std::uint64_t seed_now = 0;
-bool log_now = false;
+const char* kind_now = "";
 bool verbose_now = false;
 void on_abort(int) {
   fmt::print("FAILED seed {}{}: aborted\nfirst failing seed: tools/dev sim {}{}\n", seed_now,
-             log_now ? " --log" : "", seed_now, log_now ? " --log" : "");
+             kind_now, seed_now, kind_now);
   std::fflush(stdout);
+}
+
+// The option that makes a seed's run what it is.
+const char* kind_of(const Options& options, bool log_only) {
+  if (log_only) return " --log";
+  return options.life ? " --life" : "";
 }
 
 RunResult run_once(std::uint64_t seed, const Options& options, bool log_only, bool verbose) {
   seed_now = seed;
-  log_now = log_only;
+  kind_now = kind_of(options, log_only);
   if (log_only) return LogSimulation(seed, options.plant, verbose).run();
-  return Simulation(seed, options.plant, verbose).run();
+  const Pace pace = options.life ? Pace::life : Pace::quick;
+  return Simulation(seed, options.plant, verbose, pace).run();
 }
 
 // Twice where asked: both must go the same way.
@@ -84,6 +95,8 @@ struct Tally {
   std::uint64_t refused = 0;
   std::uint64_t records = 0;
   std::uint64_t starts = 0;
+  std::uint64_t transactions = 0;
+  double hours = 0;  // of the runs' own time
   std::optional<std::uint64_t> first_failing;
 
   void add(std::uint64_t seed, const RunResult& result) {
@@ -92,26 +105,39 @@ struct Tally {
     refused += result.refused ? 1 : 0;
     records += result.records;
     starts += result.starts;
+    transactions += result.transactions;
+    hours += static_cast<double>(result.lasted.ns) / 3.6e12;
     if (!result.broken.empty() && !first_failing) first_failing = seed;
   }
 };
 
-void tell(std::uint64_t seed, const RunResult& result, bool log_only) {
+void tell(std::uint64_t seed, const RunResult& result, const char* kind) {
   for (const Verdict& verdict : result.broken) {
-    fmt::print("FAILED seed {}{}: {}: {}\n", seed, log_only ? " --log" : "", verdict.promise,
-               verdict.what);
+    fmt::print("FAILED seed {}{}: {}: {}\n", seed, kind, verdict.promise, verdict.what);
   }
 }
 
-void summarize(const Tally& tally, bool log_only) {
-  fmt::print("{}seeds {}..{}: {} passed, {} failed ({} records, {} starts, {} refused a damaged "
-             "WAL)\n",
-             log_only ? "log " : "", tally.first, tally.next == 0 ? 0 : tally.next - 1,
-             tally.passed, tally.failed, tally.records, tally.starts, tally.refused);
+void summarize(const Tally& tally, const Options& options, bool log_only) {
+  const char* kind = kind_of(options, log_only);
+  const char* front = log_only ? "log " : options.life ? "life " : "";
+  const std::string lasted =
+      options.life ? fmt::format("{:.1f} hours, ", tally.hours) : std::string{};
+  fmt::print("{}seeds {}..{}: {} passed, {} failed ({}{} records, {} transactions, {} starts, {} "
+             "refused a damaged WAL)\n",
+             front, tally.first, tally.next == 0 ? 0 : tally.next - 1, tally.passed, tally.failed,
+             lasted, tally.records, tally.transactions, tally.starts, tally.refused);
   if (tally.first_failing) {
-    fmt::print("first failing seed: tools/dev sim {}{}\n", *tally.first_failing,
-               log_only ? " --log" : "");
+    fmt::print("first failing seed: tools/dev sim {}{}\n", *tally.first_failing, kind);
   }
+}
+
+// Is there nothing left to run?
+bool is_enough(const Options& options, const Tally& tally, std::uint64_t seed,
+               double seconds_left) {
+  if (options.forever) return false;
+  if (options.hours) return tally.hours >= *options.hours;
+  if (options.count) return seed - options.from >= *options.count;
+  return seconds_left <= 0;
 }
 
 // Every eighth seed is run twice: enough to find what depends on more than the seed.
@@ -120,12 +146,11 @@ Tally run_many(const Options& options, bool log_only, double seconds) {
   const double begun = now_seconds();
   double told = begun;
   for (std::uint64_t seed = options.from;; ++seed) {
-    if (options.count && seed - options.from >= *options.count) break;
     const double now = now_seconds();
-    if (!options.count && !options.forever && now - begun >= seconds) break;
+    if (is_enough(options, tally, seed, begun + seconds - now)) break;
     const RunResult result = run_seed(seed, options, log_only, seed % 8 == 0);
     tally.add(seed, result);
-    tell(seed, result, log_only);
+    tell(seed, result, kind_of(options, log_only));
     if (now - told >= 5) {
       told = now;
       fmt::print("{}seed {}: {:.0f} seeds/s, {} failed\n", log_only ? "log " : "", seed,
@@ -134,14 +159,15 @@ Tally run_many(const Options& options, bool log_only, double seconds) {
     }
     if (tally.failed >= 10 && !options.keep_going) break;
   }
-  summarize(tally, log_only);
+  summarize(tally, options, log_only);
   return tally;
 }
 
 int run_batch(const Options& options) {
   Tally log;
-  if (options.seconds && !options.log_only) log = run_many(options, true, *options.seconds / 4);
-  const double rest = options.seconds.value_or(0) * (options.log_only ? 1 : 0.75);
+  const bool both = options.seconds && !options.log_only && !options.life;
+  if (both) log = run_many(options, true, *options.seconds / 4);
+  const double rest = options.seconds.value_or(0) * (both ? 0.75 : 1);
   const Tally tally = run_many(options, options.log_only, rest);
   const std::uint64_t failed = log.failed + tally.failed;
   fmt::print("{} passed, {} failed, 0 skipped\n", log.passed + tally.passed, failed);
@@ -150,7 +176,7 @@ int run_batch(const Options& options) {
 
 int run_single(const Options& options) {
   const RunResult result = run_seed(*options.seed, options, options.log_only, true);
-  tell(*options.seed, result, options.log_only);
+  tell(*options.seed, result, kind_of(options, options.log_only));
   fmt::print("seed {}: {}, trace hash {:016x}, {} records, {} starts{}\n", *options.seed,
              result.broken.empty() ? "passed" : "failed", result.hash, result.records,
              result.starts, result.refused ? ", refused a damaged WAL" : "");
@@ -162,7 +188,7 @@ std::uint64_t seeds_until_caught(const PlantInfo& plant, Options options) {
   constexpr std::uint64_t seeds_most = 150;
   options.plant = plant.plant;
   for (std::uint64_t i = 0; i < seeds_most; ++i) {
-    const RunResult result = run_seed(options.from + i, options, false, true);
+    const RunResult result = run_seed(options.from + i, options, plant.log_only, true);
     for (const Verdict& verdict : result.broken) {
       if (verdict.promise == plant.promise) return i + 1;
     }
@@ -175,7 +201,7 @@ int run_self_test(const Options& options) {
   for (const PlantInfo& plant : plants) {
     const std::uint64_t seeds = seeds_until_caught(plant, options);
     missed += seeds == 0 ? 1 : 0;
-    fmt::print("{:<16} {} {}\n", plant.name, plant.promise,
+    fmt::print("{:<18} {} {}\n", plant.name, plant.promise,
                seeds == 0 ? "NOT CAUGHT" : fmt::format("caught after {} seeds", seeds));
     std::fflush(stdout);
   }
@@ -201,6 +227,8 @@ bool parse(const std::vector<std::string_view>& words, Options& options) {
       options.verbose = true;
     } else if (word == "--log") {
       options.log_only = true;
+    } else if (word == "--life") {
+      options.life = true;
     } else if (word == "--forever") {
       options.forever = true;
     } else if (word == "--keep-going") {
@@ -211,6 +239,10 @@ bool parse(const std::vector<std::string_view>& words, Options& options) {
       const PlantInfo* info = find_plant(value);
       if (info == nullptr) return false;
       options.plant = info->plant;
+      ++i;
+    } else if (word == "--hours" && amount) {
+      options.hours = static_cast<double>(*amount);
+      options.life = true;
       ++i;
     } else if ((word == "--from" || word == "--count" || word == "--seconds") && amount) {
       if (word == "--from") options.from = *amount;
@@ -223,7 +255,8 @@ bool parse(const std::vector<std::string_view>& words, Options& options) {
       return false;
     }
   }
-  return options.seed || options.count || options.seconds || options.forever || options.self_test;
+  return options.seed || options.count || options.seconds || options.hours || options.forever ||
+         options.self_test;
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "base/aligned.h"
 #include "base/crc32c.h"
 #include "log/op_queue.h"
+#include "log/segment.h"
 
 namespace tailrace::sim {
 namespace {
@@ -162,6 +163,11 @@ std::int64_t SimDisk::perform_fault(const Waiting& item, std::int64_t error) {
   return error;
 }
 
+// ".../<base offset>-<generation>.log"
+bool SimDisk::is_compacted(std::string_view path) {
+  return log::segment_name_of_path(path).generation > 0;
+}
+
 std::int64_t SimDisk::perform(const Waiting& item) {
   const DiskOp& op = item.op;
   if (plant_spoil && is_write(op.kind)) op.block.back() ^= std::byte{1};
@@ -175,6 +181,7 @@ std::int64_t SimDisk::perform(const Waiting& item) {
     case DiskOpKind::write_durable: return write(op);
     case DiskOpKind::sync:
       if (plant_sync_lies && open_[op.file].path.ends_with(".wal")) return 0;
+      if (plant_compaction_lies && is_compacted(open_[op.file].path)) return 0;
       return files_.sync(file(op.file), item.covered_end);
     case DiskOpKind::allocate: return files_.allocate(file(op.file), op.file_pos + op.size);
     case DiskOpKind::truncate: return files_.truncate(file(op.file), op.file_pos);

@@ -65,6 +65,7 @@ class SimDisk final : public io::Disk {
   bool plant_spoil = false;
   // Planted: what is written to a WAL is called durable and is not.
   bool plant_sync_lies = false;
+  bool plant_compaction_lies = false;
 
  private:
   struct Waiting {
@@ -79,6 +80,7 @@ class SimDisk final : public io::Disk {
   }
   void check(const DiskOp& op) const;
   void take(const DiskOp& op);
+  static bool is_compacted(std::string_view path);
   std::int64_t perform(const Waiting& item);
   std::int64_t perform_fault(const Waiting& item, std::int64_t error);
   std::int64_t fault_of(const DiskOp& op);

@@ -37,6 +37,9 @@ NodeLimits draw_limits(Prng& prng, const FaultPlan& plan) {
   l.checkpoint_interval = milliseconds(static_cast<std::int64_t>(prng.between(2, 100)));
   l.retention_check = milliseconds(static_cast<std::int64_t>(prng.between(5, 60)));
   l.free_bytes_min = std::uint64_t{64} << 10;
+  l.compaction_memory_bytes = prng.between(1, 8) * 64 * log::DedupeMap::slot_bytes;
+  l.compaction_bytes_per_second = std::uint64_t{1} << prng.between(22, 30);
+  l.compaction_check = milliseconds(static_cast<std::int64_t>(prng.between(1, 20)));
   broker::Limits& b = limits.broker;
   b.connections_max = 64;
   b.requests_in_flight_max = static_cast<std::uint32_t>(prng.between(1, 8));
@@ -64,6 +67,7 @@ NodeLimits draw_limits(Prng& prng, const FaultPlan& plan) {
   limits.control.offsets_partitions = static_cast<std::uint32_t>(prng.between(1, 3));
   limits.control.group_initial_delay = milliseconds(static_cast<std::int64_t>(prng.between(0, 5)));
   limits.control.session_timeout_min = milliseconds(1);
+  limits.control.consumer_session_timeout = consumer_session;
   limits.control.group_load_retry = milliseconds(20);
   limits.control.journal_bytes_max = std::uint64_t{4} << 20;
   return limits;

@@ -13,15 +13,19 @@ using State = SimNode::State;
 
 }  // namespace
 
-Simulation::Simulation(std::uint64_t seed, Plant plant, bool verbose)
-    : world_(verbose), prng_(seed, "simulation"), busy_(draw_ms(20, 200)),
-      plan_(draw_faults(seed, Instant{}, busy_)), workload_(world_, seed) {
+Simulation::Simulation(std::uint64_t seed, Plant plant, bool verbose, Pace pace)
+    : world_(verbose), prng_(seed, "simulation"), busy_(draw_busy(pace)),
+      plan_(draw_faults(seed, Instant{}, busy_)), workload_(world_, seed, pace) {
   world_.plant = plant;
   world_.nodes.push_back(std::make_unique<SimNode>(world_, seed, 1, plan_));
   if (plant == Plant::remember) {
     static std::uint64_t runs = 0;
     world_.trace.add(++runs);
   }
+}
+
+Duration Simulation::draw_busy(Pace pace) {
+  return pace == Pace::life ? draw_ms(300'000, 900'000) : draw_ms(20, 200);
 }
 
 Duration Simulation::draw_ms(std::uint64_t low, std::uint64_t high) {
@@ -36,7 +40,8 @@ RunResult Simulation::run() {
   for (Event& event : plan_.events) event.at = world_.clock.instant() + Duration{event.at.ns};
   next_event_ = 0;
   const Instant busy_end = world_.clock.instant() + busy_;
-  run_until([&] { return busy_end <= world_.clock.instant() || refused_rightly_; }, patience);
+  const auto tired = [&] { return busy_end <= world_.clock.instant() || refused_rightly_; };
+  run_until(tired, Duration{busy_.ns + patience.ns});
   world_.quiet = true;
   cut_at_ = never();
   world_.nodes.front()->heal();
@@ -44,7 +49,7 @@ RunResult Simulation::run() {
   bool live = run_until(settled, patience);
   if (live && !refused_rightly_) {
     end_and_start();
-    workload_.add_final_reader();
+    workload_.add_final_readers();
     live = run_until(settled, patience);
   }
   if (!live && !refused_rightly_) {
@@ -57,6 +62,8 @@ RunResult Simulation::run() {
   result_.broken = weigh();
   result_.hash = world_.trace.hash();
   result_.records = world_.history.records.size();
+  result_.transactions = world_.transactions.transaction_count();
+  result_.lasted = world_.clock.instant() - Instant{};
   result_.refused = refused_rightly_;
   return result_;
 }

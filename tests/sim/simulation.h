@@ -19,12 +19,14 @@ struct RunResult {
   std::uint64_t hash = 0;        // of everything that happened
   std::uint64_t records = 0;     // sent
   std::uint32_t starts = 0;      // of the node
+  std::uint64_t transactions = 0;
+  Duration lasted;               // in the run's own time
   bool refused = false;          // it would not start on a damaged WAL, which is right
 };
 
 class Simulation {
  public:
-  Simulation(std::uint64_t seed, Plant plant, bool verbose);
+  Simulation(std::uint64_t seed, Plant plant, bool verbose, Pace pace = Pace::quick);
   RunResult run();
 
  private:
@@ -36,6 +38,7 @@ class Simulation {
   void tend_node();
   void strike(const Event& event);
   void end_and_start();
+  Duration draw_busy(Pace pace);
   Duration draw_ms(std::uint64_t low, std::uint64_t high);
   std::vector<Verdict> weigh() const;
 

@@ -5,28 +5,28 @@
 #include <vector>
 
 #include "client.h"
-#include "final_reader.h"
 
 namespace tailrace::sim {
 
 class Workload {
  public:
-  Workload(World& world, std::uint64_t seed);
+  Workload(World& world, std::uint64_t seed, Pace pace);
 
   std::vector<std::unique_ptr<Client>>& clients() { return clients_; }
-  // The one that reads everything when all is over; takes part from add_final_reader() on.
-  void add_final_reader();
-  const FinalReader& final_reader() const { return *final_reader_; }
+  // Those that read everything when all is over; they take part from add_final_readers() on.
+  void add_final_readers();
   // Nobody has work left or open.
   bool settled() const;
   // The first that has.
   std::string waiting_for() const;
 
  private:
+  void add_ledger(Pace pace);
+
   World& world_;
   Prng prng_;
   std::vector<std::unique_ptr<Client>> clients_;
-  FinalReader* final_reader_ = nullptr;
+  std::uint32_t owners_ = 0;  // of transactional ids
 };
 
 }  // namespace tailrace::sim

@@ -5,8 +5,10 @@
 #include <vector>
 
 #include "checkers/history.h"
+#include "checkers/ownership.h"
 #include "checkers/records.h"
 #include "checkers/retention.h"
+#include "checkers/transactions.h"
 #include "checkers/verdicts.h"
 #include "sim_clock.h"
 #include "trace.h"
@@ -22,7 +24,16 @@ enum class Plant : std::uint8_t {
   directory_lies,  // the same for the entries of directories
   ack_early,       // a producer believes in an acknowledgement that never came
   commit_early,    // the same for a committed offset
+  keep_revoked,    // a member of a group goes on with what it said it gave up
   spoil_response,  // a bit of a response changes on its way
+  believe_commit,  // a producer believes that a commit arrived which got no answer
+  commit_aborted,  // a transaction is committed, and the checker is told that it was aborted
+  offset_apart,    // a transaction commits an offset that is not its own
+  ignore_aborted,  // a reader takes no notice of what was aborted
+  read_undecided,  // a reader at READ_COMMITTED asks without saying so
+  lose_part,       // a reader does not see a batch of a transaction
+  read_elsewhere,  // a reader takes a record for the one behind it
+  hold_stable,     // the last stable offset is never the end
   send_twice,      // a record is sent again as a new one
   swap_order,      // two records of a producer change their numbers
   lose_batch,      // a consumer does not see the first of several batches
@@ -30,6 +41,9 @@ enum class Plant : std::uint8_t {
   jump_ahead,      // a consumer goes on far behind where it has read to
   false_range,     // a consumer takes a good answer for "out of range"
   delete_more,     // somebody deletes records, and the checker is not told
+  compaction_lies, // the disk says "durable" of a compacted segment and does nothing
+  wrong_key,       // the checker is told another key than a record has
+  forget_tombstones,  // the checker is told that deletions stay longer than they do
   forget_delete,   // the checker is told of a deletion that was not asked for
   forget_topic,    // the checker is told of a topic that was never made
   swap_answers,    // a client takes the second answer for the first
@@ -39,6 +53,10 @@ enum class Plant : std::uint8_t {
   spoil_block,     // a block changes while it is written
   remember,        // something outlives a run and decides in the next
 };
+
+// A quick run is over in a moment and as dense as can be. A life goes on for minutes at the pace
+// of applications: sessions and transactions that expire, groups that come and go.
+enum class Pace : std::uint8_t { quick, life };
 
 struct World {
   explicit World(bool verbose);
@@ -52,6 +70,8 @@ struct World {
   Verdicts verdicts;
   RecordCheckers records{history, verdicts};
   RetentionChecker retention{history, verdicts};
+  OwnershipChecker ownership{verdicts};
+  TransactionCheckers transactions{verdicts};
   std::vector<std::unique_ptr<SimNode>> nodes;
   Plant plant = Plant::none;
   bool quiet = false;  // no more faults, no more new work: what is open is brought to its end

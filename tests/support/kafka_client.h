@@ -106,6 +106,7 @@ struct TestRecord {
   std::string key;    // empty: null
   std::string value;
   std::int64_t timestamp = 0;
+  bool tombstone = false;  // null instead of the value
 };
 
 struct BatchOptions {
@@ -152,8 +153,8 @@ inline Buffer build_batch(const std::vector<TestRecord>& records,
     append_varint(body, static_cast<std::int64_t>(i));
     append_varint(body, record.key.empty() ? -1 : static_cast<std::int64_t>(record.key.size()));
     append_text(body, record.key);
-    append_varint(body, static_cast<std::int64_t>(record.value.size()));
-    append_text(body, record.value);
+    append_varint(body, record.tombstone ? -1 : static_cast<std::int64_t>(record.value.size()));
+    if (!record.tombstone) append_text(body, record.value);
     append_varint(body, 0);
     append_varint(batch, static_cast<std::int64_t>(body.size()));
     batch.insert(batch.end(), body.begin(), body.end());

@@ -11,6 +11,8 @@
 #include "kafka/gen/add_partitions_to_txn.h"
 #include "kafka/gen/alter_configs.h"
 #include "kafka/gen/api_versions.h"
+#include "kafka/gen/consumer_group_describe.h"
+#include "kafka/gen/consumer_group_heartbeat.h"
 #include "kafka/gen/create_partitions.h"
 #include "kafka/gen/create_topics.h"
 #include "kafka/gen/delete_groups.h"
@@ -65,6 +67,8 @@ void visit_message(kafka::ApiKey key, bool is_request, Visit visit) {
     TR_MESSAGE(heartbeat, Heartbeat)
     TR_MESSAGE(leave_group, LeaveGroup)
     TR_MESSAGE(sync_group, SyncGroup)
+    TR_MESSAGE(consumer_group_heartbeat, ConsumerGroupHeartbeat)
+    TR_MESSAGE(consumer_group_describe, ConsumerGroupDescribe)
     TR_MESSAGE(describe_groups, DescribeGroups)
     TR_MESSAGE(list_groups, ListGroups)
     TR_MESSAGE(api_versions, ApiVersions)

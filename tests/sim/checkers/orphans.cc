@@ -13,8 +13,8 @@ void check_orphans(const SimFileSystem& files, std::span<const std::unique_ptr<l
   for (const auto& log : logs) {
     for (const log::PartitionLog* partition : log->partitions()) {
       for (const log::SegmentInfo& segment : partition->segments()) {
-        named.emplace(log::segment_path(partition->key(), segment.base_offset).text());
-        named.emplace(log::index_path(partition->key(), segment.base_offset).text());
+        named.emplace(log::segment_path(partition->key(), segment).text());
+        named.emplace(log::index_path(partition->key(), segment).text());
       }
     }
   }

@@ -28,5 +28,23 @@ TEST(TopicSettings, TheLogIsToldWhatIsInForce) {
   EXPECT_EQ(config.rules.compression_level, 9);
 }
 
+TEST(TopicSettings, CompactionIsToldItsRules) {
+  ImageMaker maker;
+  maker.base().broker_configs = {{"log.cleaner.delete.retention.ms", "9000"}};
+  maker.add_topic("t", 1, 1).configs = {{"cleanup.policy", "compact,delete"},
+                                        {"min.cleanable.dirty.ratio", "0.25"},
+                                        {"min.compaction.lag.ms", "7"},
+                                        {"max.compaction.lag.ms", "70"}};
+  const auto image = maker.make();
+  const log::PartitionConfig config = partition_config(*image, {}, *image->find_topic("t"));
+  EXPECT_TRUE(config.retention.delete_policy);
+  EXPECT_TRUE(config.compaction.compacts);
+  EXPECT_EQ(config.compaction.dirty_ratio_min, 0.25);
+  EXPECT_EQ(config.compaction.lag_ms_min, 7);
+  EXPECT_EQ(config.compaction.lag_ms_max, 70);
+  EXPECT_EQ(config.compaction.delete_retention_ms, 9000);
+  EXPECT_EQ(config.segment_ms, 70);  // Only closed segments are compacted.
+}
+
 }  // namespace
 }  // namespace tailrace::broker

@@ -156,7 +156,7 @@ class Rig {
     request.session_timeout_ms = 10'000;
     request.rebalance_timeout_ms = 60'000;
     request.protocol_type = "consumer";
-    const std::string_view reads("\0\1\0\0\0\1\0\6orders\0\0\0\0", 18);
+    const std::string_view reads("\0\1\0\0\0\1\0\6orders\0\0\0\0\0\0\0\0", 22);
     kafka::JoinGroupRequest::JoinGroupRequestProtocol protocol{"range", as_bytes(reads)};
     request.protocols = {&protocol, 1};
     return send(request, version);

@@ -19,7 +19,7 @@ class Writer : public testing::Test, protected MarkerWriter::Owner {
     topic.partitions[1].replicas = topic.partitions[1].isr = {2};
     EXPECT_TRUE(state.apply(topic).has_value());
   }
-  void on_marker(const TopicPartition& partition, const Marker& marker, Now) override {
+  void on_marker(const NamedPartition& partition, const Marker& marker, Now) override {
     heard += "written to " + std::to_string(partition.partition) + " for " +
              std::to_string(marker.producer.id) + "; ";
   }
@@ -28,7 +28,7 @@ class Writer : public testing::Test, protected MarkerWriter::Owner {
     for (const ErrorCode error : job->errors) heard += " " + std::to_string(to_wire(error));
     heard += "; ";
   }
-  std::shared_ptr<MarkerWriter::Job> job(std::vector<TopicPartition> partitions,
+  std::shared_ptr<MarkerWriter::Job> job(std::vector<NamedPartition> partitions,
                                          bool is_persistent) {
     auto made = std::make_shared<MarkerWriter::Job>();
     made->marker = {.producer = {5, 1}, .is_commit = true, .coordinator_epoch = 9,

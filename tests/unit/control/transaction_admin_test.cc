@@ -64,7 +64,7 @@ TEST_F(TransactionAdmin, TheyAreListedByStateProducerAndAge) {
 }
 
 TEST_F(TransactionAdmin, NothingIsListedBeforeAllIsRead) {
-  rig.held = [](const TopicPartition&) { return true; };
+  rig.held = [](const NamedPartition&) { return true; };
   TransactionRig again(logs, state);
   again.held = rig.held;
   again.start();

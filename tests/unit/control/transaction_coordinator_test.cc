@@ -14,7 +14,7 @@ TEST_F(Transactions, ACommitReachesEveryPartitionBeforeTheNextBegins) {
   EXPECT_EQ(rig.add("tx", {1000, 0}, "orders", 0), 0);
   EXPECT_EQ(rig.add("tx", {1000, 0}, "orders", 2), 0);
   EXPECT_EQ(rig.describe("tx"), "Ongoing 1000/0");
-  rig.held = [](const TopicPartition& at) { return at.topic == "orders"; };
+  rig.held = [](const NamedPartition& at) { return at.topic == "orders"; };
   EXPECT_EQ(rig.end("tx", {1000, 0}, true), "1000/1") << "told once it is decided";
   EXPECT_EQ(rig.describe("tx"), "PrepareCommit 1000/1");
   EXPECT_EQ(rig.end("tx", {1000, 0}, true), "error 51");
@@ -41,7 +41,7 @@ TEST_F(Transactions, ACommitReachesEveryPartitionBeforeTheNextBegins) {
 TEST_F(Transactions, AfterARestartWhatWasDecidedIsCarriedOut) {
   EXPECT_EQ(rig.init("tx"), "1000/0");
   EXPECT_EQ(rig.add("tx", {1000, 0}, "orders", 0), 0);
-  rig.held = [](const TopicPartition& at) { return at.topic == "orders"; };
+  rig.held = [](const NamedPartition& at) { return at.topic == "orders"; };
   EXPECT_EQ(rig.end("tx", {1000, 0}, true), "1000/1");
 
   TransactionRig again(logs, state);
@@ -119,7 +119,7 @@ TEST_F(Transactions, WhatCannotBeWrittenIsNotTold) {
 TEST_F(Transactions, TheLastRecordIsWrittenAgainUntilItIsThere) {
   EXPECT_EQ(rig.init("tx"), "1000/0");
   EXPECT_EQ(rig.add("tx", {1000, 0}, "orders", 0), 0);
-  rig.held = [](const TopicPartition& at) { return at.topic == "orders"; };
+  rig.held = [](const NamedPartition& at) { return at.topic == "orders"; };
   EXPECT_EQ(rig.end("tx", {1000, 0}, true), "1000/1");
   rig.held = nullptr;
   rig.errors["__transaction_state"] = ErrorCode::not_enough_replicas;
@@ -167,7 +167,7 @@ TEST_F(Transactions, AnotherNodesPartitionIsNotAnsweredFor) {
 TEST_F(Transactions, UntilItIsReadNobodyIsToldAnythingWrong) {
   EXPECT_EQ(rig.init("tx"), "1000/0");
   TransactionRig again(logs, state);
-  again.held = [](const TopicPartition&) { return true; };
+  again.held = [](const NamedPartition&) { return true; };
   again.start();
   EXPECT_TRUE(again.coordinator.is_loading());
   EXPECT_EQ(again.init("tx"), "error 14");

@@ -61,7 +61,7 @@ TEST(TransactionRecords, ThoseOfOlderBrokersAreRead) {
   const Result<TransactionRecord> record = parse_transaction_value(old);
   ASSERT_TRUE(record.has_value());
   EXPECT_EQ(record->state, TransactionState::prepare_commit);
-  EXPECT_EQ(record->partitions, (std::set<TopicPartition>{{"a", 7}}));
+  EXPECT_EQ(record->partitions, (std::set<NamedPartition>{{"a", 7}}));
   EXPECT_EQ(record->client_version, 0);
 }
 

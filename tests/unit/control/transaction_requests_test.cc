@@ -10,7 +10,7 @@ using kafka::ErrorCode;
 class TransactionRequests : public testing::Test, protected ReadyTransactions {};
 
 TEST_F(TransactionRequests, AProducerGetsItsIdentityOnceItIsDurable) {
-  rig.held = [](const TopicPartition& at) { return at.topic == "__transaction_state"; };
+  rig.held = [](const NamedPartition& at) { return at.topic == "__transaction_state"; };
   kafka::InitProducerIdRequest request;
   request.transactional_id = "tx";
   request.transaction_timeout_ms = 1000;
@@ -120,7 +120,7 @@ TEST_F(TransactionRequests, OneRequestMayAskForManyTransactions) {
 
 TEST_F(TransactionRequests, WhatComesWhilePartitionsAreAddedWaits) {
   EXPECT_EQ(rig.init("tx"), "1000/0");
-  rig.held = [](const TopicPartition& at) { return at.topic == "__transaction_state"; };
+  rig.held = [](const NamedPartition& at) { return at.topic == "__transaction_state"; };
   auto& first = rig.send_add("tx", {1000, 0}, "orders", 0);
   auto& second = rig.send_add("tx", {1000, 0}, "orders", 1);
   auto& third = rig.send_add("tx", {1000, 0}, "orders", 0);

@@ -47,16 +47,16 @@ struct AllLogs {
     std::vector<ByteString> batches;
     std::int64_t end = 0;  // one offset per record
   };
-  std::map<TopicPartition, Log> logs;
+  std::map<NamedPartition, Log> logs;
 
-  void append(const TopicPartition& at, Bytes batch) {
+  void append(const NamedPartition& at, Bytes batch) {
     Log& log = logs[at];
     ByteString& kept = log.batches.emplace_back(batch.begin(), batch.end());
     record::set_base_offset(kept, log.end);
     log.end += record::parse_header(kept)->record_count;
   }
   // "commit 5/1" of every marker, in order.
-  std::string markers(const TopicPartition& at) const {
+  std::string markers(const NamedPartition& at) const {
     std::string line;
     const auto found = logs.find(at);
     if (found == logs.end()) return line;
@@ -301,7 +301,7 @@ class TransactionRig : TransactionCoordinator::Groups {
     if (error != 0) return "error " + std::to_string(error);
     return std::to_string(id) + "/" + std::to_string(epoch);
   }
-  TopicPartition where(const bus::LogTask& task) const {
+  NamedPartition where(const bus::LogTask& task) const {
     return {state_.find_topic(task.topic)->name, task.partition};
   }
 
@@ -331,7 +331,7 @@ class TransactionRig : TransactionCoordinator::Groups {
     ADD_FAILURE() << "an answer to nothing";
   }
   void perform(bus::LogTask& task) {
-    const TopicPartition at = where(task);
+    const NamedPartition at = where(task);
     const auto failing = errors.find(at.topic);
     task.error = failing == errors.end() ? std::int16_t{0} : to_wire(failing->second);
     if (task.error != 0) return;
@@ -358,7 +358,7 @@ class TransactionRig : TransactionCoordinator::Groups {
   GroupCoordinator groups;
   TransactionCoordinator coordinator;
   std::deque<bus::LogTask*> tasks;                          // not carried out yet
-  std::function<bool(const TopicPartition&)> held;          // run() stops before such a task
+  std::function<bool(const NamedPartition&)> held;          // run() stops before such a task
   std::map<std::string, kafka::ErrorCode, std::less<>> errors;  // by topic
   bool gives_ids = true;
   std::int64_t next_id = 1000;

@@ -8,7 +8,7 @@ namespace tailrace::control {
 namespace {
 
 using kafka::ErrorCode;
-using Set = std::set<TopicPartition>;
+using Set = std::set<NamedPartition>;
 
 class Rules : public testing::Test {
  protected:

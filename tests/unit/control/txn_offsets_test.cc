@@ -36,7 +36,7 @@ TEST_F(TransactionalCommits, OldClientsAddTheGroupFirst) {
 
 TEST_F(TransactionalCommits, TheyAreVisibleOnlyWhenTheMarkerIsDurable) {
   EXPECT_EQ(rig.send_offset_now("tx", {1000, 0}, "g", 7), 0);
-  rig.held = [](const TopicPartition& at) { return at.topic == "__consumer_offsets"; };
+  rig.held = [](const NamedPartition& at) { return at.topic == "__consumer_offsets"; };
   EXPECT_EQ(rig.end("tx", {1000, 0}, true), "1000/1");
   EXPECT_EQ(rig.committed("g"), "-1");
   EXPECT_EQ(rig.committed("g", true), "error 88");

@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <bit>
+
+#include "base/crc32c.h"
+#include "log/little_endian.h"
 #include "support/fake_disk.h"
 
 namespace tailrace::log {
@@ -19,13 +24,18 @@ Checkpoint make_checkpoint(std::uint64_t seed, std::size_t partition_count = 3) 
     for (std::int64_t i = 0; i < static_cast<std::int64_t>(prng.below(4)); ++i) {
       partition.segments.push_back({.base_offset = i * 100, .end_offset = i * 100 + 100,
                                     .size_bytes = prng.next(), .max_timestamp = 5,
-                                    .max_timestamp_offset = -1, .created_ms = 12});
+                                    .max_timestamp_offset = -1, .created_ms = 12,
+                                    .generation = static_cast<std::uint32_t>(3 - i)});
     }
     partition.epochs.push_back({.epoch = 3, .start_offset = 10});
     ProducerState producer{.producer_id = 42, .epoch = 1, .batch_count = 2, .last_seen_ms = 99};
     producer.batches[0] = {1, 2, 3, 4, 5};
     producer.batches[1] = {6, 7, 8, 9, -1};
+    producer.coordinator_epoch = 8;
+    producer.transaction_start = 700;
     partition.producers.push_back(producer);
+    partition.aborted = {{42, 100, 200, 150}, {43, 150, 300, 301}};
+    partition.passes = {{300, 5, 6, 7}, {400, 8, 9, 0}};
     checkpoint.partitions.push_back(partition);
   }
   return checkpoint;
@@ -55,13 +65,121 @@ TEST(CheckpointTest, what_was_encoded_is_decoded) {
     EXPECT_EQ(got.end_offset, expected.end_offset);
     EXPECT_EQ(got.segments, expected.segments);
     EXPECT_EQ(got.epochs, expected.epochs);
+    EXPECT_EQ(got.passes, expected.passes);
     ASSERT_EQ(got.producers.size(), 1U);
     EXPECT_EQ(got.producers[0].producer_id, 42);
     EXPECT_EQ(got.producers[0].batch_count, 2);
     EXPECT_EQ(got.producers[0].batches[1].last_offset, 9);
     EXPECT_EQ(got.producers[0].last_seen_ms, 99);
+    EXPECT_EQ(got.producers[0].coordinator_epoch, 8);
+    EXPECT_EQ(got.producers[0].transaction_start, 700);
+    EXPECT_EQ(got.aborted, expected.aborted);
   }
   EXPECT_EQ(encoded(*decoded), bytes);
+}
+
+// As the version before compaction wrote it: one partition with one segment, one epoch.
+std::vector<std::byte> version_1_with_a_segment() {
+  std::vector<std::byte> bytes(24);
+  const auto put = [&](auto value) {
+    std::byte stored[sizeof value];
+    store_le(stored, value);
+    bytes.insert(bytes.end(), stored, stored + sizeof value);
+  };
+  for (int i = 0; i < 16; ++i) put(std::uint8_t{1});
+  for (const std::uint64_t value : {7, 3, 4096}) put(value);  // number, seq, file_pos
+  put(std::uint32_t{9});                                      // previous_crc
+  put(std::uint32_t{1});                                      // partitions
+  for (int i = 0; i < 16; ++i) put(std::uint8_t{2});
+  put(std::int32_t{5});
+  put(std::uint32_t{6});
+  for (const std::int64_t value : {10, 1000}) put(value);     // log_start, end_offset
+  for (const std::uint32_t count : {1, 1, 0}) put(count);     // segments, epochs, producers
+  for (const std::int64_t value : {10, 1000, 5000, 77, 12, 13}) put(value);
+  put(std::int32_t{4});
+  put(std::int64_t{10});
+  const std::size_t content_bytes = bytes.size() - 24;
+  store_le(bytes.data(), std::uint32_t{0x5043'5254U});
+  store_le(bytes.data() + 4, std::uint32_t{1});
+  store_le(bytes.data() + 8, std::uint64_t{content_bytes});
+  store_le(bytes.data() + 16, crc32c(Bytes(bytes).subspan(24)));
+  store_le(bytes.data() + 20, crc32c(Bytes(bytes).first(20)));
+  return bytes;
+}
+
+TEST(CheckpointTest, version_1_is_read_and_knows_no_passes) {
+  const Result<Checkpoint> decoded = decode_checkpoint(version_1_with_a_segment());
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->number, 7U);
+  ASSERT_EQ(decoded->partitions.size(), 1U);
+  const PartitionCheckpoint& partition = decoded->partitions[0];
+  ASSERT_EQ(partition.segments.size(), 1U);
+  EXPECT_EQ(partition.segments[0].created_ms, 13);
+  EXPECT_EQ(partition.segments[0].generation, 0U);
+  EXPECT_EQ(partition.epochs[0].epoch, 4);
+  EXPECT_TRUE(partition.passes.empty());
+}
+
+// A checkpoint of version 1, byte for byte: one partition with one producer that sent one batch.
+std::vector<std::byte> version_1_with_a_producer() {
+  std::vector<std::byte> bytes(24);
+  const auto put = [&](auto value) {
+    const auto stored = std::bit_cast<std::array<std::byte, sizeof(value)>>(value);
+    bytes.insert(bytes.end(), stored.begin(), stored.end());
+  };
+  const auto put_id = [&](std::uint8_t first) {
+    put(first);
+    for (int i = 1; i < 16; ++i) put(std::uint8_t{0});
+  };
+  put_id(5);
+  put(std::uint64_t{12});   // number
+  put(std::uint64_t{3});    // replay from: seq, position, CRC
+  put(std::uint64_t{8192});
+  put(std::uint32_t{77});
+  put(std::uint32_t{1});    // partitions
+  put_id(6);
+  put(std::int32_t{2});
+  put(std::uint32_t{4});
+  put(std::int64_t{10});    // log start and end
+  put(std::int64_t{90});
+  put(std::uint32_t{0});    // segments, epochs, producers
+  put(std::uint32_t{0});
+  put(std::uint32_t{1});
+  put(std::int64_t{42});
+  put(std::int16_t{1});
+  put(std::uint8_t{1});
+  put(std::int64_t{99});
+  put(std::int32_t{0});     // a batch: sequences, offsets, timestamp
+  put(std::int32_t{4});
+  put(std::int64_t{80});
+  put(std::int64_t{84});
+  put(std::int64_t{1234});
+  const std::uint64_t content_bytes = bytes.size() - 24;
+  const std::uint32_t magic = 0x5043'5254U;
+  const std::uint32_t version = 1;
+  std::memcpy(bytes.data(), &magic, 4);
+  std::memcpy(bytes.data() + 4, &version, 4);
+  std::memcpy(bytes.data() + 8, &content_bytes, 8);
+  std::uint32_t crc = crc32c(Bytes(bytes).subspan(24));
+  std::memcpy(bytes.data() + 16, &crc, 4);
+  crc = crc32c(Bytes(bytes).first(20));
+  std::memcpy(bytes.data() + 20, &crc, 4);
+  return bytes;
+}
+
+TEST(CheckpointTest, version_1_is_read_and_knows_no_transactions) {
+  const Result<Checkpoint> decoded = decode_checkpoint(version_1_with_a_producer());
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->number, 12U);
+  ASSERT_EQ(decoded->partitions.size(), 1U);
+  const PartitionCheckpoint& partition = decoded->partitions[0];
+  EXPECT_EQ(partition.end_offset, 90);
+  EXPECT_TRUE(partition.aborted.empty());
+  ASSERT_EQ(partition.producers.size(), 1U);
+  EXPECT_EQ(partition.producers[0].producer_id, 42);
+  EXPECT_EQ(partition.producers[0].batches[0].last_offset, 84);
+  EXPECT_EQ(partition.producers[0].transaction_start, -1);
+  EXPECT_EQ(partition.producers[0].coordinator_epoch, -1);
 }
 
 TEST(CheckpointTest, every_flipped_bit_and_every_cut_is_found) {

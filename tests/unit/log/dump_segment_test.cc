@@ -24,12 +24,13 @@ struct Dumped {
 };
 
 // Feeds the bytes in pieces of `piece_bytes`.
-Dumped dump(Bytes bytes, std::size_t piece_bytes = 1 << 20, std::int64_t base_offset = 40) {
+Dumped dump(Bytes bytes, std::size_t piece_bytes = 1 << 20, std::int64_t base_offset = 40,
+            bool compacted = false) {
   Dumped dumped;
   SegmentDump dump(base_offset, [&](std::string_view line) {
     dumped.text += line;
     dumped.text += '\n';
-  });
+  }, compacted);
   while (!bytes.empty()) {
     const std::size_t size = std::min(piece_bytes, bytes.size());
     dump.feed(bytes.first(size));
@@ -101,6 +102,21 @@ TEST(SegmentDump, the_first_offset_is_the_one_in_the_name) {
   EXPECT_NE(dump(two_batches(), 1000, 41).text.find("first offset should be 41"),
             std::string::npos);
   EXPECT_EQ(dump(two_batches(), 1000, -1).problems, 0U);
+}
+
+TEST(SegmentDump, what_compaction_left_is_no_problem) {
+  auto bytes = test::make_raw_batch({.base_offset = 43, .record_count = 3});
+  record::BatchHeader header = *record::parse_header(bytes);
+  header.last_offset_delta = 7;
+  record::store_header(bytes, header);
+  record::seal_crc(bytes);
+  const Dumped compacted = dump(bytes, 1 << 20, 40, true);
+  EXPECT_EQ(compacted.problems, 0U);
+  EXPECT_NE(compacted.text.find("offsets 43 to 50 records 3"), std::string::npos);
+  EXPECT_NE(compacted.text.find(" compacted"), std::string::npos);
+  EXPECT_EQ(dump(bytes).problems, 2U);
+  // More records than offsets, or an offset before the segment's, are wrong in any.
+  EXPECT_EQ(dump(bytes, 1 << 20, 44, true).problems, 1U);
 }
 
 TEST(SegmentDump, padding_is_no_problem_and_junk_is) {

@@ -65,6 +65,20 @@ TEST_F(ProducerTableTest, the_original_comes_with_the_verdict) {
   EXPECT_EQ(verdict->original.timestamp_ms, 503);
 }
 
+TEST_F(ProducerTableTest, the_newest_batch_of_a_producer_is_known) {
+  record::BatchHeader first = batch(7, 0, 0, 2);
+  record::BatchHeader second = batch(7, 0, 2, 2);
+  send(first);
+  send(second);
+  second.base_offset = 2;
+  EXPECT_FALSE(table_.ends_with(first));
+  EXPECT_TRUE(table_.ends_with(second));
+  second.producer_epoch = 1;
+  EXPECT_FALSE(table_.ends_with(second));
+  second.producer_id = 8;
+  EXPECT_FALSE(table_.ends_with(second));
+}
+
 TEST_F(ProducerTableTest, gaps_and_overlaps_are_refused) {
   send(batch(7, 0, 0, 10));
   EXPECT_EQ(send(batch(7, 0, 11, 1)), "out_of_order");
@@ -273,6 +287,189 @@ TEST_F(ProducerTableTest, random_clients_get_the_answers_of_the_plain_model) {
     EXPECT_GT(appended_count, 500);  // The clients do get somewhere,
     EXPECT_GT(duplicate_count, 100);  // and do repeat themselves.
   }
+}
+
+// ---- transactions
+
+record::BatchHeader in_transaction(record::BatchHeader header) {
+  header.attributes = record::transactional_bit;
+  return header;
+}
+
+record::BatchHeader marker_header(std::int64_t producer, std::int16_t epoch) {
+  record::BatchHeader header = batch(producer, epoch, -1, 1);
+  header.attributes = record::transactional_bit | record::control_bit;
+  return header;
+}
+
+class ProducerTransactions : public ProducerTableTest {
+ protected:
+  std::string end(std::int64_t producer, std::int16_t epoch, std::int8_t version = 1,
+                  std::int32_t coordinator_epoch = 0) {
+    const record::BatchHeader header = marker_header(producer, epoch);
+    const record::TransactionMarker marker{.coordinator_epoch = coordinator_epoch};
+    const auto repeats = table_.check_marker(header, marker, version);
+    if (!repeats) return to_string(repeats.error().code);
+    if (*repeats) return "repeated";
+    const std::int64_t start = table_.on_marker(header, marker, wall_ms_);
+    ++offset_;
+    return start < 0 ? "nothing was open" : "ends what began at " + std::to_string(start);
+  }
+};
+
+TEST_F(ProducerTransactions, begin_with_a_batch_and_end_with_a_marker) {
+  EXPECT_EQ(table_.first_open(), INT64_MAX);
+  EXPECT_EQ(send(in_transaction(batch(7, 0, 0, 2))), "at 0");
+  EXPECT_TRUE(table_.in_transaction(7, 0));
+  EXPECT_FALSE(table_.in_transaction(7, 1));
+  EXPECT_EQ(send(in_transaction(batch(8, 0, 0, 1))), "at 2");
+  EXPECT_EQ(send(in_transaction(batch(7, 0, 2, 2))), "at 3");
+  EXPECT_EQ(table_.first_open(), 0);
+  EXPECT_EQ(table_.open_count(), 2U);
+  EXPECT_EQ(end(7, 0), "ends what began at 0");
+  EXPECT_EQ(table_.first_open(), 2);
+  EXPECT_FALSE(table_.in_transaction(7, 0));
+  EXPECT_EQ(end(8, 0), "ends what began at 2");
+  EXPECT_EQ(table_.first_open(), INT64_MAX);
+  EXPECT_EQ(table_.open_count(), 0U);
+}
+
+TEST_F(ProducerTransactions, sequences_go_on_in_the_same_epoch_and_begin_anew_in_the_next) {
+  send(in_transaction(batch(7, 0, 0, 2)));
+  end(7, 0);
+  EXPECT_EQ(send(in_transaction(batch(7, 0, 0, 1))), "out_of_order");
+  EXPECT_EQ(send(in_transaction(batch(7, 0, 2, 1))), "at 3");
+  EXPECT_EQ(end(7, 1, 2), "ends what began at 3");
+  EXPECT_EQ(send(in_transaction(batch(7, 1, 3, 1))), "out_of_order");
+  EXPECT_EQ(send(in_transaction(batch(7, 1, 0, 1))), "at 5");
+}
+
+TEST_F(ProducerTransactions, a_batch_outside_of_the_open_transaction_is_refused) {
+  send(in_transaction(batch(7, 0, 0, 2)));
+  EXPECT_EQ(send(batch(7, 0, 2, 1)), "wrong_transaction");
+  EXPECT_EQ(send(batch(7, 1, 0, 1)), "wrong_transaction");
+  EXPECT_EQ(send(in_transaction(batch(7, 0, 0, 2))), "duplicate of 0");
+  end(7, 0);
+  EXPECT_EQ(send(batch(7, 0, 2, 1)), "at 3");
+}
+
+TEST_F(ProducerTransactions, a_marker_without_data_changes_only_the_epoch) {
+  EXPECT_EQ(end(7, 3), "nothing was open");
+  EXPECT_EQ(table_.first_open(), INT64_MAX);
+  EXPECT_EQ(send(batch(7, 2, 0, 1)), "stale_epoch");
+  EXPECT_EQ(send(batch(7, 3, 0, 1)), "at 1");
+}
+
+TEST_F(ProducerTransactions, markers_of_version_1_may_come_again) {
+  send(in_transaction(batch(7, 4, 0, 2)));
+  EXPECT_EQ(end(7, 3), "stale_epoch");
+  EXPECT_EQ(end(7, 4), "ends what began at 0");
+  EXPECT_EQ(end(7, 4), "nothing was open");
+  send(in_transaction(batch(7, 4, 2, 2)));
+  EXPECT_EQ(end(7, 5), "ends what began at 4");  // The coordinator fences it.
+}
+
+TEST_F(ProducerTransactions, markers_of_version_2_have_an_epoch_of_their_own) {
+  send(in_transaction(batch(7, 4, 0, 2)));
+  EXPECT_EQ(end(7, 4, 2), "stale_epoch");
+  EXPECT_EQ(table_.first_open(), 0);
+  EXPECT_EQ(end(7, 5, 2), "ends what began at 0");
+  EXPECT_EQ(end(7, 5, 2), "repeated");
+  EXPECT_EQ(end(7, 4, 2), "stale_epoch");
+  send(in_transaction(batch(7, 5, 0, 1)));
+  EXPECT_EQ(end(7, 5, 2), "stale_epoch");  // It must not end the next one.
+}
+
+TEST_F(ProducerTransactions, an_older_coordinator_is_fenced) {
+  send(in_transaction(batch(7, 0, 0, 2)));
+  EXPECT_EQ(end(7, 0, 1, 5), "ends what began at 0");
+  send(in_transaction(batch(7, 0, 2, 2)));
+  EXPECT_EQ(end(7, 0, 1, 4), "coordinator_fenced");
+  EXPECT_EQ(end(7, 1, 2, 4), "coordinator_fenced");
+  EXPECT_EQ(end(7, 0, 1, 5), "ends what began at 3");
+}
+
+TEST_F(ProducerTransactions, batches_of_a_coordinator_have_no_sequences) {
+  EXPECT_EQ(send(in_transaction(batch(7, 2, -1, 3))), "at 0");
+  EXPECT_EQ(send(in_transaction(batch(7, 2, -1, 1))), "at 3");
+  EXPECT_EQ(send(in_transaction(batch(7, 1, -1, 1))), "stale_epoch");
+  EXPECT_EQ(end(7, 2), "ends what began at 0");
+  EXPECT_EQ(send(in_transaction(batch(7, 3, -1, 1))), "at 5");
+  EXPECT_EQ(table_.first_open(), 5);
+}
+
+TEST_F(ProducerTransactions, who_must_begin_begins_at_0) {
+  EXPECT_EQ(table_.check(batch(7, 0, 5, 1), true).error().code, Errc::out_of_order);
+  EXPECT_TRUE(table_.check(batch(7, 0, 0, 1), true));
+  EXPECT_TRUE(table_.check(batch(7, 0, -1, 1), true));
+}
+
+TEST_F(ProducerTransactions, a_guard_holds_until_a_marker_of_the_producer) {
+  const std::uint64_t guard = table_.guard();
+  EXPECT_TRUE(table_.guard_holds(7, guard));
+  end(8, 0);
+  EXPECT_TRUE(table_.guard_holds(7, guard));
+  end(7, 0);
+  EXPECT_FALSE(table_.guard_holds(7, guard));
+  EXPECT_TRUE(table_.guard_holds(7, table_.guard()));
+}
+
+TEST_F(ProducerTransactions, a_guard_is_broken_even_if_the_producer_was_forgotten_since) {
+  const std::uint64_t guard = table_.guard();
+  end(7, 0);
+  EXPECT_TRUE(table_.drop_oldest());
+  EXPECT_FALSE(table_.guard_holds(7, guard));
+  EXPECT_TRUE(table_.guard_holds(7, table_.guard()));
+}
+
+TEST_F(ProducerTransactions, open_ones_are_neither_expired_nor_dropped) {
+  send(in_transaction(batch(7, 0, 0, 1)));
+  send(batch(8, 0, 0, 1));
+  wall_ms_ = 9000;
+  EXPECT_EQ(table_.expire(8000), 1U);
+  EXPECT_TRUE(table_.in_transaction(7, 0));
+  EXPECT_FALSE(table_.drop_oldest());
+  send(batch(9, 0, 0, 1));
+  EXPECT_TRUE(table_.drop_oldest());
+  EXPECT_EQ(table_.size(), 1U);
+  EXPECT_TRUE(table_.in_transaction(7, 0));
+}
+
+TEST_F(ProducerTransactions, truncation_takes_back_what_began_and_opens_what_had_ended) {
+  send(in_transaction(batch(7, 0, 0, 5)));
+  send(in_transaction(batch(8, 0, 0, 5)));
+  end(7, 0);
+  table_.truncate(4);
+  EXPECT_EQ(table_.open_count(), 0U);
+  table_.reopen(7, 0);
+  EXPECT_EQ(table_.first_open(), 0);
+  EXPECT_EQ(table_.open_count(), 1U);
+  table_.truncate(0);
+  EXPECT_EQ(table_.open_count(), 0U);
+}
+
+TEST_F(ProducerTransactions, an_open_one_whose_batches_are_truncated_may_go_on_anywhere) {
+  send(in_transaction(batch(7, 0, 0, 1)));
+  for (int i = 1; i <= 6; ++i) send(in_transaction(batch(7, 0, i, 1)));
+  table_.truncate(2);  // All five that were remembered are gone; the first one is not.
+  EXPECT_TRUE(table_.in_transaction(7, 0));
+  EXPECT_EQ(send(in_transaction(batch(7, 0, 2, 1))), "at 7");
+  EXPECT_EQ(send(in_transaction(batch(7, 0, 9, 1))), "out_of_order");
+}
+
+TEST_F(ProducerTransactions, come_back_from_a_checkpoint) {
+  send(in_transaction(batch(9, 0, 0, 1)));
+  send(in_transaction(batch(7, 0, 0, 1)));
+  end(8, 2, 1, 6);
+  ProducerTable again;
+  again.restore(table_.snapshot());
+  EXPECT_EQ(again.first_open(), 0);
+  EXPECT_EQ(again.open_count(), 2U);
+  EXPECT_TRUE(again.in_transaction(7, 0));
+  const auto old = again.check_marker(marker_header(8, 2), {.coordinator_epoch = 5}, 1);
+  EXPECT_EQ(old.error().code, Errc::coordinator_fenced);
+  again.on_marker(marker_header(9, 0), {}, wall_ms_);
+  EXPECT_EQ(again.first_open(), 1);
 }
 
 }  // namespace

@@ -13,6 +13,9 @@ TEST(Segment, paths_name_topic_partition_incarnation_and_base_offset) {
   EXPECT_EQ(partition_directory(key).text(), topic + "/12-3");
   EXPECT_EQ(segment_path(key, 4711).text(), topic + "/12-3/00000000000000004711.log");
   EXPECT_EQ(index_path(key, 4711).text(), topic + "/12-3/00000000000000004711.index");
+  EXPECT_EQ(segment_path(key, 4711, 8).text(), topic + "/12-3/00000000000000004711-8.log");
+  EXPECT_EQ(index_path(key, INT64_MAX, UINT32_MAX).text(),
+            topic + "/12-3/09223372036854775807-4294967295.index");
 }
 
 TEST(Segment, the_longest_path_fits_a_file_name) {

@@ -59,6 +59,17 @@ TEST_F(SweepTest, WhatIsNamedStaysAndWhatIsNotGoes) {
   EXPECT_EQ(node.read_all(p0, log_start), before);
 }
 
+// Of a compaction that a crash cut short.
+TEST_F(SweepTest, WhatACompactionMadeAndNoCheckpointNamesGoes) {
+  const std::vector<std::string> named = restart();
+  put(text(segment_path(p0, log_start, 1)));
+  put(text(index_path(p0, log_start, 1)));
+  put(text(segment_path(p0, log_start + 1, 9)));
+  EXPECT_EQ(restart(), named);
+  node.settle();
+  EXPECT_EQ(node.read_all(p0, log_start), before);
+}
+
 TEST_F(SweepTest, WhatMayBeSomebodyElsesStays) {
   const std::vector<std::string> others = {
       text(segment_path(p0, 1'000'000)),          // behind the end: nothing of ours, nor explained

@@ -41,6 +41,10 @@ TEST(Limits, FollowTheProfile) {
   profile.initial_delay_ms = 10;
   EXPECT_EQ(control_limits(profile).offsets_partitions, 7u);
   EXPECT_EQ(control_limits(profile).group_initial_delay, milliseconds(10));
+  profile.consumer_session_timeout_ms = 20;
+  profile.consumer_heartbeat_interval_ms = 5;
+  EXPECT_EQ(control_limits(profile).consumer_session_timeout, milliseconds(20));
+  EXPECT_EQ(control_limits(profile).consumer_heartbeat_interval, milliseconds(5));
 }
 
 TEST(Limits, OneConnectionCannotPinTheWholeCache) {

@@ -1,0 +1,89 @@
+// BatchFilter: looks at the records of a batch one by one and makes the batch anew without those
+// that are not wanted any more, for compaction.
+//
+// What stays is as it was: offsets, timestamps and the bytes of every record, the first and last
+// offset of the batch, and with them the producer's sequences. Only counts, length, largest
+// timestamp and CRC are new. A batch that loses nothing is not touched at all.
+#pragma once
+
+#include <cstdint>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "record/batch_check.h"
+#include "record/record_iterator.h"
+
+namespace tailrace::record {
+
+class BatchFilter {
+ public:
+  // Works in the memory of `checker`; what it gives lives until that is used again.
+  BatchFilter(BatchChecker& checker, std::size_t batch_bytes_max)
+      : checker_(checker), batch_bytes_max_(batch_bytes_max) {}
+
+  struct Seen {
+    std::int64_t offset = 0;
+    Bytes key;
+    bool has_key = false;
+    bool has_value = false;
+  };
+  // Calls look(seen) for the records in order, as long as it says true.
+  // Errors: corrupt, malformed, unsupported_codec, too_large.
+  template <class Look>
+  Result<void> look(const BatchView& batch, Look&& look) {
+    return walk(batch, [&](const Seen& seen) { return look(seen) ? Verdict::drop : Verdict::end; });
+  }
+
+  struct Filtered {
+    Bytes batch;                   // the given one if nothing was dropped; empty: nothing is left
+    std::int32_t record_count = 0;
+    FoundRecord newest;            // of what is left: the largest timestamp, the first that has it
+  };
+  // Keeps the records for which keeps(seen) is true. `level`: of the compression, 0: the codec's
+  // default. Errors: as look; too_large also when what is left becomes larger than batch_bytes_max.
+  template <class Keeps>
+  Result<Filtered> filter(const BatchView& batch, std::int32_t level, Keeps&& keeps) {
+    const Result<void> walked = walk(
+        batch, [&](const Seen& seen) { return keeps(seen) ? Verdict::keep : Verdict::drop; });
+    if (!walked) return fail(walked.error());
+    return remake(batch, level);
+  }
+
+ private:
+  enum class Verdict : std::uint8_t { keep, drop, end };
+  // Those that are kept move to the front of `plain_`.
+  template <class Judge>
+  Result<void> walk(const BatchView& batch, Judge&& judge) {
+    if (const Result<void> begun = begin(batch); !begun) return begun;
+    RecordIterator records{Bytes(plain_)};
+    for (std::int32_t i = 0; i < batch.header.record_count; ++i) {
+      const Result<RecordFields> record = records.next();
+      if (!record) return fail(record.error());
+      Seen seen;
+      if (!describe(batch, *record, seen)) return fail(Errc::malformed);
+      const Verdict verdict = judge(seen);
+      if (verdict == Verdict::end) return {};
+      pass(batch, *record, verdict == Verdict::keep);
+    }
+    return records.finish();
+  }
+  Result<void> begin(const BatchView& batch);
+  bool describe(const BatchView& batch, const RecordFields& record, Seen& seen);
+  void pass(const BatchView& batch, const RecordFields& record, bool keeps);
+  Result<Filtered> remake(const BatchView& batch, std::int32_t level);
+
+  BatchChecker& checker_;
+  std::size_t batch_bytes_max_;
+  MutableBytes plain_;
+  std::size_t passed_bytes_ = 0;  // of plain_
+  std::size_t kept_bytes_ = 0;    // at its front
+  std::int64_t offset_next_ = 0;  // the least that the next record may have
+  std::int32_t kept_count_ = 0;
+  FoundRecord newest_;
+};
+
+// A batch without records in place of `header`'s: what is left to tell of its producer's sequences
+// (or of its offsets). 61 bytes, as Kafka's cleaner writes it.
+void store_empty_batch(MutableBytes batch, const BatchHeader& header);
+
+}  // namespace tailrace::record
