@@ -18,6 +18,7 @@
 #include "kafka/gen/describe_configs.h"
 #include "kafka/gen/describe_groups.h"
 #include "kafka/gen/describe_log_dirs.h"
+#include "kafka/gen/describe_producers.h"
 #include "kafka/gen/fetch.h"
 #include "kafka/gen/find_coordinator.h"
 #include "kafka/gen/heartbeat.h"
@@ -74,6 +75,7 @@ void visit_message(kafka::ApiKey key, bool is_request, Visit visit) {
     TR_MESSAGE(incremental_alter_configs, IncrementalAlterConfigs)
     TR_MESSAGE(offset_delete, OffsetDelete)
     TR_MESSAGE(describe_cluster, DescribeCluster)
+    TR_MESSAGE(describe_producers, DescribeProducers)
   }
 #undef TR_MESSAGE
 }
