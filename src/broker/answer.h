@@ -21,6 +21,7 @@ bool build_list_offsets_answer(Core& core, Request& request);
 bool build_epoch_answer(Core& core, Request& request);
 bool build_delete_records_answer(Core& core, Request& request);
 bool build_log_dirs_answer(Core& core, Request& request);
+bool build_producers_answer(Core& core, Request& request);
 
 // Room for `bytes` of answer and `slice_count` slices in front of it. Empty: no memory now, or,
 // with request.close_connection set, never.

@@ -1,6 +1,6 @@
 #include "broker/control_request.h"
 
-#include "broker/answer.h"
+#include "broker/verification.h"
 
 namespace tailrace::broker {
 
@@ -30,10 +30,26 @@ Started send_control(Core& core, Request& request, const bus::ControlRequest& as
   return Started::yes;
 }
 
-void on_control_reply(Core& core, bus::ControlRequest& reply) {
+Started begin_ask(Core& core, Request& request, std::size_t bytes) {
+  if (bytes > core.answer_memory.piece_bytes_max()) {  // Never, so it must not wait.
+    log_event(LogLevel::warn, "broker",
+              "connection {:x}: api {} has {} bytes to ask control; answer memory has room for {}",
+              conn_of(core, request), request.api_key, bytes,
+              core.answer_memory.piece_bytes_max());
+    return Started::close;
+  }
+  if (core.control_requests.full()) return Started::no_memory;
+  request.ask = core.answer_memory.allocate(bytes);
+  return request.ask.empty() ? Started::no_memory : Started::yes;
+}
+
+void on_control_reply(Core& core, bus::ControlRequest& reply, Now now) {
   Request& request = core.requests.at(Handle<Request>::unpacked(reply.tag));
   TR_ASSERT(request.control == &reply);
   request.holds_reply = true;
+  free_answer_memory(core, request.ask);
+  if (request.is_orphan) return make_ready(core, request);
+  if (is_api(request, kafka::ApiKey::produce)) return on_verified(core, request, now);
   request.created_topics = is_api(request, kafka::ApiKey::metadata);
   request.close_connection = reply.close_connection && !request.created_topics;
   make_ready(core, request);

@@ -63,7 +63,8 @@ void CoreBroker::on_message(const bus::Message& message, Now now) {
     case bus::MessageKind::image_published:
       return on_image(*core_, *static_cast<const bus::MetadataImage*>(message.object), now);
     case bus::MessageKind::control_reply:
-      return on_control_reply(*core_, *static_cast<bus::ControlRequest*>(message.object));
+      return on_control_reply(*core_, *static_cast<bus::ControlRequest*>(message.object),
+                              now);
     case bus::MessageKind::reply_gone:
       return on_reply_gone(*core_, *static_cast<bus::ControlRequest*>(message.object));
     case bus::MessageKind::log_task:
@@ -170,6 +171,7 @@ bool build_answer(Core& core, Request& request) {
     case kafka::ApiKey::delete_records: return build_delete_records_answer(core, request);
     case kafka::ApiKey::describe_log_dirs: return build_log_dirs_answer(core, request);
     case kafka::ApiKey::metadata: return finish_metadata(core, request);
+    case kafka::ApiKey::describe_producers: return build_producers_answer(core, request);
     case kafka::ApiKey::create_topics:
     case kafka::ApiKey::delete_topics:
     case kafka::ApiKey::init_producer_id:

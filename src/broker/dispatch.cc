@@ -32,6 +32,7 @@ Started run(Core& core, Call& call, Now now) {
     case ApiKey::describe_configs: return start_describe_configs(core, call, now);
     case ApiKey::describe_log_dirs: return start_describe_log_dirs(core, call, now);
     case ApiKey::describe_cluster: return start_describe_cluster(core, call, now);
+    case ApiKey::describe_producers: return start_describe_producers(core, call, now);
     case ApiKey::create_topics:
     case ApiKey::delete_topics:
     case ApiKey::init_producer_id:
@@ -114,6 +115,7 @@ void undo_request(Core& core, Session& session, Request& request, bool in_place)
   core.deadlines.remove(request);
   core.answer_memory.free(request.answer);
   core.answer_memory.free(request.memory);
+  core.answer_memory.free(request.ask);
   core.request_memory.free(request.frame);
   core.requests.erase(request.id);
 }

@@ -44,6 +44,7 @@ Started start_produce(Core& core, Call& call, Now now);
 Started start_fetch(Core& core, Call& call, Now now);
 Started start_list_offsets(Core& core, Call& call, Now now);
 Started start_offset_for_leader_epoch(Core& core, Call& call, Now now);
+Started start_describe_producers(Core& core, Call& call, Now now);
 Started start_delete_records(Core& core, Call& call, Now now);
 Started start_control(Core& core, Call& call, Now now);
 

@@ -257,6 +257,7 @@ void begin_watch(Core& core, Request& request, const FetchRequest& body, Now now
   const std::uint64_t tasks = count_tasks(request);
   for (Task& task : request.tasks) {
     task.bytes_min = (request.fetch.bytes_min + tasks - 1) / tasks;
+    task.read_committed = request.fetch.read_committed;
   }
   submit_tasks(core, request, TaskKind::watch, now);
 }

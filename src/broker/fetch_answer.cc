@@ -40,20 +40,27 @@ void plan_records(const Limits& limits, TaskItem& item, Plan& plan) {
   item.pieces = item.pieces.first(kept);
 }
 
-void fill_partition(const Request& request, const TaskItem& item, Partition& out) {
+void fill_aborted(Core& core, Request& request, const TaskItem& item, Partition& out) {
+  const auto aborted =
+      take_array<Partition::AbortedTransaction>(core, request, item.aborted.size());
+  for (std::size_t i = 0; i < aborted.size(); ++i) {
+    aborted[i] = {item.aborted[i].producer_id, item.aborted[i].first_offset};
+  }
+  out.aborted_transactions = aborted;
+}
+
+void fill_partition(Core& core, Request& request, const TaskItem& item, Partition& out) {
   out.partition_index = item.partition_index;
   out.error_code = to_wire(item.error);
   // Empty rather than null: some clients cannot take null (and Kafka never sends it).
   out.records = kafka::NullableBytes(Bytes{});
-  if (request.fetch.read_committed) {
-    out.aborted_transactions = std::span<Partition::AbortedTransaction>{};
-  }
+  if (request.fetch.read_committed) fill_aborted(core, request, item, out);
   if (item.error != ErrorCode::none) {
     out.high_watermark = -1;
     return;
   }
   out.high_watermark = item.high_watermark;
-  out.last_stable_offset = item.high_watermark;
+  out.last_stable_offset = item.stable_end;
   out.log_start_offset = item.log_start;
   if (item.diverges) out.diverging_epoch = {item.answer_epoch, item.answer_offset};
   // Only the length counts for the writer: the pieces take the place of these bytes.
@@ -65,8 +72,10 @@ bool is_news(FetchSessionPartition& known, const TaskItem& item) {
   const bool failed = item.error != ErrorCode::none;
   const bool is_new = failed || item.diverges || !item.pieces.empty() ||
                       known.high_watermark != item.high_watermark ||
+                      known.stable_end != item.stable_end ||
                       known.log_start != item.log_start;
   known.high_watermark = failed ? FetchSessionPartition::untold : item.high_watermark;
+  known.stable_end = failed ? FetchSessionPartition::untold : item.stable_end;
   known.log_start = failed ? FetchSessionPartition::untold : item.log_start;
   return is_new;
 }
@@ -93,7 +102,7 @@ void fill_topic(Core& core, Request& request, FetchSession* session, const Asked
     const bool is_new = known == nullptr || is_news(*known, item);
     if (request.fetch.incremental && !is_new) continue;
     if (item.error != ErrorCode::none) core.counters.error_responses.add();
-    fill_partition(request, item, partitions[count++]);
+    fill_partition(core, request, item, partitions[count++]);
     if (item.pieces.empty()) continue;
     spliced.items[spliced.count++] = &item;
     // The next fetch of the session begins behind the last one that was served.

@@ -44,6 +44,7 @@ struct FetchSessionPartition {
   bool is_forgotten = false;      // until drop_forgotten()
   // As last told to the client; `untold`: it must be told next time.
   std::int64_t high_watermark = untold;
+  std::int64_t stable_end = untold;
   std::int64_t log_start = untold;
 };
 

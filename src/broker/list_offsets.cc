@@ -64,6 +64,7 @@ Started start_list_offsets(Core& core, Call& call, Now now) {
       }
     }
   }
+  for (Task& task : request.tasks) task.read_committed = body.isolation_level == 1;
   submit_tasks(core, request, TaskKind::list_offsets, now);
   return Started::yes;
 }

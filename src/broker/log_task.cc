@@ -34,6 +34,7 @@ void begin(Core& core, bus::LogTask& asked, std::int64_t offset, Now now) {
   work.task.kind = is_append ? TaskKind::append : TaskKind::take;
   work.task.from = bus::control_core;
   work.task.owner = core.core;
+  work.task.transaction_version = asked.transaction_version;
   work.task.request = reinterpret_cast<std::uint64_t>(&asked);
   work.task.add(work.item);
   core.owner.begin(work.task, now);

@@ -8,10 +8,11 @@
 
 namespace tailrace::broker {
 
-// About how many bytes lie between `offset` and the durable end: the records' share of the log's
-// size. Good enough to decide whether a fetch has waited for enough; reads count exactly.
-inline std::uint64_t bytes_ahead(const log::PartitionLog& log, std::int64_t offset) {
-  const std::int64_t records = log.durable_end() - offset;
+// About how many bytes lie between `offset` and `end`: the records' share of the log's size. Good
+// enough to decide whether a fetch has waited for enough; reads count exactly.
+inline std::uint64_t bytes_ahead(const log::PartitionLog& log, std::int64_t offset,
+                                 std::int64_t end) {
+  const std::int64_t records = end - offset;
   const std::int64_t total = log.durable_end() - log.log_start();
   if (records <= 0 || total <= 0) return 0;
   const double share = static_cast<double>(records) / static_cast<double>(total);

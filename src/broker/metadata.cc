@@ -191,24 +191,9 @@ Started ask_for_topics(Core& core, Call& call, std::span<const std::string_view>
   for (std::size_t i = 0; i < missing.size(); ++i) {
     create.topics[i] = {.name = missing[i], .num_partitions = -1, .replication_factor = -1};
   }
-  kafka::Writer size = kafka::Writer::counter();
-  create.encode(size, create_topics_version);
-  if (size.size() > core.answer_memory.piece_bytes_max()) {  // Never, so it must not wait.
-    log_event(LogLevel::warn, "broker",
-              "connection {:x}: {} missing topics, {} bytes; answer memory has room for {}: closed",
-              call.session.conn, missing.size(), size.size(),
-              core.answer_memory.piece_bytes_max());
-    return Started::close;
-  }
-  call.request.memory = core.answer_memory.allocate(size.size());
-  if (call.request.memory.empty() || keep_frame(core, call).empty()) return Started::no_memory;
-  kafka::Writer out(call.request.memory);
-  create.encode(out, create_topics_version);
-  return send_control(core, call.request,
-                      {.api_key = static_cast<std::int16_t>(kafka::ApiKey::create_topics),
-                       .api_version = create_topics_version,
-                       .is_auto_create = true,
-                       .body = out.written()});
+  if (keep_frame(core, call).empty()) return Started::no_memory;
+  return ask_control(core, call.request, kafka::CreateTopicsRequest::api_key,
+                     create_topics_version, create);
 }
 
 }  // namespace

@@ -166,6 +166,7 @@ void PartitionOwner::begin(Task& task, Now now) {
   task.items_open = task.item_count;
   task.bytes_ready = 0;
   if (task.kind == TaskKind::watch) return begin_watch(task);
+  if (task.is_transactional && asks_first(task)) return finish(task);
   task.next_item = task.first;
   Tasks& queue = stalled(task);
   // What came earlier goes first, so that appends keep the order of their requests.
@@ -202,6 +203,7 @@ bool PartitionOwner::begin_item(TaskItem& item, Now now) {
   if (log == nullptr) return close_item(item), true;
   item.log_start = log->log_start();
   item.high_watermark = log->durable_end();
+  item.stable_end = log->stable_end();
   switch (item.task->kind) {
     case TaskKind::append: return begin_append(item, *log, now);
     case TaskKind::delete_records: return begin_delete(item, *log, now);
@@ -214,6 +216,8 @@ bool PartitionOwner::begin_item(TaskItem& item, Now now) {
       return close_item(item), true;
     }
     case TaskKind::log_size: item.bytes = log->size_bytes(); return close_item(item), true;
+    case TaskKind::describe_producers:
+      return describe_producers(item, *log), close_item(item), true;
     case TaskKind::watch: break;  // Begun as a whole.
   }
   TR_ASSERT(false);
@@ -241,6 +245,7 @@ void PartitionOwner::cancel(Task& task) {
     case TaskKind::take:
     case TaskKind::list_offsets:
     case TaskKind::epoch_end:
+    case TaskKind::describe_producers:
     case TaskKind::log_size: return;  // These end by themselves, soon.
   }
 }
@@ -249,6 +254,8 @@ void PartitionOwner::release(Task& task) {
   TR_ASSERT(!task.is_open);
   for (TaskItem* item = task.first; item != nullptr; item = item->next_in_task) {
     item->pieces = {};
+    item->aborted = {};
+    item->producers = {};
     cold_memory_.free(item->copy);
     if (item->read.is_null()) continue;
     log_.release_read(item->read);

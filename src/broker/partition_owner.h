@@ -82,6 +82,7 @@ class PartitionOwner {
   void fail_writes();
 
   // partition_writes.cc
+  bool asks_first(Task& task);
   bool begin_append(TaskItem& item, log::PartitionLog& log, Now now);
   bool begin_delete(TaskItem& item, log::PartitionLog& log, Now now);
   void cancel_writes(Task& task);
@@ -99,7 +100,10 @@ class PartitionOwner {
   bool find_newest(TaskItem& item, const log::PartitionLog& log);
   bool find_time(TaskItem& item, log::PartitionLog& log, std::int64_t timestamp);
   void end_read(TaskItem& item);
-  bool copy_out(TaskItem& item, const log::Read& read);
+  bool keep_answer(TaskItem& item, const log::Read& read);
+  MutableBytes take_memory(const TaskItem& item, std::size_t bytes);
+  void end_take(TaskItem& item);
+  void describe_producers(TaskItem& item, const log::PartitionLog& log);
   void end_memory_waits(Now now);
 
   Limits limits_;

@@ -28,19 +28,32 @@
 #include "log/partition_key.h"
 
 namespace tailrace::log {
+struct AbortedRange;
 struct Read;
 }
 
 namespace tailrace::broker {
 
 enum class TaskKind : std::uint8_t {
-  append,          // records, epoch -> answer_offset, timestamp, log_start; durable (but acks=0)
-  watch,           // offset, epoch (last fetched) -> bytes (about), high_watermark, log_start
-  take,            // offset, bytes_max, at_least_one -> pieces, high_watermark, log_start
+  append,          // records, epoch -> answer_offset, timestamp, log_start; durable (but acks=0).
+                   // Or nothing was appended: see Task::needs_verification
+  watch,           // offset, epoch (last fetched) -> bytes (about), ends, log_start
+  take,            // offset, bytes_max, at_least_one -> pieces, aborted, ends, log_start
   list_offsets,    // timestamp (or a special value) -> answer_offset, _timestamp, _epoch
   epoch_end,       // epoch -> answer_epoch, answer_offset
   delete_records,  // offset -> log_start; durable
   log_size,        // -> bytes
+  describe_producers,  // -> producers
+};
+
+// What DescribeProducers tells of one.
+struct ActiveProducer {
+  std::int64_t producer_id = -1;
+  std::int64_t last_timestamp = -1;
+  std::int64_t transaction_start = -1;
+  std::int32_t last_sequence = -1;
+  std::int32_t coordinator_epoch = -1;
+  std::int16_t epoch = -1;
 };
 
 struct Task;
@@ -56,7 +69,10 @@ struct TaskItem {
   std::int32_t epoch = -1;
   std::uint32_t bytes_max = 0;
   bool at_least_one = false;
-  bool skip = false;              // take: nothing is wanted of this one
+  bool skip = false;              // nothing is wanted of this one
+  bool is_transactional = false;  // append: the batch is part of a transaction
+  bool is_verified = false;       // append: the coordinator has said so, since the guard was told
+  std::uint64_t guard = 0;        // append: told with needs_verification, given back
 
   // --- answered
   kafka::ErrorCode error = kafka::ErrorCode::none;
@@ -66,9 +82,14 @@ struct TaskItem {
   std::int32_t answer_epoch = -1;
   bool diverges = false;          // watch: answer_epoch and _offset tell where
   std::int64_t high_watermark = -1;
+  std::int64_t stable_end = -1;
   std::int64_t log_start = -1;
   std::uint64_t bytes = 0;
-  std::span<const Bytes> pieces;  // pinned until the task is released
+  bool needs_verification = false;
+  // These stay until the task is released.
+  std::span<const Bytes> pieces;
+  std::span<const log::AbortedRange> aborted;  // take with read_committed: in what was read
+  std::span<const ActiveProducer> producers;
 
   // --- the asker's
   std::uint32_t topic_index = 0;
@@ -83,7 +104,7 @@ struct TaskItem {
   std::int64_t wait_offset = -1;  // append, list_offsets: until the durable end is here
   std::uint64_t wait_seq = 0;     // delete_records: until this frame is durable
   Handle<log::Read> read;
-  MutableBytes copy;              // take: what was read from the disk
+  MutableBytes copy;              // take: aborted, and what was read from the disk; or producers
   Bytes copied;                   // the part of it that is filled, as `pieces` names it
 };
 
@@ -92,6 +113,14 @@ struct Task {
   bus::CoreId from = 0;
   bus::CoreId owner = 0;
   bool wait_durable = true;       // append
+  bool is_transactional = false;  // append: some item is
+  // Append: all items were verified that had to be. Without it none is appended when one has to,
+  // and the task comes home with needs_verification.
+  bool is_verified = false;
+  bool needs_verification = false;
+  bool epoch_per_transaction = false;   // append, of clients that verify by adding (KIP-890)
+  std::int8_t transaction_version = 0;  // append, of a marker
+  bool read_committed = false;    // watch, take, list_offsets
   std::uint64_t bytes_min = 0;    // watch: done when so many are there
   TaskItem* first = nullptr;
   TaskItem* last = nullptr;

@@ -12,20 +12,51 @@ bool names_record(Errc code) {
 
 }  // namespace
 
+// A transaction that is not open here may have ended, and a batch that came late would open it for
+// ever: its coordinator has to be asked. All items of a task then wait for that, so that what is
+// appended of a request is appended together.
+bool PartitionOwner::asks_first(Task& task) {
+  if (task.kind != TaskKind::append || task.is_verified) return false;
+  task.needs_verification = false;
+  for (TaskItem* item = task.first; item != nullptr; item = item->next_in_task) {
+    item->needs_verification = false;
+    if (!item->is_transactional || item->skip) continue;
+    const OwnedPartition* partition = find(item->key);
+    if (partition == nullptr || partition->log == nullptr) continue;  // Told when it is begun.
+    const log::ProducerTable& producers = partition->log->producers();
+    const Result<record::BatchHeader> header = record::parse_header(item->records);
+    if (!header) continue;
+    if (producers.in_transaction(header->producer_id, header->producer_epoch)) continue;
+    item->guard = producers.guard();
+    item->needs_verification = true;
+    task.needs_verification = true;
+  }
+  return task.needs_verification;
+}
+
 bool PartitionOwner::begin_append(TaskItem& item, log::PartitionLog& log, Now now) {
   OwnedPartition& partition = *item.partition;
+  const Task& task = *item.task;
+  const bool is_client = task.from != bus::control_core;
   if (item.epoch >= 0 && item.epoch != partition.leader_epoch) {
     item.error = item.epoch < partition.leader_epoch ? kafka::ErrorCode::fenced_leader_epoch
                                                      : kafka::ErrorCode::unknown_leader_epoch;
     return close_item(item), true;
   }
   const auto bytes = static_cast<std::int64_t>(item.records.size());
-  if (bytes > partition.config.batch_bytes_max) {
+  if (is_client && bytes > partition.config.batch_bytes_max) {
     item.error = kafka::to_error_code(Errc::too_large);
     return close_item(item), true;
   }
-  const Result<log::Appended> appended =
-      log_.append(log, {item.records, partition.leader_epoch}, now);
+  const log::AppendRequest request{
+      .batch = item.records,
+      .leader_epoch = partition.leader_epoch,
+      .origin = is_client ? record::BatchOrigin::client : record::BatchOrigin::coordinator,
+      .transaction_version = task.transaction_version,
+      .epoch_per_transaction = task.epoch_per_transaction,
+      .is_verified = item.is_verified,
+      .guard = item.guard};
+  const Result<log::Appended> appended = log_.append(log, request, now);
   if (!appended) {
     if (appended.error().code == Errc::full) return false;
     item.error = kafka::to_error_code(appended.error().code);
@@ -40,7 +71,7 @@ bool PartitionOwner::begin_append(TaskItem& item, log::PartitionLog& log, Now no
     counters_.records_appended.add(
         static_cast<std::uint64_t>(appended->end_offset - appended->base_offset));
   }
-  if (!item.task->wait_durable || appended->end_offset <= log.durable_end()) {
+  if (!task.wait_durable || appended->end_offset <= log.durable_end()) {
     return close_item(item), true;
   }
   item.wait_offset = appended->end_offset;

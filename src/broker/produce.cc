@@ -1,5 +1,6 @@
 // Produce: one batch per partition, to the owners; answered when all of them are durable, in the
-// order of the requests. acks=0 has no answer at all: an error closes the connection.
+// order of the requests. acks=0 has no answer at all: an error closes the connection. Batches of a
+// transaction may have to be verified first (verification.h).
 #include "broker/answer.h"
 #include "broker/scatter.h"
 #include "kafka/gen/produce.h"
@@ -17,9 +18,11 @@ using Partition = Topic::PartitionProduceResponse;
 
 constexpr std::int16_t first_by_id = 13;
 constexpr std::int16_t first_with_zstd = 7;
+constexpr std::int16_t first_with_own_epochs = 12;  // transactions have an epoch each (KIP-890)
 
-// What can be said of a batch without its partition.
-ErrorCode check(const Request& request, Bytes records) {
+// What can be said of a batch without its partition. Tells whether it is part of a transaction.
+ErrorCode check(const Request& request, const ProduceRequest& body, Bytes records,
+                bool& is_transactional) {
   const Result<record::BatchHeader> header = record::parse_header(records);
   if (!header) {
     const bool old_format = header.error().code == Errc::unsupported;
@@ -33,15 +36,24 @@ ErrorCode check(const Request& request, Bytes records) {
   if (is_zstd && request.api_version < first_with_zstd) {
     return ErrorCode::unsupported_compression_type;
   }
-  if (header->is_transactional()) return ErrorCode::transactional_id_authorization_failed;
-  return ErrorCode::none;
+  is_transactional = header->is_transactional();
+  if (!is_transactional) return ErrorCode::none;
+  // Control batches are refused where all records are looked at; here is only who asks for them.
+  if (body.transactional_id.is_null()) return ErrorCode::transactional_id_authorization_failed;
+  return header->has_producer() ? ErrorCode::none : ErrorCode::invalid_record;
 }
 
 // The whole request's error, which each of its partitions gets.
 ErrorCode check(const ProduceRequest& body) {
   if (body.acks < -1 || body.acks > 1) return ErrorCode::invalid_required_acks;
-  if (!body.transactional_id.is_null()) return ErrorCode::transactional_id_authorization_failed;
   return ErrorCode::none;
+}
+
+void set_transactional(Request& request, TaskItem& item) {
+  item.is_transactional = true;
+  item.task->is_transactional = true;
+  item.task->epoch_per_transaction = request.api_version >= first_with_own_epochs;
+  request.verification = Verification::open;
 }
 
 // `is_admin`: may write to internal topics, as Kafka's own tools do under this client id.
@@ -56,9 +68,14 @@ void fill_items(Core& core, Request& request, const ProduceRequest& body, bool i
     for (const auto& partition : topic.partition_data) {
       TaskItem& item = builder.add_item(partition.index);
       item.records = partition.records.value;
-      item.error = refused != ErrorCode::none ? refused : check(request, item.records);
+      bool is_transactional = false;
+      item.error = refused != ErrorCode::none
+                       ? refused
+                       : check(request, body, item.records, is_transactional);
       if (item.error == ErrorCode::none && is_closed) item.error = ErrorCode::invalid_topic;
-      if (item.error == ErrorCode::none) assign(core, request, item, image, by_id, -1);
+      const bool is_mine =
+          item.error == ErrorCode::none && assign(core, request, item, image, by_id, -1);
+      if (is_mine && is_transactional) set_transactional(request, item);
     }
   }
 }
@@ -78,7 +95,8 @@ void keep_records(Core& core, Call& call) {
 bool has_appends_left(const Core& core, const Request& request) {
   for (const Task& task : request.tasks) {
     if (!task.is_out) continue;
-    if (task.owner != core.core || task.next_item != nullptr) return true;
+    const bool is_left = task.next_item != nullptr || task.needs_verification;
+    if (task.owner != core.core || is_left) return true;
   }
   return false;
 }
@@ -90,7 +108,10 @@ const char* message_of(ErrorCode error) {
     case ErrorCode::invalid_timestamp: return "A timestamp is out of the allowed range.";
     case ErrorCode::message_too_large: return "The batch is larger than max.message.bytes.";
     case ErrorCode::transactional_id_authorization_failed:
-      return "Transactions are not supported.";
+      return "The batch is transactional, but the request names no transaction.";
+    case ErrorCode::invalid_txn_state:
+    case ErrorCode::transaction_abortable:
+      return "The partition is not part of the producer's transaction.";
     default: return nullptr;  // The code says it all.
   }
 }

@@ -65,6 +65,7 @@ void leave(Core& core, Request& request) {
   if (!is_free(request)) return;
   free_request_memory(core, request.frame);
   free_answer_memory(core, request.memory);
+  free_answer_memory(core, request.ask);
   core.requests.erase(request.id);
   core.memory_was_freed = true;
 }

@@ -46,6 +46,15 @@ struct FetchState {
   bool incremental = false;       // only changed partitions are told
 };
 
+// How far a Produce has come with the batches of a transaction (verification.h).
+enum class Verification : std::uint8_t {
+  unneeded,  // it has none
+  open,      // the owners have not said yet whether they must be verified
+  waiting,   // until those before it on its connection are
+  asked,     // control is at it
+  done,      // the owners append what may be appended
+};
+
 struct Request {
   enum class State : std::uint8_t { working, ready, sending, leaving };
 
@@ -78,6 +87,9 @@ struct Request {
   bus::ControlRequest* control = nullptr;
   bool holds_reply = false;       // control's memory is being sent
   bool created_topics = false;    // Metadata, after its auto-create
+  MutableBytes ask;               // answer memory: a question of our own, while control has it
+  Verification verification = Verification::unneeded;
+  Link<Request> verify_link;      // in the session's line of those that verify
 
   MutableBytes answer;            // answer memory: response and slices
   std::span<const Bytes> slices;

@@ -6,6 +6,7 @@
 #include "broker/answer.h"
 #include "broker/core.h"
 #include "broker/log_task.h"
+#include "broker/verification.h"
 
 namespace tailrace::broker {
 namespace {
@@ -35,7 +36,9 @@ void on_message_home(Core& core, Request& request, Task& task, Now now) {
   if (is_api(request, kafka::ApiKey::fetch)) {
     return on_fetch_task_home(core, request, task, now);
   }
-  if (request.messages_out == 0) make_ready(core, request);
+  if (request.messages_out > 0) return;
+  if (wants_verification(request)) return verify(core, request, now);
+  make_ready(core, request);
 }
 
 void on_task(Core& core, Task& task, std::uint64_t image_version, Now now) {

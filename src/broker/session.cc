@@ -65,6 +65,7 @@ void stop_waiting(Core& core, Session& session) {
 // will be sent, and then it is asked again.
 bool may_start(const Core& core, const Session& session, Bytes frame) {
   if (session.request_count >= core.limits.requests_in_flight_max) return false;
+  if (!session.verifying.empty()) return false;
   const auto api_key = load_be<std::int16_t>(frame.data());
   const bool is_produce = api_key == static_cast<std::int16_t>(kafka::ApiKey::produce);
   if (is_produce) return session.unanswered_others == 0;
@@ -230,6 +231,7 @@ void note_answered(Session& session, const Request& request) {
 void take_out(Session& session, Request& request) {
   session.requests.remove(request);
   --session.request_count;
+  if (request.verify_link.linked) session.verifying.remove(request);
   if (request.state == Request::State::sending) {
     session.pinned_bytes -= request.pinned_bytes;
   } else {

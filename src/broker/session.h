@@ -9,7 +9,7 @@
 //
 // Order. Kafka runs one request of a connection at a time. Here Produce requests run side by side,
 // since a group commit should carry more than one of a connection; the log keeps their order. Any
-// other request begins when all before it are answered.
+// other request begins when all before it are answered; none begins while one is being verified.
 #pragma once
 
 #include <cstdint>
@@ -36,6 +36,7 @@ struct Session {
   std::uint32_t unanswered_count = 0;
   std::uint32_t unanswered_others = 0;  // those that are not Produce
   std::uint64_t pinned_bytes = 0;
+  List<Request, &Request::verify_link> verifying;  // in their order; the first one is at it
 
   // --- input
   std::byte prefix[4];

@@ -21,7 +21,9 @@ struct ControlRequest {
   CoreId core = 0;
   std::int16_t api_key = 0;
   std::int16_t api_version = 0;
-  bool is_auto_create = false;   // CreateTopics on a client's behalf (Metadata, unknown topic)
+  // The core's own question, on behalf of a client's request: CreateTopics for a Metadata (unknown
+  // topics), AddPartitionsToTxn for a Produce. The reply goes no further than the core.
+  bool on_behalf = false;
   std::string_view client_id;
   Bytes body;                    // the request after its header
   std::uint64_t tag = 0;         // the core's: which session, which request

@@ -50,7 +50,7 @@ class Creator {
     if (Refusal refusal = check_name(topic.name); refusal.refused()) return refusal;
     record.name = topic.name;
     record.is_internal = is_internal_topic(topic.name);
-    if (context_.request.is_auto_create && topic.name == offsets_topic_name) {
+    if (context_.request.on_behalf && topic.name == offsets_topic_name) {
       return place_offsets(record);
     }
     Refusal refusal =

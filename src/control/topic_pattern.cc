@@ -36,4 +36,16 @@ std::vector<std::string> matching_topics(std::string_view pattern, const Cluster
   return names;
 }
 
+NamePattern::NamePattern(std::string_view pattern) {
+  if (pattern.size() > pattern_bytes_max) return;
+  auto made = std::make_unique<re2::RE2>(piece(pattern), options());
+  if (made->ok()) expression_ = std::move(made);
+}
+
+NamePattern::~NamePattern() = default;
+
+bool NamePattern::matches(std::string_view name) const {
+  return re2::RE2::FullMatch(piece(name), *expression_);
+}
+
 }  // namespace tailrace::control

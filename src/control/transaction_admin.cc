@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <deque>
 
+#include "control/topic_pattern.h"
 #include "control/transaction_coordinator.h"
 #include "kafka/gen/describe_transactions.h"
 #include "kafka/gen/list_transactions.h"
@@ -65,8 +66,10 @@ void TransactionCoordinator::list(bus::ControlRequest* request, Now now) {
     if (const auto state = transaction_state_of(text)) states.push_back(*state);
     else unknown.push_back(text);
   }
-  const ErrorCode error =
-      is_loading() ? ErrorCode::coordinator_load_in_progress : ErrorCode::none;
+  const std::string_view pattern_text = body->transactional_id_pattern.value;
+  const NamePattern pattern(pattern_text);
+  ErrorCode error = is_loading() ? ErrorCode::coordinator_load_in_progress : ErrorCode::none;
+  if (!pattern.is_valid()) error = ErrorCode::invalid_regular_expression;
   std::vector<Told> all;
   for (const auto& [name, entry] : entries_) {
     if (error != ErrorCode::none) break;
@@ -85,6 +88,7 @@ void TransactionCoordinator::list(bus::ControlRequest* request, Now now) {
         (!has_begun || now.wall_ms - record.start_ms <= body->duration_filter)) {
       continue;
     }
+    if (!pattern_text.empty() && !pattern.matches(name)) continue;
     all.push_back({name, record.producer_id, to_text(record.state)});
   }
   response.error_code = to_wire(error);

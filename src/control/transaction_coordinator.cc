@@ -158,7 +158,10 @@ void TransactionCoordinator::set_timer(Entry& entry, Instant at) {
 Instant TransactionCoordinator::deadline_of(const Entry& entry, Now now) const {
   const Transaction& transaction = entry.transaction;
   const TransactionRecord& record = transaction.record();
-  if (transaction.is_writing() || entry.markers != nullptr) return never();
+  if (transaction.is_writing()) return never();
+  if (entry.markers != nullptr) {
+    return entry.waiting.empty() ? never() : entry.waiting.front().until;
+  }
   switch (record.state) {
     case TransactionState::ongoing:
       return instant_of(record.start_ms + record.timeout_ms, now);
@@ -181,6 +184,7 @@ void TransactionCoordinator::on_timer(Entry& entry, Now now) {
   const TransactionRecord& record = transaction.record();
   set_timer(entry, never());
   if (transaction.is_writing()) return;
+  if (entry.markers != nullptr) return end_waiting(entry, now);
   if (transaction.is_ending()) return complete(entry, now);
   if (transaction.is_ongoing()) {
     // The clock on the wall may have been set back meanwhile.
@@ -299,6 +303,17 @@ void TransactionCoordinator::on_job_done(const std::shared_ptr<MarkerWriter::Job
 
 void TransactionCoordinator::complete(Entry& entry, Now now) {
   send(entry, write(entry, entry.transaction.complete(now.wall_ms)), now);
+}
+
+// The markers take their time: who wants to begin the next transaction comes again.
+void TransactionCoordinator::end_waiting(Entry& entry, Now now) {
+  std::vector<Ask> late;
+  while (!entry.waiting.empty() && entry.waiting.front().until <= now.instant) {
+    late.push_back(std::move(entry.waiting.front()));
+    entry.waiting.pop_front();
+  }
+  settle(entry, now);
+  for (const Ask& ask : late) end_ask(ask, ErrorCode::concurrent_transactions, now);
 }
 
 // ---------------------------------------------------------------- partitions

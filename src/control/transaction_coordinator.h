@@ -8,7 +8,8 @@
 //                                  complete: the next may begin ◀─ record ─┘
 //
 // A transactional id has at most one record on its way to the log. Requests that add partitions
-// wait meanwhile, everything else is told CONCURRENT_TRANSACTIONS and comes again.
+// wait meanwhile, and a little for the markers of the transaction before; everything else is told
+// CONCURRENT_TRANSACTIONS and comes again.
 //
 // Offsets that are committed in a transaction belong to the groups: their request passes through
 // here first, to be made part of the transaction, and then goes on (Groups).
@@ -118,6 +119,7 @@ class TransactionCoordinator : private InternalLog::Owner, private MarkerWriter:
     std::shared_ptr<Pending> pending;
     std::size_t first = 0;         // its items of `pending`
     std::vector<NamedPartition> items;
+    Instant until = never();       // how long it waits for the end of the transaction before
   };
   struct Entry {
     Entry(std::string id, std::int32_t in_partition, std::uint64_t entry_number, Transaction made)
@@ -128,7 +130,7 @@ class TransactionCoordinator : private InternalLog::Owner, private MarkerWriter:
     std::uint64_t number;            // tells it from a later entry of the same name
     Transaction transaction;
     std::shared_ptr<MarkerWriter::Job> markers;  // out
-    std::deque<Ask> waiting;         // for the record that is being written
+    std::deque<Ask> waiting;         // for the record that is being written, or for markers
     Instant timer = never();         // in timers_
     std::uint64_t counted_bytes = 0; // in memory_bytes_
     bool counted_ongoing = false;
@@ -174,6 +176,7 @@ class TransactionCoordinator : private InternalLog::Owner, private MarkerWriter:
   void end_writes(const LogAppender::Writes& ended, Now now);
   void start_markers(Entry& entry, Now now);
   void complete(Entry& entry, Now now);
+  void end_waiting(Entry& entry, Now now);
   std::int64_t spare_id() const { return ids_next_ < ids_end_ ? ids_next_ : -1; }
   void update_counters();
   bool is_full() const;

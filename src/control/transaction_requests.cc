@@ -21,11 +21,14 @@ using kafka::ErrorCode;
 constexpr std::int16_t init_first_fenced = 4;        // versions that know PRODUCER_FENCED
 constexpr std::int16_t add_first_fenced = 2;
 constexpr std::int16_t add_first_batched = 4;
+constexpr std::int16_t add_first_with_abortable = 5;
 constexpr std::int16_t end_first_fenced = 2;
 constexpr std::int16_t end_first_with_epochs = 5;    // KIP-890
 constexpr std::int16_t commit_first_with_epochs = 5;
 constexpr std::int16_t newest_transaction_version = 2;
 constexpr std::size_t waiting_max = 64;              // of one transactional id
+// As long as Kafka's brokers try again for a client.
+constexpr Duration waiting_time = milliseconds(100);
 
 // Before a version knew that a producer can be fenced, its epoch was wrong.
 ErrorCode told(ErrorCode error, std::int16_t version, std::int16_t first_fenced) {
@@ -169,9 +172,12 @@ void TransactionCoordinator::begin(Ask ask, Now now) {
     error = transaction.check(ask.producer);
     return error == ErrorCode::none ? end_verify(ask, *entry, now) : end_ask(ask, error, now);
   }
-  if (transaction.is_writing() && entry->waiting.size() < waiting_max) {
+  if (ask.until == never()) ask.until = now.instant + waiting_time;
+  const bool is_early = transaction.is_writing() ||
+                        (transaction.is_ending() && now.instant < ask.until);
+  if (is_early && entry->waiting.size() < waiting_max) {
     entry->waiting.push_back(std::move(ask));
-    return;
+    return settle(*entry, now);
   }
   // Other transactions make room when they end.
   if (memory_bytes_ >= limits_.transaction_bytes_max) {
@@ -229,7 +235,12 @@ void TransactionCoordinator::answer_add_partitions(const Pending& pending) {
   const Result<Request> body = decode<Request>(*request);
   TR_ASSERT(body.has_value());  // It was read once before.
   std::vector<ErrorCode> codes = pending.errors;
-  for (ErrorCode& code : codes) code = told(code, request->api_version, add_first_fenced);
+  for (ErrorCode& code : codes) {
+    code = told(code, request->api_version, add_first_fenced);
+    const bool is_new = code == ErrorCode::transaction_abortable &&
+                        request->api_version < add_first_with_abortable;
+    if (is_new) code = ErrorCode::invalid_txn_state;
+  }
   std::span<const ErrorCode> errors = codes;
   Arena arena(limits_.request_memory_bytes);
   Response response;

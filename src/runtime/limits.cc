@@ -29,6 +29,7 @@ log::Limits log_limits(const Profile& profile) {
   limits.read_buffer_count = u32(profile.read_buffer_count);
   limits.partitions_max = u32(profile.partitions_max);
   limits.producers_max = u32(profile.producers_max);
+  limits.transactions_max = u32(profile.open_and_aborted_max);
   limits.open_files_max = u32(profile.open_files_max);
   limits.compaction_memory_bytes = u64(profile.compaction_memory_bytes);
   limits.compaction_bytes_per_second = u64(profile.compaction_bytes_per_second);
@@ -109,8 +110,9 @@ std::string limit_lines(const Profile& profile) {
   const auto line = [&](std::string_view what, const std::string& values) {
     text += fmt::format("  {:<12} {}\n", what, values);
   };
-  line("cores", fmt::format("{} (idle: {}, {} partitions, {} producers per core)", profile.cores,
-                            profile.idle, log.partitions_max, log.producers_max));
+  line("cores", fmt::format("{} (idle: {}, {} partitions, {} producers per core; {} transactions "
+                            "open or aborted)", profile.cores, profile.idle, log.partitions_max,
+                            log.producers_max, log.transactions_max));
   line("connections", fmt::format("{} per core, {} requests in flight each, idle at most {} s",
                                   broker.connections_max, broker.requests_in_flight_max,
                                   profile.connection_idle_s_max));

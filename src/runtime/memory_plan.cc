@@ -20,6 +20,7 @@ constexpr std::uint64_t MiB = 1 << 20;
 constexpr std::uint64_t connection_bytes = 2048;   // transport, session and its timers
 constexpr std::uint64_t partition_bytes = 2048;    // its log, segments, configs, metadata
 constexpr std::uint64_t producer_bytes = 256;
+constexpr std::uint64_t transaction_bytes = 256;   // an open one has a producer
 constexpr std::uint64_t open_file_bytes = 512;
 constexpr std::uint64_t core_bytes = 32 * MiB;     // rings, stack, kept indexes, other tables
 constexpr std::uint64_t process_bytes = 32 * MiB;  // program, libraries, control thread
@@ -104,6 +105,7 @@ MemoryPlan plan_memory(const Profile& p) {
   add("network", "connections_max", p.connections_max, connection_bytes);
   add("limits", "partitions_max", p.partitions_max, partition_bytes);
   add("limits", "producers_max", p.producers_max, producer_bytes);
+  add("limits", "open_and_aborted_max", p.open_and_aborted_max, transaction_bytes);
   add("limits", "open_files_max", p.open_files_max, open_file_bytes);
   // One for the node.
   plan.items.push_back({.table = "groups", .key = "group_bytes_max", .found = p.group_bytes_max,

@@ -51,6 +51,7 @@ struct Profile {
   // Limits of what a node holds.
   std::int64_t partitions_max = 4096;
   std::int64_t producers_max = 16384;
+  std::int64_t open_and_aborted_max = 65536;
   std::int64_t open_files_max = 4096;
 
   // Consumer groups.

@@ -22,6 +22,7 @@
 #include "kafka/gen/describe_configs.h"
 #include "kafka/gen/describe_groups.h"
 #include "kafka/gen/describe_log_dirs.h"
+#include "kafka/gen/describe_producers.h"
 #include "kafka/gen/describe_transactions.h"
 #include "kafka/gen/end_txn.h"
 #include "kafka/gen/fetch.h"
@@ -90,6 +91,7 @@ void visit_message(kafka::ApiKey key, bool is_request, Visit visit) {
     TR_MESSAGE(incremental_alter_configs, IncrementalAlterConfigs)
     TR_MESSAGE(offset_delete, OffsetDelete)
     TR_MESSAGE(describe_cluster, DescribeCluster)
+    TR_MESSAGE(describe_producers, DescribeProducers)
     TR_MESSAGE(describe_transactions, DescribeTransactions)
     TR_MESSAGE(list_transactions, ListTransactions)
   }

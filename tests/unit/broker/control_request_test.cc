@@ -38,7 +38,7 @@ TEST_F(Control, IsLentTheRequestAndItsReplyIsSent) {
     EXPECT_EQ(asked.api_key, 22);
     EXPECT_EQ(asked.api_version, version);
     EXPECT_EQ(asked.client_id, "test");
-    EXPECT_FALSE(asked.is_auto_create);
+    EXPECT_FALSE(asked.on_behalf);
     Arena arena(1024);
     kafka::Reader body(asked.body);
     EXPECT_EQ(InitProducerIdRequest::decode(body, version, arena)->transaction_timeout_ms, 1234);

@@ -92,7 +92,7 @@ TEST_F(Cluster, AMissingTopicIsMadeAndThenTold) {
   node.settle();
   ASSERT_EQ(node.control_inbox.size(), 1u);
   const bus::ControlRequest& asked = *node.control_inbox.front();
-  EXPECT_TRUE(asked.is_auto_create);
+  EXPECT_TRUE(asked.on_behalf);
   EXPECT_EQ(asked.api_key, 19);
   Arena arena(4096);
   kafka::Reader body(asked.body);

@@ -136,15 +136,23 @@ TEST_F(Produce, ZstdNeedsVersionSeven) {
   EXPECT_EQ(only(produce(batch, 6).response).error_code, 76);
 }
 
-TEST_F(Produce, TransactionsAreNotThere) {
-  auto& request = make({}, {});
-  const auto batch = build_batch({{"k", "v"}}, {.attributes = record::transactional_bit});
+TEST_F(Produce, ABatchOfATransactionNeedsItsName) {
+  const auto batch = build_batch({{"k", "v"}}, {.producer_id = 7,
+                                                .producer_epoch = 0,
+                                                .base_sequence = 0,
+                                                .attributes = record::transactional_bit});
   EXPECT_EQ(only(produce(batch).response).error_code, 53);
-  const auto plain = build_batch({{"k", "v"}});
-  request = make({}, plain);
+  const auto nobodys = build_batch({{"k", "v"}}, {.attributes = record::transactional_bit});
+  auto& request = make({}, nobodys);
   request.transactional_id = "tx";
-  const auto answer = client().call<kafka::ProduceResponse>(request, 9);
-  EXPECT_EQ(only(answer.response).error_code, 53);
+  EXPECT_EQ(only(client().call<kafka::ProduceResponse>(request, 9).response).error_code, 87);
+}
+
+TEST_F(Produce, ABatchOutsideOfTransactionsNeedsNoVerification) {
+  const auto plain = build_batch({{"k", "v"}});
+  auto& request = make({}, plain);
+  request.transactional_id = "tx";
+  EXPECT_EQ(only(client().call<kafka::ProduceResponse>(request, 9).response).error_code, 0);
 }
 
 TEST_F(Produce, ABatchAboveTheTopicsLimitIsTooLarge) {

@@ -25,6 +25,13 @@ TEST(TopicPattern, MatchesWholeNamesAndNoInternalTopic) {
   EXPECT_EQ(matching_topics("(", state), Names{});
 }
 
+TEST(NamePattern, MatchesWholeNames) {
+  EXPECT_TRUE(NamePattern("a.*").matches("ab"));
+  EXPECT_FALSE(NamePattern("a").matches("ab"));
+  EXPECT_FALSE(NamePattern("(").is_valid());
+  EXPECT_FALSE(NamePattern(std::string(5000, 'a')).is_valid());
+}
+
 TEST(TopicPattern, BadAndHugeOnesAreNone) {
   EXPECT_TRUE(is_topic_pattern("a.*"));
   EXPECT_FALSE(is_topic_pattern("("));

@@ -9,7 +9,7 @@ class TransactionAdmin : public testing::Test, protected ReadyTransactions {
   // "id/State" of all that pass, in a line; states that are none at the end.
   std::string list(kafka::ListTransactionsRequest request = {}) {
     if (request.duration_filter == 0) request.duration_filter = -1;
-    const auto told = rig.ask<kafka::ListTransactionsResponse>(request, 1);
+    const auto told = rig.ask<kafka::ListTransactionsResponse>(request, 2);
     if (told.error_code != 0) return "error " + std::to_string(told.error_code);
     std::string line;
     for (const auto& one : told.transaction_states) {
@@ -61,6 +61,20 @@ TEST_F(TransactionAdmin, TheyAreListedByStateProducerAndAge) {
   EXPECT_EQ(list(request), "");
   rig.pass(seconds(6));
   EXPECT_EQ(list(request), "b/Ongoing ");
+}
+
+TEST_F(TransactionAdmin, TheyAreListedByPattern) {
+  EXPECT_EQ(rig.init("orders-1"), "1000/0");
+  EXPECT_EQ(rig.init("payments-1"), "1001/0");
+  kafka::ListTransactionsRequest request;
+  request.transactional_id_pattern = "orders-.*";
+  EXPECT_EQ(list(request), "orders-1/Empty ");
+  request.transactional_id_pattern = "orders";
+  EXPECT_EQ(list(request), "") << "the whole id";
+  request.transactional_id_pattern = "";
+  EXPECT_EQ(list(request), "orders-1/Empty payments-1/Empty ");
+  request.transactional_id_pattern = "(";
+  EXPECT_EQ(list(request), "error 128");
 }
 
 TEST_F(TransactionAdmin, NothingIsListedBeforeAllIsRead) {

@@ -72,6 +72,7 @@ TEST_F(TransactionRequests, PartitionsAreAddedInEveryForm) {
 TEST_F(TransactionRequests, PartitionsAreVerifiedForBrokers) {
   EXPECT_EQ(rig.init("tx"), "1000/0");
   EXPECT_EQ(rig.add("tx", {1000, 0}, "orders", 0, 5, true), 120);
+  EXPECT_EQ(rig.add("tx", {1000, 0}, "orders", 0, 4, true), 48) << "before it was known";
   EXPECT_EQ(rig.describe("tx"), "Empty 1000/0") << "asking adds nothing";
   EXPECT_EQ(rig.add("tx", {1000, 0}, "orders", 0), 0);
   EXPECT_EQ(rig.add("tx", {1000, 0}, "orders", 0, 5, true), 0);

@@ -112,8 +112,8 @@ public final class TransactionClient {
       expectEqual(admin.describeTransactions(List.of("java")).all().get().get("java").state()
           .toString(), "CompleteAbort", "the state at the end");
     }
-    System.out.println("kafka-clients "
-        + org.apache.kafka.common.utils.AppInfoParser.getVersion());
+    System.out.println("kafka-clients with transactions, Java "
+        + System.getProperty("java.version"));
     System.out.println("OK");
   }
 }

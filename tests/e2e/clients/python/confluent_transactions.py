@@ -1,5 +1,5 @@
-"""confluent-kafka (librdkafka) with transactions: commit and abort at both isolation levels, offsets
-in a transaction, a producer of old is fenced.
+"""confluent-kafka (librdkafka): commit and abort at both isolation levels, offsets in transactions,
+a producer of old is fenced.
 
     confluent_transactions.py ADDRESS              all of that; ends with OK
     confluent_transactions.py ADDRESS hold ID MS   begins a transaction, says "open", waits for a
