@@ -13,7 +13,8 @@ The schema language, one field a line, indented below the struct that holds it:
 
 VERSIONS is "3+", "3-5" or "3"; left out, it is every version. Types: bool int8 int16 uint16 int32
 int64 float64 string bytes records uuid, Name{} for a struct and Name[] or type[] for an array
-(the fields of a struct Name follow, deeper indented).
+(the fields of a struct Name follow, deeper indented). A struct that may be null is one in every
+version.
 """
 
 import re
@@ -71,7 +72,10 @@ class Field:
             return f'NullableArray<{element}>' if self.null else f'std::span<{element}>'
         if self.null and self.type in ('string', 'bytes'):
             return 'NullableString' if self.type == 'string' else 'NullableBytes'
-        return element
+        return f'NullableStruct<{element}>' if self.is_nullable_struct() else element
+
+    def is_nullable_struct(self):
+        return self.is_struct and not self.is_array and self.null is not None
 
     def declaration(self):
         default = self.default
@@ -85,6 +89,8 @@ class Field:
     def at_default(self):
         if self.is_array:
             return f'{self.name}.null' if self.null else f'{self.name}.empty()'
+        if self.is_nullable_struct():
+            return f'{self.name}.null'
         if self.is_struct:
             return f'{self.name} == {self.element}{{}}'
         if self.null:
@@ -138,6 +144,9 @@ def read_field(field):
             if condition(field.null):
                 return [line, f'if (!({condition(field.null)})) in.not_null({field.name});']
             return [line]
+        if field.is_nullable_struct():
+            return [f'{field.name}.null = in.integer<std::int8_t>() < 0;',
+                    f'if (!{field.name}.null) {field.name}.value.read(in, v, arena);']
         return [read_element(field, field.name)]
     items = f'{field.name}.items' if field.null else field.name
     element = field.element if field.is_struct else SCALARS[field.element][0]
@@ -157,6 +166,9 @@ def write_field(field):
     if not field.is_array:
         if field.null and field.type in ('string', 'bytes'):
             return [f'out.nullable_{field.type}({field.name}, flexible);']
+        if field.is_nullable_struct():
+            return [f'out.integer(static_cast<std::int8_t>({field.name}.null ? -1 : 1));',
+                    f'if (!{field.name}.null) {field.name}.value.write(out, v);']
         return [write_element(field, field.name)]
     items = f'{field.name}.items' if field.null else field.name
     count = f'static_cast<std::int64_t>({items}.size())'
