@@ -14,7 +14,7 @@ struct Core;
 
 // Lends `ask` with the request's tag. Its body must be the request's (keep_frame, memory).
 Started send_control(Core& core, Request& request, const bus::ControlRequest& ask);
-void on_control_reply(Core& core, bus::ControlRequest& reply);
+void on_control_reply(Core& core, bus::ControlRequest& reply, Now now);
 void on_reply_gone(Core& core, bus::ControlRequest& reply);
 // The answer of a request that control has worked on. False: no memory now.
 bool build_control_answer(Core& core, Request& request);

@@ -35,6 +35,7 @@
 #include "control/group.h"
 #include "control/limits.h"
 #include "control/offsets.h"
+#include "kafka/throttle.h"
 #include "kafka/wire.h"
 #include "record/batch_builder.h"
 #include "record/batch_view.h"
@@ -274,7 +275,8 @@ Result<Request> GroupCoordinator::decode(const bus::ControlRequest& request) {
 }
 
 template <class Response>
-void GroupCoordinator::answer(bus::ControlRequest* request, const Response& response) {
+void GroupCoordinator::answer(bus::ControlRequest* request, const Response& content) {
+  const Response response = kafka::with_throttle(content, request->throttle_ms);
   kafka::Writer size = kafka::Writer::counter();
   response.encode(size, request->api_version);
   GroupAnswer made{.request = request};

@@ -7,17 +7,24 @@
 #include <vector>
 
 #include "kafka/apis.h"
+#include "kafka/gen/alter_client_quotas.h"
 #include "kafka/gen/alter_configs.h"
+#include "kafka/gen/alter_partition_reassignments.h"
+#include "kafka/gen/alter_replica_log_dirs.h"
 #include "kafka/gen/api_versions.h"
 #include "kafka/gen/create_partitions.h"
 #include "kafka/gen/create_topics.h"
 #include "kafka/gen/delete_groups.h"
 #include "kafka/gen/delete_records.h"
 #include "kafka/gen/delete_topics.h"
+#include "kafka/gen/describe_client_quotas.h"
 #include "kafka/gen/describe_cluster.h"
 #include "kafka/gen/describe_configs.h"
 #include "kafka/gen/describe_groups.h"
 #include "kafka/gen/describe_log_dirs.h"
+#include "kafka/gen/describe_quorum.h"
+#include "kafka/gen/describe_topic_partitions.h"
+#include "kafka/gen/elect_leaders.h"
 #include "kafka/gen/fetch.h"
 #include "kafka/gen/find_coordinator.h"
 #include "kafka/gen/heartbeat.h"
@@ -25,8 +32,10 @@
 #include "kafka/gen/init_producer_id.h"
 #include "kafka/gen/join_group.h"
 #include "kafka/gen/leave_group.h"
+#include "kafka/gen/list_config_resources.h"
 #include "kafka/gen/list_groups.h"
 #include "kafka/gen/list_offsets.h"
+#include "kafka/gen/list_partition_reassignments.h"
 #include "kafka/gen/metadata.h"
 #include "kafka/gen/offset_commit.h"
 #include "kafka/gen/offset_delete.h"
@@ -34,6 +43,8 @@
 #include "kafka/gen/offset_for_leader_epoch.h"
 #include "kafka/gen/produce.h"
 #include "kafka/gen/sync_group.h"
+#include "kafka/gen/unregister_broker.h"
+#include "kafka/gen/update_features.h"
 
 namespace tailrace::test {
 
@@ -74,6 +85,17 @@ void visit_message(kafka::ApiKey key, bool is_request, Visit visit) {
     TR_MESSAGE(incremental_alter_configs, IncrementalAlterConfigs)
     TR_MESSAGE(offset_delete, OffsetDelete)
     TR_MESSAGE(describe_cluster, DescribeCluster)
+    TR_MESSAGE(alter_replica_log_dirs, AlterReplicaLogDirs)
+    TR_MESSAGE(elect_leaders, ElectLeaders)
+    TR_MESSAGE(alter_partition_reassignments, AlterPartitionReassignments)
+    TR_MESSAGE(list_partition_reassignments, ListPartitionReassignments)
+    TR_MESSAGE(describe_client_quotas, DescribeClientQuotas)
+    TR_MESSAGE(alter_client_quotas, AlterClientQuotas)
+    TR_MESSAGE(describe_quorum, DescribeQuorum)
+    TR_MESSAGE(update_features, UpdateFeatures)
+    TR_MESSAGE(unregister_broker, UnregisterBroker)
+    TR_MESSAGE(list_config_resources, ListConfigResources)
+    TR_MESSAGE(describe_topic_partitions, DescribeTopicPartitions)
   }
 #undef TR_MESSAGE
 }
