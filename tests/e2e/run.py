@@ -20,9 +20,8 @@ from broker import Broker
 from harness import ROOT, Context, Failed, Skip
 
 # kill9 comes last: it takes what the others leave of the time.
-MODULES = ["process", "kcat", "raw", "limits", "clients", "kafka_tools", "groups", "transactions",
-           "compaction",
-           "kill9"]
+MODULES = ["process", "tools", "kcat", "raw", "limits", "clients", "kafka_tools", "groups",
+           "transactions", "compaction", "quotas", "kill9"]
 PROGRAMS = ["build/release/src/tailrace"]
 
 
