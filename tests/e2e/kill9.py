@@ -9,11 +9,12 @@ import os
 import random
 import socket
 import struct
+import subprocess
 import threading
 import time
 
+import toolchains
 from broker import Broker, write_profile
-from clients import python_program
 from harness import Case, Failed, Skip, expect, expect_equal
 from wire import PRODUCE, Connection, batch, records
 
@@ -112,9 +113,9 @@ class ClientProducer:
         self.acked = 0
         self.retries = 0
         self.error = None
-        here = os.path.dirname(os.path.abspath(__file__))
-        program = os.path.join(here, "clients", "python", "load_producer.py")
-        self.process = python_program(program, address, TOPIC, str(partition), name)
+        self.process = subprocess.Popen(
+            toolchains.python_program("load_producer.py", address, TOPIC, str(partition), name),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
 
