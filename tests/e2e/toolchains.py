@@ -30,7 +30,7 @@ def place(name, *ingredients):
     """A folder of the cache that is named after its content."""
     digest = hashlib.sha256()
     for part in ingredients:
-        if os.path.exists(part):
+        if os.path.isfile(part):
             with open(part, "rb") as file:
                 digest.update(file.read())
         digest.update(part.encode())

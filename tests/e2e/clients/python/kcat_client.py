@@ -1,11 +1,11 @@
-"""kcat, by its command line. It has no transactions and no administration."""
+"""kcat, by its command line."""
+import re
 import signal
 import subprocess
 
 import story
 from story import PARTITIONS, expect_equal
 
-NO_TRANSACTIONS = "no transactions from the command line"
 SEPARATOR = "\x1f"
 
 
@@ -36,15 +36,15 @@ class Member(story.Thread):
         self.start()
 
     def listen(self):
-        """% Group G rebalanced (memberid M): assigned: T [0], T [1]"""
+        """% Group G rebalanced (memberid M): assigned: T [0], T [1]
+        % Group G rebalanced: incremental assignment of 2 partition(s) (...): T [0], T [1]"""
         for line in self.process.stderr:
-            for word in ("assigned:", "revoked:"):
-                if f" {word}" in line and "rebalanced" in line:
-                    parts = {p.rstrip("],\n") for p in line.rsplit(word, 1)[1].split("[")[1:]}
-                    parts = {p.split("]")[0] for p in parts}
-                    self.assigned = self.assigned | parts if word == "assigned:" else \
-                        self.assigned - parts
-                    self.owned = len(self.assigned)
+            found = re.search(r"rebalanced.*(assign|revoke)", line)
+            if found:
+                parts = set(re.findall(r" \[(\d+)\]", line))
+                self.assigned = self.assigned | parts if found.group(1) == "assign" \
+                    else self.assigned - parts
+                self.owned = len(self.assigned)
 
     def poll(self):
         line = self.process.stdout.readline()
@@ -61,6 +61,44 @@ class Member(story.Thread):
         pass
 
 
+class Transactional:
+    """All that is given to one process is one transaction; a signal aborts it."""
+
+    def __init__(self, client, name):
+        self.client = client
+        self.name = name
+        self.process = None
+
+    def begin(self):
+        pass
+
+    def send(self, topic, batch):
+        def count():
+            return sum(self.client.offset_at(topic, p, "latest") for p in range(PARTITIONS))
+        before = count()
+        self.process = subprocess.Popen(
+            ["kcat", "-b", self.client.address, "-P", "-t", topic, "-X",
+             f"transactional.id={self.name}"], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.process.stdin.write(b"".join(one[3] + b"\n" for one in batch))
+        self.process.stdin.flush()
+        story.wait_for(lambda: count() >= before + len(batch) - 1, "records in the transaction")
+
+    def end(self, what):
+        said = self.process.communicate(timeout=story.WAIT_S)[1].decode()
+        if what not in said:
+            raise story.Wrong(said)
+
+    def commit(self):
+        self.end("Transaction successfully committed")
+
+    def abort(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.end("Aborting transaction")
+
+    def close(self):
+        pass
+
+
 class Client:
     name = "kcat"
     version = subprocess.run(["kcat", "-V"], capture_output=True, text=True,
@@ -69,8 +107,8 @@ class Client:
     null_headers = False
     unsupported = {
         "admin": "reads metadata only", "kip848": "the classic protocol only",
-        "group-admin": "no group administration", "transaction": NO_TRANSACTIONS,
-        "exactly-once": NO_TRANSACTIONS, "fenced": NO_TRANSACTIONS}
+        "group-admin": "no group administration",
+        "exactly-once": "no offsets in a transaction", "fenced": "one transaction a process"}
     address = None
 
     def create(self, topic, partitions):
@@ -105,8 +143,12 @@ class Client:
 
     def offset_at(self, topic, partition, asked):
         asked = {"earliest": -2, "latest": -1}.get(asked, asked)
-        said = run(self.address, "-Q", "-t", f"{topic}:{partition}:{asked}").decode()
+        said = run(self.address, "-Q", "-t", f"{topic}:{partition}:{asked}", "-X",
+                   "isolation.level=read_uncommitted").decode()
         return int(said.split()[-1])
+
+    def transactional(self, name):
+        return Transactional(self, name)
 
     def member(self, topic, group, kind, instance):
         return Member(self.address, topic, group, kind, instance)
