@@ -530,6 +530,7 @@ static void exactly_once(void) {
     rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, topic, RD_KAFKA_PARTITION_UA);
     expect_no_error(rd_kafka_subscribe(consumer, list), "subscribe");
+    rd_kafka_topic_partition_list_destroy(list);
     for (int left = 90; left > 0; --left) {
       rd_kafka_message_t* message = next_message(consumer, left);
       expect_no_error(rd_kafka_producev(client, RD_KAFKA_V_TOPIC(out), RD_KAFKA_V_PARTITION(0),
@@ -550,6 +551,7 @@ static void exactly_once(void) {
       expect_no_error(rd_kafka_committed(consumer, places, wait_ms), "committed");
       for (int p = 0; p < places->cnt; ++p) expect_equal(places->elems[p].offset, 30, "offset");
     }
+    rd_kafka_topic_partition_list_destroy(places);  // The consumer waits for it.
     rd_kafka_consumer_close(consumer);
     rd_kafka_destroy(consumer);
   }

@@ -49,7 +49,8 @@ async fn read(client: &Client, topic: &str, p: i32, from: i64) -> Result<Vec<Rec
     loop {
         let (records, watermark) =
             told(part.fetch_records(next, 1..1_000_000, 1_000).await, "fetch")?;
-        for one in records.into_iter().filter(|r| r.offset >= next) {
+        let start = next;
+        for one in records.into_iter().filter(|r| r.offset >= start) {
             next = one.offset + 1;
             found.push(Record {
                 partition: p,
