@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	. "tailrace/e2e/story"
 )
@@ -171,7 +172,15 @@ func (c client) Join(topic, group, kind, instance string, seen *Seen) Member {
 		options = append(options, kgo.Balancers(kgo.RangeBalancer()))
 	case "cooperative":
 		options = append(options, kgo.Balancers(kgo.CooperativeStickyBalancer()))
-	default:
+	default: // Falls back to the classic protocol without a word.
+		c.administer(func(ctx context.Context, admin *kadm.Client) {
+			told, err := admin.ApiVersions(ctx)
+			Check(err, "api versions")
+			for _, one := range told {
+				_, _, has := one.KeyVersions(kmsg.NewConsumerGroupHeartbeatRequest().Key())
+				Equal(has, true, "the broker has ConsumerGroupHeartbeat")
+			}
+		})
 		options = append(options, kgo.Balancers(kgo.StickyBalancer()), kgo.ServerSideBalancer())
 	}
 	if instance != "" {
