@@ -4,6 +4,8 @@
 //
 // A page begins at the cursor: topics in the order of their names, the one that the cursor names
 // from the partition that it names. The cursor of the answer is where the next page begins.
+#include <optional>
+
 #include "broker/answer.h"
 #include "broker/cluster_answer.h"
 #include "kafka/gen/describe_topic_partitions.h"
@@ -73,10 +75,10 @@ class Page {
     }
     left_ -= count;
     if (first + count < end) turn_to(name, first + count);
-    return next_.null;
+    return !next_;
   }
 
-  bool is_full() const { return !next_.null; }
+  bool is_full() const { return next_.has_value(); }
   const std::optional<Answer::Cursor>& next() const { return next_; }
 
  private:
