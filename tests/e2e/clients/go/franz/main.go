@@ -177,7 +177,7 @@ func (c client) Join(topic, group, kind, instance string, seen *Seen) Member {
 			told, err := admin.ApiVersions(ctx)
 			Check(err, "api versions")
 			for _, one := range told {
-				_, _, has := one.KeyVersions(kmsg.NewConsumerGroupHeartbeatRequest().Key())
+				_, _, has := one.KeyVersions(kmsg.ConsumerGroupHeartbeat.Int16())
 				Equal(has, true, "the broker has ConsumerGroupHeartbeat")
 			}
 		})
