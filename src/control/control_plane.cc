@@ -289,7 +289,7 @@ void ControlPlane::Parts::start_next(Now now) {
     std::vector<std::byte> entry;
     encode_record(ProducerIdsRecord{first + producer_block_ids}, entry);
     propose(std::move(entry), now);
-    active = Active{nullptr, never(), {}, raft->last(), first};
+    active = Active{nullptr, never(), {}, 0, raft->last(), first};
   }
   while (phase == Phase::serving && !active && !queue.empty()) {
     const Waiting next = queue.front();

@@ -45,7 +45,7 @@ void MutationQuota::take(std::string_view client_id, std::size_t partitions) {
 
 // A request that the node makes for a client (auto-create) is not counted.
 Refusal RequestContext::count_mutations(std::size_t partitions, std::int16_t strict_from) {
-  if (mutations == nullptr || request.is_auto_create) return {};
+  if (mutations == nullptr || request.on_behalf) return {};
   const std::uint32_t wait_ms = mutations->wait_ms(request.client_id);
   outcome.throttle_ms = std::max(outcome.throttle_ms, wait_ms);
   if (wait_ms > 0 && request.api_version >= strict_from) {
