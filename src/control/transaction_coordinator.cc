@@ -31,6 +31,7 @@ TransactionCoordinator::TransactionCoordinator(const Limits& limits, bus::NodeId
                                                std::uint16_t core_count,
                                                const ClusterState& state, Groups& groups)
     : limits_(limits), state_(state), groups_(groups), arena_(limits.request_memory_bytes),
+      answer_arena_(limits.request_memory_bytes),
       log_(limits, node_id, core_count, "transactions", transactions_topic_name, *this),
       appender_(limits.batch_bytes_max), markers_(node_id, core_count, state, *this) {}
 
@@ -145,7 +146,8 @@ void TransactionCoordinator::count(Entry& entry) {
 
 void TransactionCoordinator::settle(Entry& entry, Now now) {
   count(entry);
-  set_timer(entry, deadline_of(entry, now));
+  const Instant deadline = deadline_of(entry, now);
+  set_timer(entry, deadline == never() ? deadline : std::max(deadline, entry.not_before));
 }
 
 void TransactionCoordinator::set_timer(Entry& entry, Instant at) {
@@ -167,7 +169,7 @@ Instant TransactionCoordinator::deadline_of(const Entry& entry, Now now) const {
       return instant_of(record.start_ms + record.timeout_ms, now);
     case TransactionState::prepare_commit:
     case TransactionState::prepare_abort:
-      return now.instant + retry_delay;  // Its last record could not be written.
+      return now.instant;  // Its last record could not be written.
     case TransactionState::empty:
     case TransactionState::complete_commit:
     case TransactionState::complete_abort:
@@ -243,6 +245,7 @@ void TransactionCoordinator::end_write(Write& write, Now now) {
   std::deque<Ask> waiting;
   if (entry != nullptr) {
     entry->transaction.on_written(is_good);
+    if (!is_good) entry->not_before = now.instant + retry_delay;
     producer = entry->transaction.producer();
     waiting = std::exchange(entry->waiting, {});
     if (entry->transaction.state() == TransactionState::dead) {

@@ -133,6 +133,7 @@ class TransactionCoordinator : private InternalLog::Owner, private MarkerWriter:
     std::shared_ptr<MarkerWriter::Job> markers;  // out
     std::deque<Ask> waiting;         // for the record that is being written, or for markers
     Instant timer = never();         // in timers_
+    Instant not_before{};            // after a write that failed
     std::uint64_t counted_bytes = 0; // in memory_bytes_
     bool counted_ongoing = false;
   };
@@ -217,6 +218,7 @@ class TransactionCoordinator : private InternalLog::Owner, private MarkerWriter:
   const ClusterState& state_;
   Groups& groups_;
   Arena arena_;
+  Arena answer_arena_;
   InternalLog log_;
   LogAppender appender_;
   MarkerWriter markers_;

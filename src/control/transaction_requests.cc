@@ -242,17 +242,18 @@ void TransactionCoordinator::answer_add_partitions(const Pending& pending) {
     if (is_new) code = ErrorCode::invalid_txn_state;
   }
   std::span<const ErrorCode> errors = codes;
-  Arena arena(limits_.request_memory_bytes);
+  answer_arena_.reset();
   Response response;
   std::vector<Result4> results;
   if (request->api_version < add_first_batched) {
     response.results_by_topic_v3_and_below =
-        told_topics<Response::V3AndBelowTopicResult>(body->v3_and_below_topics, errors, arena);
+        told_topics<Response::V3AndBelowTopicResult>(body->v3_and_below_topics, errors,
+                                                              answer_arena_);
   }
   for (const auto& one : body->transactions) {
     results.push_back({one.transactional_id,
                        told_topics<Result4::AddPartitionsToTxnTopicResult>(one.topics, errors,
-                                                                           arena)});
+                                                                           answer_arena_)});
   }
   response.results_by_transaction = results;
   answer(request, response);
@@ -367,15 +368,16 @@ void TransactionCoordinator::answer_markers(const Pending& pending) {
   const Result<kafka::WriteTxnMarkersRequest> body =
       decode<kafka::WriteTxnMarkersRequest>(*pending.request);
   TR_ASSERT(body.has_value());  // It was read once before.
-  Arena arena(limits_.request_memory_bytes);
-  const std::span<Told> markers = arena.allocate<Told>(body->markers.size());
+  answer_arena_.reset();
+  const std::span<Told> markers = answer_arena_.allocate<Told>(body->markers.size());
   std::size_t item = 0;
   for (std::size_t i = 0; i < markers.size(); ++i) {
     const auto& asked = body->markers[i];
-    const std::span<TopicTold> topics = arena.allocate<TopicTold>(asked.topics.size());
+    const std::span<TopicTold> topics = answer_arena_.allocate<TopicTold>(asked.topics.size());
     for (std::size_t k = 0; k < topics.size(); ++k) {
       const auto& indexes = asked.topics[k].partition_indexes;
-      const std::span<PartitionTold> partitions = arena.allocate<PartitionTold>(indexes.size());
+      const std::span<PartitionTold> partitions =
+          answer_arena_.allocate<PartitionTold>(indexes.size());
       for (std::size_t n = 0; n < partitions.size(); ++n) {
         partitions[n] = {indexes[n], to_wire(pending.errors[item++])};
       }

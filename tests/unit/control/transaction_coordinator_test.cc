@@ -131,6 +131,17 @@ TEST_F(Transactions, TheLastRecordIsWrittenAgainUntilItIsThere) {
   EXPECT_EQ(logs.markers({"orders", 0}), "commit 1000/1") << "markers are not";
 }
 
+TEST_F(Transactions, AnAbortThatCannotBeWrittenIsNotTriedAllTheTime) {
+  EXPECT_EQ(rig.init("tx", 10'000), "1000/0");
+  EXPECT_EQ(rig.add("tx", {1000, 0}, "orders", 0), 0);
+  rig.errors["__transaction_state"] = ErrorCode::kafka_storage_error;
+  rig.pass(seconds(20));
+  EXPECT_EQ(rig.coordinator.counters().write_failures.load(), 11U) << "once a second";
+  rig.errors.clear();
+  rig.pass(seconds(2));
+  EXPECT_EQ(rig.describe("tx"), "CompleteAbort 1000/2");
+}
+
 TEST_F(Transactions, IdsThatNobodyUsesAreForgotten) {
   EXPECT_EQ(rig.init("tx"), "1000/0");
   EXPECT_EQ(rig.init("used"), "1001/0");
