@@ -20,7 +20,7 @@ from broker import Broker
 from harness import ROOT, Context, Failed, Skip
 
 # kill9 comes last: it takes what the others leave of the time.
-MODULES = ["process", "tools", "kcat", "raw", "limits", "matrix", "kafka_tools", "groups",
+MODULES = ["process", "dev", "kcat", "raw", "limits", "matrix", "kafka_tools", "groups",
            "transactions", "compaction", "quotas", "kill9"]
 PROGRAMS = ["build/release/src/tailrace"]
 
