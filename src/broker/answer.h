@@ -9,6 +9,7 @@
 #include "broker/core.h"
 #include "broker/dispatch.h"
 #include "kafka/header.h"
+#include "kafka/throttle.h"
 
 namespace tailrace::broker {
 
@@ -67,11 +68,12 @@ std::span<Topic> answer_items(Core& core, Request& request, std::string_view Top
   return topics;
 }
 
-// Encodes `response` with its frame length and header. False: no memory now. A response that can
+// Encodes `content` with its frame length and header. False: no memory now. A response that can
 // never be sent closes the connection instead.
 template <class Response>
-bool write_answer(Core& core, Request& request, const Response& response) {
+bool write_answer(Core& core, Request& request, const Response& content) {
   if (request.close_connection) return true;
+  const Response response = kafka::with_throttle(content, request.quota.throttle_ms);
   kafka::Writer size = kafka::Writer::counter();
   kafka::write_response_header(size, header_of(request));
   response.encode(size, request.api_version);

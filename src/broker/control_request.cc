@@ -25,6 +25,7 @@ Started send_control(Core& core, Request& request, const bus::ControlRequest& as
   lent.tag = request.id.packed();
   lent.slot = handle.packed();
   lent.listener = request.listener;
+  lent.throttle_ms = request.quota.throttle_ms;
   request.control = &lent;
   core.send(bus::control_core, bus::MessageKind::control_request, &lent);
   return Started::yes;
@@ -50,6 +51,11 @@ void on_control_reply(Core& core, bus::ControlRequest& reply, Now now) {
   free_answer_memory(core, request.ask);
   if (request.is_orphan) return make_ready(core, request);
   if (is_api(request, kafka::ApiKey::produce)) return on_verified(core, request, now);
+  Session* session = core.sessions.find(request.session);
+  if (session != nullptr && reply.throttle_ms > request.quota.throttle_ms) {
+    core.counters.throttled.add();
+    mute(core, *session, now.instant + milliseconds(reply.throttle_ms));
+  }
   request.created_topics = is_api(request, kafka::ApiKey::metadata);
   request.close_connection = reply.close_connection && !request.created_topics;
   make_ready(core, request);

@@ -14,6 +14,7 @@
 #include "broker/memory_pool.h"
 #include "broker/request_memory.h"
 #include "broker/partition_owner.h"
+#include "broker/quotas.h"
 #include "broker/request.h"
 #include "broker/session.h"
 
@@ -46,6 +47,9 @@ struct Core {
   DeadlineHeap<Request> deadlines;
   Slab<bus::ControlRequest> control_requests;
   FetchSessions fetch_sessions;
+
+  Quotas quotas;
+  DeadlineHeap<Session> muted;    // connections that are not read for a while
 
   PartitionOwner owner;
   List<Task, &Task::link> parked;  // of other cores, made under an image that is not here yet

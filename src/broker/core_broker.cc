@@ -14,6 +14,7 @@ namespace {
 void on_image(Core& core, const bus::MetadataImage& image, Now now) {
   core.owner.adopt(image, now);
   core.image = &image;
+  if (core.quotas.adopt(image)) end_mutes(core, now, true);
   // Requests remember numbers and names, never the image: the older one is free at once.
   core.send(bus::control_core, bus::MessageKind::image_adopted, nullptr, image.version);
   unpark_tasks(core, now);
@@ -47,6 +48,7 @@ Core::Core(const Limits& l, bus::CoreId number, log::CoreLog& core_log, const St
       sessions(l.connections_max), sessions_by_conn(l.connections_max), requests(l.requests_max),
       deadlines(l.requests_max), control_requests(l.control_requests_max),
       fetch_sessions(l, number, answer_memory),
+      quotas(l, number), muted(l.connections_max),
       owner(l, number, core_log, config.values, counters) {
   TR_ASSERT(core < limits.core_count);
   stream_ops.reserve(4096);
@@ -63,8 +65,7 @@ void CoreBroker::on_message(const bus::Message& message, Now now) {
     case bus::MessageKind::image_published:
       return on_image(*core_, *static_cast<const bus::MetadataImage*>(message.object), now);
     case bus::MessageKind::control_reply:
-      return on_control_reply(*core_, *static_cast<bus::ControlRequest*>(message.object),
-                              now);
+      return on_control_reply(*core_, *static_cast<bus::ControlRequest*>(message.object), now);
     case bus::MessageKind::reply_gone:
       return on_reply_gone(*core_, *static_cast<bus::ControlRequest*>(message.object));
     case bus::MessageKind::log_task:
@@ -75,6 +76,10 @@ void CoreBroker::on_message(const bus::Message& message, Now now) {
     case bus::MessageKind::task_cancel:
     case bus::MessageKind::task_release:
     case bus::MessageKind::task_released: return on_task_message(*core_, message, now);
+    case bus::MessageKind::quota_report:
+      on_quota_report(*core_, *static_cast<bus::QuotaReport*>(message.object), now);
+      return core_->send(message.from, bus::MessageKind::quota_report_done, message.object);
+    case bus::MessageKind::quota_report_done: return core_->quotas.report_back();
     case bus::MessageKind::stop: return begin_stop(now);
     case bus::MessageKind::control_request:
     case bus::MessageKind::reply_released:
@@ -85,6 +90,7 @@ void CoreBroker::on_message(const bus::Message& message, Now now) {
 }
 
 void CoreBroker::on_event(const StreamEvent& event, Now now) {
+  core_->quotas.begin_turn(now.instant);
   switch (event.kind) {
     case StreamEvent::Kind::accepted: return on_accepted(*core_, event, now);
     case StreamEvent::Kind::data: return on_data(*core_, event, now);
@@ -110,6 +116,8 @@ void CoreBroker::set_transport_refused(std::uint64_t count) {
 
 void CoreBroker::step(Now now) {
   Core& core = *core_;
+  core.quotas.begin_turn(now.instant);
+  step_quotas(core, now);
   on_deadlines(core, now);
   drain_done(core, now);
   do_work(core, now);
@@ -141,7 +149,8 @@ Instant CoreBroker::next_deadline() const {
       (core_->memory_was_freed && core_->memory_waiters.front() != nullptr);
   if (has_work) return {};
   return std::min({core_->deadlines.next_deadline(), core_->log.next_deadline(),
-                   core_->owner.next_deadline(), idle_deadline(*core_)});
+                   core_->owner.next_deadline(), idle_deadline(*core_),
+                   core_->muted.next_deadline(), core_->quotas.next_deadline()});
 }
 
 void CoreBroker::begin_stop(Now now) {
@@ -172,6 +181,14 @@ bool build_answer(Core& core, Request& request) {
     case kafka::ApiKey::describe_log_dirs: return build_log_dirs_answer(core, request);
     case kafka::ApiKey::metadata: return finish_metadata(core, request);
     case kafka::ApiKey::describe_producers: return build_producers_answer(core, request);
+    case kafka::ApiKey::elect_leaders:
+    case kafka::ApiKey::alter_partition_reassignments:
+    case kafka::ApiKey::list_partition_reassignments:
+    case kafka::ApiKey::describe_client_quotas:
+    case kafka::ApiKey::alter_client_quotas:
+    case kafka::ApiKey::describe_quorum:
+    case kafka::ApiKey::update_features:
+    case kafka::ApiKey::unregister_broker:
     case kafka::ApiKey::create_topics:
     case kafka::ApiKey::delete_topics:
     case kafka::ApiKey::init_producer_id:
@@ -199,6 +216,9 @@ bool build_answer(Core& core, Request& request) {
     case kafka::ApiKey::consumer_group_describe:
     case kafka::ApiKey::incremental_alter_configs: return build_control_answer(core, request);
     case kafka::ApiKey::api_versions:
+    case kafka::ApiKey::describe_topic_partitions:
+    case kafka::ApiKey::list_config_resources:
+    case kafka::ApiKey::alter_replica_log_dirs:
     case kafka::ApiKey::describe_configs:
     case kafka::ApiKey::describe_cluster: break;  // Answered at their start.
   }

@@ -26,6 +26,7 @@ struct Counters {
   Counter records_appended;
   Counter bytes_appended;
   Counter bytes_fetched;
+  Counter throttled;             // requests whose client was told to wait, for a quota
   Counter append_stalls;         // produce requests that had to wait for the log
   Counter tasks_sent;            // to other cores
   // Microseconds from the whole request to its response; waiting for data included.

@@ -1,8 +1,10 @@
-// DescribeConfigs: every config of a topic or of this broker, with where its value comes from.
+// DescribeConfigs: every config of a topic or of this broker, with where its value comes from, and
+// what there is of loggers and client metrics.
 // Tools compare the whole list, so unchanged configs are told as well.
 #include <charconv>
 
 #include "broker/answer.h"
+#include "broker/config_resource.h"
 #include "broker/topic_settings.h"
 #include "kafka/broker_config.h"
 #include "kafka/gen/describe_configs.h"
@@ -17,8 +19,8 @@ using Answer = kafka::DescribeConfigsResponse::DescribeConfigsResult;
 using Config = Answer::DescribeConfigsResourceResult;
 using Synonym = Config::DescribeConfigsSynonym;
 
-constexpr std::int8_t resource_topic = 2;
-constexpr std::int8_t resource_broker = 4;
+// A ConfigSource that only loggers have.
+constexpr std::int8_t dynamic_broker_logger = 6;
 
 bool is_asked(const Resource& resource, std::string_view name) {
   if (resource.configuration_keys.is_null()) return true;
@@ -108,13 +110,61 @@ bool names_this_broker(const Core& core, std::string_view name) {
                           id == core.image->node_id);
 }
 
+void refuse(Core& core, const char* why, Answer& out) {
+  out.error_code = to_wire(kafka::ErrorCode::invalid_request);
+  out.error_message = why;
+  core.counters.error_responses.add();
+}
+
+// In the words of Kafka's loggers.
+std::string_view log_level_name() {
+  if (log_enabled(LogLevel::debug)) return "DEBUG";
+  if (log_enabled(LogLevel::info)) return "INFO";
+  return log_enabled(LogLevel::warn) ? "WARN" : "ERROR";
+}
+
+// There is one log, so there is one logger.
+void describe_loggers(Core& core, Request& request, const Resource& resource, Answer& out) {
+  if (resource.resource_name.empty() || !names_this_broker(core, resource.resource_name)) {
+    return refuse(core, "Unexpected broker id: ask the broker itself.", out);
+  }
+  if (!is_asked(resource, "root")) return;
+  out.configs = take_array<Config>(core, request, 1);
+  for (Config& config : out.configs) {
+    config.name = "root";
+    config.value = log_level_name();
+    config.config_source = dynamic_broker_logger;
+  }
+}
+
+// A subscription that nobody has made has the values of all that are made; nobody can make one,
+// since there is no receiver of client metrics.
+void describe_client_metrics(Core& core, Request& request, const Body& body,
+                             const Resource& resource, Answer& out) {
+  static constexpr kafka::ConfigDef defs[] = {
+      {"interval.ms", kafka::ConfigType::int32, "300000", "", 100, 3'600'000, "",
+       "How often clients send their metrics."},
+      {"match", kafka::ConfigType::list, "", "", 0, 0, "", "Which clients send them."},
+      {"metrics", kafka::ConfigType::list, "", "", 0, 0, "", "Which metrics they send."}};
+  if (resource.resource_name.empty()) {
+    return refuse(core, "Client metrics subscription name must not be empty", out);
+  }
+  const auto configs = take_array<Config>(core, request, std::size(defs));
+  std::size_t count = 0;
+  for (const kafka::ConfigDef& def : defs) {
+    if (configs.empty() || !is_asked(resource, def.name)) continue;
+    Synonyms synonyms;
+    synonyms.add(def.name, def.default_value, ConfigSource::default_value);
+    fill_config(core, request, body, synonyms, def, false, configs[count]);
+    configs[count++].synonyms = {};
+  }
+  out.configs = configs.first(count);
+}
+
 void describe_broker(Core& core, Request& request, const Body& body, const Resource& resource,
                      Answer& out) {
   if (!names_this_broker(core, resource.resource_name)) {
-    out.error_code = to_wire(kafka::ErrorCode::invalid_request);
-    out.error_message = "Unexpected broker id: ask the broker itself.";
-    core.counters.error_responses.add();
-    return;
+    return refuse(core, "Unexpected broker id: ask the broker itself.", out);
   }
   // Without a number only what was set for all brokers is told, and nothing of any one.
   const bool only_set = resource.resource_name.empty();
@@ -148,14 +198,21 @@ Started start_describe_configs(Core& core, Call& call, Now) {
     Answer& out = response.results[i];
     out.resource_type = resource.resource_type;
     out.resource_name = resource.resource_name;
-    if (resource.resource_type == resource_topic) {
-      describe_topic(core, call.request, body, resource, out);
-    } else if (resource.resource_type == resource_broker) {
-      describe_broker(core, call.request, body, resource, out);
-    } else {
-      out.error_code = to_wire(kafka::ErrorCode::invalid_request);
-      out.error_message = "Unexpected resource type.";
-      core.counters.error_responses.add();
+    switch (static_cast<ConfigResource>(resource.resource_type)) {
+      case ConfigResource::topic:
+        describe_topic(core, call.request, body, resource, out);
+        break;
+      case ConfigResource::broker:
+        describe_broker(core, call.request, body, resource, out);
+        break;
+      case ConfigResource::broker_logger:
+        describe_loggers(core, call.request, resource, out);
+        break;
+      case ConfigResource::client_metrics:
+        describe_client_metrics(core, call.request, body, resource, out);
+        break;
+      case ConfigResource::group:
+      default: refuse(core, "Unexpected resource type.", out);
     }
   }
   return answer_now(core, call, response);

@@ -33,6 +33,18 @@ Started run(Core& core, Call& call, Now now) {
     case ApiKey::describe_log_dirs: return start_describe_log_dirs(core, call, now);
     case ApiKey::describe_cluster: return start_describe_cluster(core, call, now);
     case ApiKey::describe_producers: return start_describe_producers(core, call, now);
+    case ApiKey::describe_topic_partitions:
+      return start_describe_topic_partitions(core, call, now);
+    case ApiKey::list_config_resources: return start_list_config_resources(core, call, now);
+    case ApiKey::alter_replica_log_dirs: return start_alter_replica_log_dirs(core, call, now);
+    case ApiKey::elect_leaders:
+    case ApiKey::alter_partition_reassignments:
+    case ApiKey::list_partition_reassignments:
+    case ApiKey::describe_client_quotas:
+    case ApiKey::alter_client_quotas:
+    case ApiKey::describe_quorum:
+    case ApiKey::update_features:
+    case ApiKey::unregister_broker:
     case ApiKey::create_topics:
     case ApiKey::delete_topics:
     case ApiKey::init_producer_id:
@@ -135,12 +147,14 @@ Started start_request(Core& core, Session& session, Bytes frame, bool in_place, 
   }
   core.scratch.reset();
   Request& request = add_request(core, session, header, now);
+  look_up_quotas(core, request, header.client_id.value, frame.size(), now);
   Call call{request, session, header, frame, in.rest(), in_place};
   const Started started = dispatch(core, call, now);
   if (started != Started::yes) {
     undo_request(core, session, request, in_place);
     return started;
   }
+  charge_request(core, session, request, frame.size(), now);
   const auto key = static_cast<std::size_t>(header.api_key);
   core.counters.requests[std::min(key, Counters::api_keys_max - 1)].add();
   drain_done(core, now);  // What this core's own partitions could answer at once.

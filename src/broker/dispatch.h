@@ -46,6 +46,9 @@ Started start_list_offsets(Core& core, Call& call, Now now);
 Started start_offset_for_leader_epoch(Core& core, Call& call, Now now);
 Started start_describe_producers(Core& core, Call& call, Now now);
 Started start_delete_records(Core& core, Call& call, Now now);
+Started start_describe_topic_partitions(Core& core, Call& call, Now now);
+Started start_list_config_resources(Core& core, Call& call, Now now);
+Started start_alter_replica_log_dirs(Core& core, Call& call, Now now);
 Started start_control(Core& core, Call& call, Now now);
 
 }  // namespace tailrace::broker

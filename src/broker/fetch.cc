@@ -26,6 +26,13 @@ Started answer_error(Core& core, Call& call, ErrorCode error) {
   return answer_now(core, call, response);
 }
 
+// Over its quota: nothing in it but how long to wait.
+Started answer_throttled(Core& core, Call& call) {
+  kafka::FetchResponse response;
+  response.session_id = call.request.fetch.session_id;
+  return answer_now(core, call, response);
+}
+
 void set_item(TaskItem& item, const FetchSessionPartition& asked) {
   item.offset = asked.fetch_offset;
   item.epoch = asked.last_fetched_epoch;
@@ -145,6 +152,16 @@ Started end_session(Core& core, Call& call, FetchSession& session) {
   return answer_error(core, call, ErrorCode::fetch_session_id_not_found);
 }
 
+// What the request changes in the session is kept, since the client does not say it again.
+Started skip_turn(Core& core, Call& call, FetchSession& session, Now now) {
+  call.request.fetch.session_id = session.session_id;
+  const Started told = answer_throttled(core, call);
+  if (told != Started::yes) return told;
+  session.epoch = FetchSessions::next_epoch(session.epoch);
+  core.fetch_sessions.used(session, now);
+  return told;
+}
+
 Started start_incremental(Core& core, Call& call, const FetchRequest& body, Now now) {
   FetchSession* session = core.fetch_sessions.find(body.session_id);
   if (session == nullptr) {
@@ -165,6 +182,7 @@ Started start_incremental(Core& core, Call& call, const FetchRequest& body, Now 
   core.fetch_sessions.drop_forgotten(*session);
   if (!put_partitions(core, *session, body)) return end_session(core, call, *session);
   Request& request = call.request;
+  if (request.quota.throttle_ms > 0) return skip_turn(core, call, *session, now);
   const Started filled = fill_from_session(core, request, *session);
   if (filled == Started::close) return end_session(core, call, *session);
   if (filled != Started::yes) return filled;
@@ -269,14 +287,16 @@ Started start_fetch(Core& core, Call& call, Now now) {
   if (!decode(core, call, body)) return Started::close;
   const bool is_full =
       body.session_epoch == initial_epoch || body.session_epoch == final_epoch;
+  // A client whose full fetch is answered empty begins anew, so no session is made.
+  if (call.request.quota.throttle_ms > 0 && is_full) return answer_throttled(core, call);
   const Started started = is_full ? start_full(core, call, body, now)
                                   : start_incremental(core, call, body, now);
   Request& request = call.request;
   if (started != Started::yes || request.state != Request::State::working) return started;
   const std::uint32_t pinned_max = core.limits.pinned_bytes_max / 2;
-  request.fetch.bytes_max =
-      std::min({static_cast<std::uint32_t>(std::max(body.max_bytes, 0)),
-                core.limits.fetch_bytes_max, pinned_max});
+  request.fetch.bytes_max = quota_bytes_max(
+      request, std::min({static_cast<std::uint32_t>(std::max(body.max_bytes, 0)),
+                         core.limits.fetch_bytes_max, pinned_max}));
   request.fetch.read_committed = body.isolation_level == 1;
   begin_watch(core, request, body, now);
   return Started::yes;

@@ -54,6 +54,9 @@ struct Limits {
   // An idle session of this age may be evicted for a new one (Kafka: 2 minutes).
   Duration fetch_session_idle_min = seconds(120);
 
+  // Clients and users whose quotas are counted at a time, for each kind of quota.
+  std::uint32_t quota_accounts_max = 4096;
+
   // Partitions that could not be made are tried again after this.
   Duration partition_retry = seconds(1);
 };

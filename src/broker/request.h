@@ -19,6 +19,7 @@
 #include "broker/deadline_heap.h"
 #include "broker/intrusive_list.h"
 #include "broker/partition_task.h"
+#include "bus/client_quotas.h"
 #include "bus/message.h"
 #include "kafka/apis.h"
 
@@ -44,6 +45,13 @@ struct FetchState {
   std::int32_t session_id = 0;    // in the response
   std::uint64_t session = UINT64_MAX;  // packed handle of the fetch session
   bool incremental = false;       // only changed partitions are told
+};
+
+// What quotas mean for one request.
+struct RequestQuota {
+  std::uint32_t throttle_ms = 0;  // told in its answer
+  bus::QuotaMatch bytes;          // of produce or fetch
+  bus::QuotaMatch time;
 };
 
 // How far a Produce has come with the batches of a transaction (verification.h).
@@ -83,6 +91,7 @@ struct Request {
   std::uint32_t messages_out = 0; // answers of tasks and of cancels that are not here yet
   std::uint32_t releases_out = 0;
   FetchState fetch;
+  RequestQuota quota;
 
   bus::ControlRequest* control = nullptr;
   bool holds_reply = false;       // control's memory is being sent

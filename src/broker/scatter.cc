@@ -241,6 +241,8 @@ void on_task_message(Core& core, const bus::Message& message, Now now) {
     case bus::MessageKind::image_published:
     case bus::MessageKind::log_task:
     case bus::MessageKind::log_task_done:
+    case bus::MessageKind::quota_report:
+    case bus::MessageKind::quota_report_done:
     case bus::MessageKind::stop: break;  // Not about tasks.
   }
   TR_ASSERT(false);

@@ -62,8 +62,9 @@ void stop_waiting(Core& core, Session& session) {
 }
 
 // May a request that begins with these bytes begin now? If not, an answer of this connection
-// will be sent, and then it is asked again.
+// will be sent or its mute will end, and then it is asked again.
 bool may_start(const Core& core, const Session& session, Bytes frame) {
+  if (is_muted(session)) return false;
   if (session.request_count >= core.limits.requests_in_flight_max) return false;
   if (!session.verifying.empty()) return false;
   const auto api_key = load_be<std::int16_t>(frame.data());
@@ -133,6 +134,8 @@ void consume(Core& core, Session& session, Bytes& in, Now now) {
       if (!offer(core, session, session.frame, false, now)) return;
       continue;
     }
+    // No memory is taken for what will not begin now.
+    if (is_muted(session)) return;
     if (!session.has_length && !take_length(core, session, in, now)) return;
     if (in.size() >= session.frame_bytes) {
       const Bytes frame = in.first(session.frame_bytes);
@@ -248,7 +251,10 @@ void count_answer(Core& core, const Request& request, Now now) {
 
 void send_answer(Core& core, Session& session, Request& request, Now now) {
   count_answer(core, request, now);
-  for (const Bytes slice : request.slices) core.counters.bytes_out.add(slice.size());
+  std::size_t bytes = 0;
+  for (const Bytes slice : request.slices) bytes += slice.size();
+  core.counters.bytes_out.add(bytes);
+  charge_answer(core, request, bytes, now);
   note_answered(session, request);
   session.pinned_bytes += request.pinned_bytes;
   request.state = Request::State::sending;
@@ -339,6 +345,7 @@ void on_closed(Core& core, const StreamEvent& event) {
     make_orphan(core, *request);
   }
   drop_input(core, *session);
+  core.muted.remove(*session);
   core.idle_order.remove(*session);
   stop_waiting(core, *session);
   if (session->work_link.linked) core.work.remove(*session);
@@ -349,6 +356,7 @@ void on_closed(Core& core, const StreamEvent& event) {
 void close_session(Core& core, Session& session, Now now) {
   if (session.is_closing) return;
   session.is_closing = true;
+  core.muted.remove(session);
   for (Request* request = session.requests.front(); request != nullptr;) {
     Request& current = *request;
     request = session.requests.next(current);
@@ -406,7 +414,7 @@ void close_idle_sessions(Core& core, Now now) {
   while (Session* session = core.idle_order.front()) {
     if (now.instant < session->last_request + core.limits.connection_idle_max) return;
     touch(core, *session, now);
-    if (session->unanswered_count > 0) continue;  // It waits for us.
+    if (session->unanswered_count > 0 || is_muted(*session)) continue;  // It waits for us.
     core.counters.connections_idle.add();
     if (session->is_closing || session->request_count > 0) {
       // The peer does not take what was sent long ago.

@@ -55,6 +55,10 @@ struct Session {
   bool wants_memory = false;       // for input: a frame, a request slot, a response
   bool wants_answer_memory = false;
 
+  // While it is muted, for a quota: until when.
+  Instant deadline;
+  std::uint32_t heap_index = no_deadline;
+
   Instant last_request;
   Link<Session> idle_link;
   Link<Session> memory_link;       // among those that wait for memory or slots

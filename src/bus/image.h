@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/uuid.h"
+#include "bus/client_quotas.h"
 #include "bus/message.h"
 
 namespace tailrace::bus {
@@ -66,6 +67,8 @@ struct MetadataImage {
   std::unordered_map<std::string_view, const TopicImage*> topics_by_name;
   std::vector<ConfigEntry> broker_configs;   // dynamic ones that were set for this node, by name
   std::vector<ConfigEntry> broker_defaults;  // those set for every node; this node's go before
+
+  std::shared_ptr<const ClientQuotas> quotas;  // null: none are set; shared with older images
 
   const TopicImage* find_topic(std::string_view name) const {
     const auto found = topics_by_name.find(name);

@@ -29,6 +29,9 @@ struct ControlRequest {
   std::uint64_t tag = 0;         // the core's: which session, which request
   std::uint64_t slot = 0;        // the core's: where the object lies
   std::uint32_t listener = 0;    // through which the client came (NodeImage::endpoints)
+  // For how long quotas make the client wait, told in the reply: what the core has found, and then
+  // no less what control says.
+  std::uint32_t throttle_ms = 0;
 
   // Set by control: the response after its header. The memory is control's until the core sends
   // reply_released. Empty with `close_connection` when the request cannot be answered.
@@ -54,6 +57,9 @@ enum class MessageKind : std::uint8_t {
   task_cancel,       // to the owner: answer now with what there is
   task_release,      // to the owner: the bytes the answer points at are no longer used
   task_released,     // back to the asking core: the object is free
+  // core -> core; object: QuotaReport* (bus/client_quotas.h)
+  quota_report,      // to every other core
+  quota_report_done, // back to the core that it is of
   // both
   stop,              // finish and end the thread
 };

@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 
+#include "control/alter_loggers.h"
 #include "control/config_rules.h"
 #include "control/request_context.h"
 #include "kafka/broker_config.h"
@@ -21,6 +22,7 @@ using kafka::ErrorCode;
 
 constexpr std::int8_t topic_resource = 2;
 constexpr std::int8_t broker_resource = 4;
+constexpr std::int8_t logger_resource = 8;
 
 enum class ConfigOp : std::int8_t { set = 0, remove = 1, append = 2, subtract = 3 };
 
@@ -47,7 +49,9 @@ Refusal find_resource(const RequestContext& context, std::int8_t type, std::stri
     resource.configs = resource.topic->configs;
     return {};
   }
-  if (type != broker_resource) {
+  // Loggers belong to this broker alone.
+  const bool is_logger = type == logger_resource && !name.empty();
+  if (type != broker_resource && !is_logger) {
     return {ErrorCode::invalid_request, fmt::format("Unexpected resource type {}.", type)};
   }
   if (!name.empty()) {
@@ -140,6 +144,18 @@ std::vector<ConfigRecord> difference(const ConfigMap& before, const ConfigMap& a
   return configs;
 }
 
+// What is set here is not kept: a restart begins with the profile's level.
+Refusal alter_loggers(const std::vector<Change>& changes, bool validate_only) {
+  LogLevel level = LogLevel::info;
+  for (const Change& change : changes) {
+    Refusal refusal = read_logger_change(change.name, static_cast<std::int8_t>(change.op),
+                                         change.value, level);
+    if (refusal.refused()) return refusal;
+  }
+  if (!changes.empty() && !validate_only) set_log_level(level);
+  return {};
+}
+
 Refusal commit_configs(RequestContext& context, const Resource& resource, const ConfigMap& after) {
   if (Refusal large = check_config_bytes(context.limits, after); large.refused()) return large;
   std::vector<ConfigRecord> configs = difference(resource.configs, after);
@@ -163,6 +179,16 @@ Refusal check_duplicates(const std::vector<Change>& changes) {
   return {};
 }
 
+Refusal alter_resource(RequestContext& context, const Resource& resource,
+                       const std::vector<Change>& changes, bool replaces, bool validate_only) {
+  ConfigMap after = replaces ? ConfigMap{} : resource.configs;
+  for (const Change& change : changes) {
+    Refusal refusal = apply_change(context, resource, change, after);
+    if (refusal.refused()) return refusal;
+  }
+  return validate_only ? Refusal{} : commit_configs(context, resource, after);
+}
+
 // Response and per-resource loop, the same for both APIs. `before`: what the changes start from.
 template <class Request, class Response, class ToChange>
 Outcome alter(RequestContext& context, const Request& request, bool replaces,
@@ -179,17 +205,18 @@ Outcome alter(RequestContext& context, const Request& request, bool replaces,
     if (!refusal.refused()) {
       refusal = find_resource(context, item.resource_type, item.resource_name, resource);
     }
+    if (!refusal.refused() && replaces && item.resource_type == logger_resource) {
+      refusal = {ErrorCode::invalid_request, "Loggers can only be changed incrementally."};
+    }
     std::vector<Change> changes;
     for (const auto& config : item.configs) {
       if (!refusal.refused()) refusal = to_change(config, changes.emplace_back());
     }
     if (!refusal.refused()) refusal = check_duplicates(changes);
-    ConfigMap after = replaces ? ConfigMap{} : resource.configs;
-    for (const Change& change : changes) {
-      if (!refusal.refused()) refusal = apply_change(context, resource, change, after);
-    }
-    if (!refusal.refused() && !request.validate_only) {
-      refusal = commit_configs(context, resource, after);
+    if (!refusal.refused() && item.resource_type == logger_resource) {
+      refusal = alter_loggers(changes, request.validate_only);
+    } else if (!refusal.refused()) {
+      refusal = alter_resource(context, resource, changes, replaces, request.validate_only);
     }
     auto& result = responses.emplace_back();
     result.error_code = refusal.wire_code();

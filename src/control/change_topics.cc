@@ -16,6 +16,10 @@ namespace {
 
 using kafka::ErrorCode;
 
+// The first versions with THROTTLING_QUOTA_EXCEEDED.
+constexpr std::int16_t delete_strict_from = 5;
+constexpr std::int16_t grow_strict_from = 3;
+
 // ---------------------------------------------------------------- DeleteTopics
 
 using DeleteRequest = kafka::DeleteTopicsRequest;
@@ -53,6 +57,9 @@ class Deleter {
     if (!refusal.refused()) {
       result.name = std::string_view(topic->name);
       result.topic_id = topic->id;
+      refusal = context_.count_mutations(topic->partitions.size(), delete_strict_from);
+    }
+    if (!refusal.refused()) {
       refusal = context_.commit(TopicDeletedRecord{topic->id}, false);
     }
     // Only version 6 may leave the name out.
@@ -155,6 +162,8 @@ class Grower {
     Refusal refusal = wanted.assignments.is_null() ? place(*topic, added, record)
                                                    : assign(wanted, *topic, added, record);
     if (refusal.refused() || validate_only) return refusal;
+    refusal = context_.count_mutations(added, grow_strict_from);
+    if (refusal.refused()) return refusal;
     planned_ += added;
     return context_.commit(record, true);
   }

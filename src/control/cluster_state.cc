@@ -50,6 +50,10 @@ Result<void> ClusterState::apply(const Record& record) {
     return change(*configs);
   } else if (const auto* broker = std::get_if<BrokerConfigRecord>(&record)) {
     set(*broker);
+  } else if (const auto* partition = std::get_if<PartitionChangedRecord>(&record)) {
+    return change(*partition);
+  } else if (const auto* quota = std::get_if<ClientQuotaRecord>(&record)) {
+    set(*quota);
   } else if (const auto* ids = std::get_if<ProducerIdsRecord>(&record)) {
     if (ids->next < producer_id_next_) return fail(Errc::malformed);
     producer_id_next_ = ids->next;
@@ -93,6 +97,16 @@ Result<void> ClusterState::change(const TopicConfigRecord& record) {
   return {};
 }
 
+Result<void> ClusterState::change(const PartitionChangedRecord& record) {
+  Topic* topic = find(record.topic);
+  if (topic == nullptr) return fail(Errc::malformed);
+  const auto index = static_cast<std::size_t>(record.index);
+  if (record.index < 0 || index >= topic->partitions.size()) return fail(Errc::malformed);
+  topic->partitions[index] = record.partition;
+  touch(*topic);
+  return {};
+}
+
 Result<void> ClusterState::remove(const TopicDeletedRecord& record) {
   const Topic* topic = find(record.topic);
   if (topic == nullptr) return fail(Errc::malformed);
@@ -111,6 +125,17 @@ void ClusterState::set(const BrokerConfigRecord& record) {
   if (map.empty()) broker_configs_.erase(record.node);
 }
 
+void ClusterState::set(const ClientQuotaRecord& record) {
+  ++quota_revision_;
+  auto& quotas = quotas_[record.entity];
+  if (record.value) {
+    quotas[record.key] = *record.value;
+  } else {
+    quotas.erase(record.key);
+  }
+  if (quotas.empty()) quotas_.erase(record.entity);
+}
+
 void ClusterState::touch(Topic& topic) {
   topic.revision = ++revision_;
   topic_bytes_ -= topic.state_bytes;
@@ -124,6 +149,11 @@ std::vector<Record> ClusterState::other_records() const {
   for (const auto& [id, node] : nodes_) records.push_back(node);
   for (const auto& [node, configs] : broker_configs_) {
     records.push_back(BrokerConfigRecord{node, to_records(configs)});
+  }
+  for (const auto& [entity, quotas] : quotas_) {
+    for (const auto& [key, value] : quotas) {
+      records.push_back(ClientQuotaRecord{entity, key, value});
+    }
   }
   if (producer_id_next_ > 0) records.push_back(ProducerIdsRecord{producer_id_next_});
   return records;

@@ -12,6 +12,8 @@ namespace tailrace::control {
 
 using ConfigMap = std::map<std::string, std::string, std::less<>>;
 
+using QuotaMap = std::map<QuotaEntity, std::map<std::string, double, std::less<>>>;
+
 struct Topic {
   Uuid id;
   std::string name;
@@ -45,14 +47,19 @@ class ClusterState {
   // The value in force on `node`: its own, else that of all, else null.
   const std::string* broker_config(bus::NodeId node, std::string_view name) const;
   std::uint64_t partition_count() const { return partition_count_; }
+  const QuotaMap& quotas() const { return quotas_; }
+  // Grows with every change of quotas.
+  std::uint64_t quota_revision() const { return quota_revision_; }
   std::int64_t producer_id_next() const { return producer_id_next_; }
 
  private:
   Result<void> add(const TopicRecord& record);
   Result<void> change(const PartitionsAddedRecord& record);
   Result<void> change(const TopicConfigRecord& record);
+  Result<void> change(const PartitionChangedRecord& record);
   Result<void> remove(const TopicDeletedRecord& record);
   void set(const BrokerConfigRecord& record);
+  void set(const ClientQuotaRecord& record);
   Topic* find(const Uuid& id);
   void touch(Topic& topic);
   std::vector<Record> other_records() const;
@@ -64,6 +71,8 @@ class ClusterState {
   std::map<Uuid, std::string> names_by_id_;
   std::map<std::string, std::string, std::less<>> names_by_metric_name_;
   std::map<bus::NodeId, ConfigMap> broker_configs_;
+  QuotaMap quotas_;
+  std::uint64_t quota_revision_ = 0;
   std::uint64_t partition_count_ = 0;
   std::int64_t producer_id_next_ = 0;
   std::uint64_t revision_ = 0;

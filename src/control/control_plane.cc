@@ -11,9 +11,11 @@
 #include "base/log.h"
 #include "control/cluster_state.h"
 #include "control/controller.h"
+#include "control/describe_quorum.h"
 #include "control/image_builder.h"
 #include "control/raft_store.h"
 #include "control/transaction_coordinator.h"
+#include "kafka/apis.h"
 #include "raft/raft.h"
 
 namespace tailrace::control {
@@ -32,6 +34,7 @@ struct Active {
   bus::ControlRequest* request = nullptr;  // null: answered meanwhile, for lack of time
   Instant deadline;
   std::vector<std::byte> reply;
+  std::uint32_t throttle_ms = 0;
   raft::Index last = 0;
   std::optional<std::int64_t> ids;  // a block of producer ids for transactions begins here
 };
@@ -78,6 +81,7 @@ struct ControlPlane::Parts : TransactionCoordinator::Groups {
     groups.end_transactional(partition, producer_id, is_commit, now);
   }
   void on_request(bus::ControlRequest* request, Now now);
+  Outcome quorum(const bus::ControlRequest& request, Now now);
   void finish_active(Now now);
   void start_next(Now now);
   void expire(Now now);
@@ -243,6 +247,10 @@ void ControlPlane::Parts::on_request(bus::ControlRequest* request, Now now) {
   if (phase == Phase::failed) {
     return refuse(request, ErrorCode::kafka_storage_error, "The metadata log has failed.");
   }
+  controller.set_time(now.instant);
+  if (request->api_key == static_cast<std::int16_t>(kafka::ApiKey::describe_quorum)) {
+    return answer(request, quorum(*request, now));
+  }
   if (phase == Phase::serving && controller.is_immediate(*request)) {
     return answer(request, controller.execute(*request, store.growing_room()));
   }
@@ -253,6 +261,16 @@ void ControlPlane::Parts::on_request(bus::ControlRequest* request, Now now) {
   queue.push_back({request, now.instant + controller.timeout(*request)});
 }
 
+Outcome ControlPlane::Parts::quorum(const bus::ControlRequest& request, Now now) {
+  if (!raft || !raft->valid()) return describe_quorum(request, state, {});
+  QuorumView view{.leader = raft->leader(), .term = raft->term(),
+                  .committed = raft->committed(), .wall_ms = now.wall_ms};
+  const raft::Configuration& members = raft->configuration_at(raft->last());
+  for (const raft::NodeId id : members.voters) view.voters.push_back({id, raft->durable()});
+  for (const raft::NodeId id : members.learners) view.observers.push_back({id, 0});
+  return describe_quorum(request, state, view);
+}
+
 void ControlPlane::Parts::finish_active(Now now) {
   if (!active || applied < active->last || !show(now)) return;
   Active done = std::move(*active);
@@ -261,6 +279,7 @@ void ControlPlane::Parts::finish_active(Now now) {
   if (done.request == nullptr) return;
   Outcome outcome;
   outcome.reply = std::move(done.reply);
+  outcome.throttle_ms = done.throttle_ms;
   answer(done.request, std::move(outcome));
 }
 
@@ -270,7 +289,7 @@ void ControlPlane::Parts::start_next(Now now) {
     std::vector<std::byte> entry;
     encode_record(ProducerIdsRecord{first + producer_block_ids}, entry);
     propose(std::move(entry), now);
-    active = Active{nullptr, never(), {}, raft->last(), first};
+    active = Active{nullptr, never(), {}, 0, raft->last(), first};
   }
   while (phase == Phase::serving && !active && !queue.empty()) {
     const Waiting next = queue.front();
@@ -281,7 +300,8 @@ void ControlPlane::Parts::start_next(Now now) {
       continue;
     }
     for (std::vector<std::byte>& entry : outcome.entries) propose(std::move(entry), now);
-    active = Active{next.request, next.deadline, std::move(outcome.reply), raft->last(), {}};
+    active = Active{next.request, next.deadline, std::move(outcome.reply), outcome.throttle_ms,
+                    raft->last(), {}};
   }
 }
 
@@ -306,6 +326,7 @@ void ControlPlane::Parts::answer(bus::ControlRequest* request, Outcome outcome) 
   reply = std::move(outcome.reply);
   request->reply = reply;
   request->close_connection = outcome.close_connection;
+  request->throttle_ms = std::max(request->throttle_ms, outcome.throttle_ms);
   messages.push_back({request->core, {.kind = bus::MessageKind::control_reply,
                                       .from = bus::control_core,
                                       .object = request}});
@@ -405,6 +426,8 @@ void ControlPlane::on_message(const bus::Message& message, Now now) {
     case bus::MessageKind::task_cancel:
     case bus::MessageKind::task_release:
     case bus::MessageKind::task_released:
+    case bus::MessageKind::quota_report:
+    case bus::MessageKind::quota_report_done:
       break;  // Never sent to the control thread.
   }
   TR_ASSERT(false);
@@ -416,6 +439,7 @@ void ControlPlane::on_disk_done(const DiskDone& done, Now now) {
 
 void ControlPlane::step(Now now) {
   Parts& parts = *parts_;
+  parts.controller.set_time(now.instant);
   parts.advance_log(now);
   if (parts.phase == Phase::registering) parts.register_node(now);
   if (parts.phase == Phase::serving) {

@@ -5,9 +5,11 @@
 #include "control/internal_topics.h"
 #include "kafka/apis.h"
 #include "kafka/gen/alter_configs.h"
+#include "kafka/gen/alter_partition_reassignments.h"
 #include "kafka/gen/create_partitions.h"
 #include "kafka/gen/create_topics.h"
 #include "kafka/gen/delete_topics.h"
+#include "kafka/gen/elect_leaders.h"
 #include "kafka/gen/init_producer_id.h"
 
 namespace tailrace::control {
@@ -51,6 +53,14 @@ constexpr Api apis[] = {
     {ApiKey::alter_configs, alter_configs, no_timeout},
     {ApiKey::incremental_alter_configs, incremental_alter_configs, no_timeout},
     {ApiKey::find_coordinator, find_coordinator, no_timeout},
+    {ApiKey::elect_leaders, elect_leaders, timeout_of<kafka::ElectLeadersRequest>},
+    {ApiKey::alter_partition_reassignments, alter_partition_reassignments,
+     timeout_of<kafka::AlterPartitionReassignmentsRequest>},
+    {ApiKey::list_partition_reassignments, list_partition_reassignments, no_timeout},
+    {ApiKey::describe_client_quotas, describe_client_quotas, no_timeout},
+    {ApiKey::alter_client_quotas, alter_client_quotas, no_timeout},
+    {ApiKey::update_features, update_features, no_timeout},
+    {ApiKey::unregister_broker, unregister_broker, no_timeout},
 };
 
 // Is the topic there in which the coordinator of this FindCoordinator keeps its state? What cannot
@@ -82,17 +92,18 @@ const Api* find(std::int16_t key) {
 Controller::Controller(const Limits& limits, bus::NodeId node_id, const ClusterState& state,
                        Prng prng)
     : limits_(limits), node_id_(node_id), state_(state), prng_(prng),
-      arena_(limits.request_memory_bytes) {}
+      arena_(limits.request_memory_bytes), mutations_(state) {}
 
 Outcome Controller::execute(const bus::ControlRequest& request, std::uint64_t room_bytes) {
-  RequestContext context{limits_, node_id_, state_, prng_, arena_, request, room_bytes, {}, {}, {}};
+  RequestContext context{limits_, node_id_, state_, prng_, arena_, request, room_bytes, {}, {}, {},
+                         &mutations_};
   return run(context);
 }
 
 Outcome Controller::refuse(const bus::ControlRequest& request, ErrorCode code,
                            std::string_view message) {
   RequestContext context{limits_, node_id_, state_, prng_, arena_, request, 0,
-                         {code, std::string(message)}, {}, {}};
+                         {code, std::string(message)}, {}, {}, nullptr};
   Outcome outcome = run(context);
   TR_ASSERT(outcome.entries.empty());
   return outcome;
@@ -117,6 +128,10 @@ Duration Controller::timeout(const bus::ControlRequest& request) {
 bool Controller::is_immediate(const bus::ControlRequest& request) const {
   if (request.api_key == static_cast<std::int16_t>(ApiKey::find_coordinator)) {
     return knows_coordinator(request, state_);
+  }
+  for (const ApiKey reading : {ApiKey::list_partition_reassignments,
+                               ApiKey::describe_client_quotas}) {
+    if (request.api_key == static_cast<std::int16_t>(reading)) return true;
   }
   return request.api_key == static_cast<std::int16_t>(ApiKey::init_producer_id) &&
          producer_id_ < producer_id_end_ && producer_id_end_ <= state_.producer_id_next();

@@ -15,6 +15,7 @@
 #include "bus/message.h"
 #include "control/cluster_state.h"
 #include "control/limits.h"
+#include "control/mutation_quota.h"
 #include "control/request_context.h"
 #include "kafka/errors.h"
 
@@ -34,6 +35,8 @@ class Controller {
 
   // `room_bytes`: by how much the metadata may grow (RaftStore::growing_room).
   Outcome execute(const bus::ControlRequest& request, std::uint64_t room_bytes);
+  // The time of what comes next.
+  void set_time(Instant now) { mutations_.set_time(now); }
   // The same error for everything the request asked for.
   Outcome refuse(const bus::ControlRequest& request, kafka::ErrorCode code,
                  std::string_view message);
@@ -53,6 +56,7 @@ class Controller {
   const ClusterState& state_;
   Prng prng_;
   Arena arena_;
+  MutationQuota mutations_;
   // Producer ids of the newest block that are not given out yet. After a restart the rest of a
   // block is lost, which costs nothing.
   std::int64_t producer_id_ = 0;

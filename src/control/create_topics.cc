@@ -17,6 +17,10 @@ namespace tailrace::control {
 namespace {
 
 using kafka::ErrorCode;
+
+// The first version with THROTTLING_QUOTA_EXCEEDED.
+constexpr std::int16_t strict_from = 6;
+
 using Request = kafka::CreateTopicsRequest;
 using Response = kafka::CreateTopicsResponse;
 using WantedTopic = Request::CreatableTopic;
@@ -162,6 +166,8 @@ class Creator {
       record.id = random_uuid(context_.prng);
     }
     if (!validate_only) {
+      Refusal limited = context_.count_mutations(record.partitions.size(), strict_from);
+      if (limited.refused()) return limited;
       if (Refusal refusal = context_.commit(record, true); refusal.refused()) return refusal;
     }
     planned_names_[metric_name(record.name)] = record.name;

@@ -40,6 +40,7 @@
 #include "control/offsets.h"
 #include "control/transaction.h"
 #include "control/transactional_offsets.h"
+#include "kafka/throttle.h"
 #include "kafka/wire.h"
 
 namespace tailrace::kafka {
@@ -314,7 +315,8 @@ void GroupCoordinator::answer(bus::ControlRequest* request, const Response& resp
 }
 
 template <class Response>
-GroupAnswer GroupCoordinator::encode(bus::ControlRequest* request, const Response& response) {
+GroupAnswer GroupCoordinator::encode(bus::ControlRequest* request, const Response& content) {
+  const Response response = kafka::with_throttle(content, request->throttle_ms);
   kafka::Writer size = kafka::Writer::counter();
   response.encode(size, request->api_version);
   GroupAnswer made{.request = request};

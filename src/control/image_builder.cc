@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "control/client_quotas.h"
+
 namespace tailrace::control {
 
 ImageBuilder::ImageBuilder(bus::NodeId node_id, std::uint16_t core_count,
@@ -68,6 +70,13 @@ std::unique_ptr<bus::MetadataImage> ImageBuilder::build(const ClusterState& stat
   for (const auto& [name, value] : state.broker_configs(-1)) {
     image->broker_defaults.push_back({name, value});
   }
+  if (quota_revision_ != state.quota_revision()) {
+    quota_revision_ = state.quota_revision();
+    quotas_ = state.quotas().empty()
+                  ? nullptr
+                  : std::make_shared<const bus::ClientQuotas>(client_quotas(state.quotas()));
+  }
+  image->quotas = quotas_;
   return image;
 }
 

@@ -43,6 +43,8 @@ class ImageBuilder {
   std::uint16_t core_count_;
   std::uint32_t images_max_;
   std::map<Uuid, Built> built_;
+  std::shared_ptr<const bus::ClientQuotas> quotas_;
+  std::uint64_t quota_revision_ = 0;  // of quotas_
   std::deque<std::unique_ptr<bus::MetadataImage>> images_;  // by version
   std::vector<std::uint64_t> adopted_;                      // by core
   std::uint64_t version_ = 0;

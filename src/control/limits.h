@@ -27,6 +27,9 @@ struct Limits {
   // All configs of one topic or of the brokers: names and values.
   std::uint32_t config_bytes_max = 32U << 10;
 
+  // Whom client quotas are set for: users, client ids, pairs of them, addresses.
+  std::uint32_t quota_entities_max = 1000;
+
   // Each of the two journal files, zero-filled at format; they grow with the metadata up to the
   // maximum. See control/raft_store.h.
   std::uint64_t journal_bytes = std::uint64_t{2} << 20;

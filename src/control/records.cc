@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <bit>
+#include <cmath>
 #include <utility>
 
 #include "control/little_endian.h"
@@ -14,6 +16,7 @@ constexpr std::size_t header_bytes = 8;
 
 // The type on disk is the position in the variant plus one; new records go at the end of it.
 static_assert(std::is_same_v<std::variant_alternative_t<7, Record>, ProducerIdsRecord>);
+static_assert(std::is_same_v<std::variant_alternative_t<9, Record>, ClientQuotaRecord>);
 
 // ---------------------------------------------------------------- content out
 
@@ -80,6 +83,24 @@ void put(LittleWriter& out, const BrokerConfigRecord& record) {
 }
 
 void put(LittleWriter& out, const ProducerIdsRecord& record) { out.number(record.next); }
+
+void put(LittleWriter& out, const PartitionChangedRecord& record) {
+  out.uuid(record.topic);
+  out.number(record.index);
+  put(out, std::vector<PartitionRecord>{record.partition});
+}
+
+void put(LittleWriter& out, const ClientQuotaRecord& record) {
+  out.number(static_cast<std::uint32_t>(record.entity.size()));
+  for (const auto& [type, name] : record.entity) {
+    out.text(type);
+    out.number(static_cast<std::uint8_t>(name.has_value()));
+    if (name) out.text(*name);
+  }
+  out.text(record.key);
+  out.number(static_cast<std::uint8_t>(record.value.has_value()));
+  if (record.value) out.number(std::bit_cast<std::uint64_t>(*record.value));
+}
 
 // ---------------------------------------------------------------- content in
 
@@ -159,6 +180,30 @@ void take(LittleReader& in, ProducerIdsRecord& record) {
   if (record.next < 0) in.fail_now();
 }
 
+void take(LittleReader& in, PartitionChangedRecord& record) {
+  record.topic = in.uuid();
+  record.index = in.number<std::int32_t>();
+  std::vector<PartitionRecord> partitions;
+  take(in, partitions);
+  if (record.index < 0 || partitions.size() != 1) return in.fail_now();
+  record.partition = std::move(partitions.front());
+}
+
+void take(LittleReader& in, ClientQuotaRecord& record) {
+  const std::uint32_t count = in.count(3);
+  for (std::uint32_t i = 0; i < count && !in.failed(); ++i) {
+    const std::string type = in.text();
+    std::optional<std::string>& name = record.entity[type];
+    if (in.number<std::uint8_t>() != 0) name = in.text();
+  }
+  record.key = in.text();
+  if (in.number<std::uint8_t>() != 0) {
+    record.value = std::bit_cast<double>(in.number<std::uint64_t>());
+    if (!std::isfinite(*record.value) || *record.value <= 0) in.fail_now();
+  }
+  if (record.entity.size() != count || record.entity.empty() || record.key.empty()) in.fail_now();
+}
+
 template <std::size_t type = 0>
 bool take_type(std::size_t wanted, LittleReader& in, std::vector<Record>& records) {
   if constexpr (type == std::variant_size_v<Record>) {
@@ -218,6 +263,19 @@ struct ToText {
   }
   std::string operator()(const ProducerIdsRecord& r) const {
     return fmt::format("producer ids below {} are given away", r.next);
+  }
+  std::string operator()(const PartitionChangedRecord& r) const {
+    return fmt::format("topic {} partition {} is led by node {}, epoch {}, of {}",
+                       to_string(r.topic), r.index, r.partition.leader, r.partition.leader_epoch,
+                       text_of({r.partition}));
+  }
+  std::string operator()(const ClientQuotaRecord& r) const {
+    std::string text = "quota of";
+    for (const auto& [type, name] : r.entity) {
+      text += fmt::format(" {} {}", type, name ? *name : "(default)");
+    }
+    text += fmt::format(": {}", r.key);
+    return text + (r.value ? fmt::format("={}", *r.value) : " taken back");
   }
 };
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -91,9 +92,29 @@ struct ProducerIdsRecord {
   friend bool operator==(const ProducerIdsRecord&, const ProducerIdsRecord&) = default;
 };
 
+// One partition as it is from now on: led by another node, on other nodes.
+struct PartitionChangedRecord {
+  Uuid topic;
+  std::int32_t index = 0;
+  PartitionRecord partition;
+  friend bool operator==(const PartitionChangedRecord&, const PartitionChangedRecord&) = default;
+};
+
+// Whom a quota is for: by type ("user", "client-id", "ip") a name, or nothing for all that have
+// none of their own.
+using QuotaEntity = std::map<std::string, std::optional<std::string>, std::less<>>;
+
+// A quota that is set, or, without a value, taken back.
+struct ClientQuotaRecord {
+  QuotaEntity entity;
+  std::string key;  // "producer_byte_rate", ...
+  std::optional<double> value;
+  friend bool operator==(const ClientQuotaRecord&, const ClientQuotaRecord&) = default;
+};
+
 using Record = std::variant<ClusterRecord, NodeRecord, TopicRecord, PartitionsAddedRecord,
                             TopicDeletedRecord, TopicConfigRecord, BrokerConfigRecord,
-                            ProducerIdsRecord>;
+                            ProducerIdsRecord, PartitionChangedRecord, ClientQuotaRecord>;
 
 void encode_record(const Record& record, std::vector<std::byte>& out);
 std::size_t encoded_bytes(const Record& record);

@@ -14,6 +14,7 @@
 #include "control/cluster_state.h"
 #include "control/limits.h"
 #include "kafka/errors.h"
+#include "kafka/throttle.h"
 #include "kafka/wire.h"
 
 namespace tailrace::control {
@@ -26,6 +27,8 @@ struct Outcome {
   std::vector<std::byte> reply;
   // The request makes no sense: there is no reply.
   bool close_connection = false;
+  // For how long the client is to wait, for a quota.
+  std::uint32_t throttle_ms = 0;
 };
 
 // Why something is refused; empty (ErrorCode::none) when it is not.
@@ -36,6 +39,8 @@ struct Refusal {
   bool refused() const { return code != kafka::ErrorCode::none; }
   std::int16_t wire_code() const { return kafka::to_wire(code); }
 };
+
+class MutationQuota;
 
 struct RequestContext {
   const Limits& limits;
@@ -51,6 +56,7 @@ struct RequestContext {
 
   Outcome outcome;
   std::deque<std::string> texts;
+  MutationQuota* mutations = nullptr;  // null: not counted
 
   // A message that lives until the reply is encoded; null when there is none. Cut, because old
   // versions have 15-bit lengths and a value in it may be long.
@@ -69,7 +75,9 @@ struct RequestContext {
   }
 
   template <class Response>
-  Outcome answer(const Response& response) {
+  Outcome answer(const Response& content) {
+    outcome.throttle_ms = std::max(outcome.throttle_ms, request.throttle_ms);
+    const Response response = kafka::with_throttle(content, outcome.throttle_ms);
     kafka::Writer counter = kafka::Writer::counter();
     response.encode(counter, request.api_version);
     outcome.reply.resize(counter.size());
@@ -82,6 +90,10 @@ struct RequestContext {
     outcome.close_connection = true;
     return std::move(outcome);
   }
+
+  // Before partitions are made or deleted: may the client change so many now? `strict_from`: the
+  // first version whose clients know the refusal; older ones are served and made to wait.
+  Refusal count_mutations(std::size_t partitions, std::int16_t strict_from);
 
   // Adds a change to what is to be committed. A change that makes the metadata larger is refused
   // when they may not grow.
@@ -108,5 +120,12 @@ Outcome create_partitions(RequestContext& context);
 Outcome alter_configs(RequestContext& context);
 Outcome incremental_alter_configs(RequestContext& context);
 Outcome find_coordinator(RequestContext& context);
+Outcome elect_leaders(RequestContext& context);
+Outcome alter_partition_reassignments(RequestContext& context);
+Outcome list_partition_reassignments(RequestContext& context);
+Outcome describe_client_quotas(RequestContext& context);
+Outcome alter_client_quotas(RequestContext& context);
+Outcome update_features(RequestContext& context);
+Outcome unregister_broker(RequestContext& context);
 
 }  // namespace tailrace::control

@@ -37,6 +37,7 @@
 #include "control/log_appender.h"
 #include "control/marker_writer.h"
 #include "control/transaction.h"
+#include "kafka/throttle.h"
 #include "kafka/wire.h"
 
 namespace tailrace::control {
@@ -246,7 +247,8 @@ Result<Request> TransactionCoordinator::decode(const bus::ControlRequest& reques
 }
 
 template <class Response>
-void TransactionCoordinator::answer(bus::ControlRequest* request, const Response& response) {
+void TransactionCoordinator::answer(bus::ControlRequest* request, const Response& content) {
+  const Response response = kafka::with_throttle(content, request->throttle_ms);
   kafka::Writer size = kafka::Writer::counter();
   response.encode(size, request->api_version);
   ControlAnswer made{.request = request};

@@ -48,6 +48,8 @@ broker::Limits broker_limits(const Profile& profile) {
   // A connection has one control request at work, and an answer or so on its way out: members
   // that wait for a rebalance never keep a heartbeat of another connection out.
   limits.control_requests_max = 2 * limits.connections_max;
+  // Each connection may be a client of its own, with each kind of quota that cores count.
+  limits.quota_accounts_max = 3 * limits.connections_max;
   limits.connection_idle_max = seconds(profile.connection_idle_s_max);
   limits.request_bytes_max = u32(profile.request_bytes_max);
   limits.request_memory_bytes = u64(profile.request_memory_bytes);
@@ -65,7 +67,16 @@ control::Limits control_limits(const Profile& profile) {
   control::Limits limits;
   limits.partitions_max = u32(profile.partitions_max);
   limits.batch_bytes_max = log_limits(profile).batch_bytes_max();
+  // A topic is one entry of the metadata log, so one with all partitions of the node should fit (24
+  // bytes each), beside its configs. The journals hold some of the largest entries at any time.
+  constexpr std::int64_t KiB = 1024;
+  const std::int64_t entry =
+      std::clamp(profile.partitions_max * 24 + 64 * KiB, 128 * KiB, 1024 * KiB);
+  limits.entry_bytes_max = u32((entry + 2 * KiB - 1) / (2 * KiB) * (2 * KiB));
+  limits.journal_bytes = std::max<std::uint64_t>(
+      limits.journal_bytes, std::uint64_t{12} * limits.entry_bytes_max / 4096 * 4096);
   limits.offsets_partitions = u32(profile.offsets_partitions);
+  limits.quota_entities_max = u32(profile.quota_entities_max);
   limits.groups_max = u32(profile.groups_max);
   limits.group_members_max = u32(profile.members_max);
   limits.offsets_max = u32(profile.offsets_max);

@@ -17,7 +17,7 @@ constexpr std::uint64_t MiB = 1 << 20;
 
 // Estimates, on the high side: of tables whose entries are small beside what they stand for. The
 // pools, which make up nearly all of the sum, are counted exactly.
-constexpr std::uint64_t connection_bytes = 2048;   // transport, session and its timers
+constexpr std::uint64_t connection_bytes = 2560;   // transport, session, timers and quotas
 constexpr std::uint64_t partition_bytes = 2048;    // its log, segments, configs, metadata
 constexpr std::uint64_t producer_bytes = 256;
 constexpr std::uint64_t transaction_bytes = 256;   // an open one has a producer

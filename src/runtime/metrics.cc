@@ -34,6 +34,8 @@ constexpr std::array series = {
     Series{"appended_records_total", "Records appended", &Counters::records_appended},
     Series{"appended_bytes_total", "Bytes of batches appended", &Counters::bytes_appended},
     Series{"fetched_bytes_total", "Bytes of batches given to consumers", &Counters::bytes_fetched},
+    Series{"throttled_total", "Requests whose client was told to wait, for a quota",
+           &Counters::throttled},
     Series{"append_stalls_total", "Produce requests that waited for the log",
            &Counters::append_stalls},
     Series{"core_tasks_total", "Pieces of work sent to other cores", &Counters::tasks_sent},

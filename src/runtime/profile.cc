@@ -69,6 +69,7 @@ const std::vector<ProfileKey>& keys() {
       number("limits", "producers_max", "", &P::producers_max, 1, 10'000'000),
       number("limits", "open_and_aborted_max", "", &P::open_and_aborted_max, 16, 10'000'000),
       number("limits", "open_files_max", "", &P::open_files_max, 64, 1'000'000),
+      number("limits", "quota_entities_max", "", &P::quota_entities_max, 1, 100'000),
       number("groups", "offsets_partitions", "", &P::offsets_partitions, 1, 10'000),
       number("groups", "groups_max", "", &P::groups_max, 1, 1'000'000),
       number("groups", "members_max", "", &P::members_max, 1, 100'000),

@@ -53,6 +53,7 @@ struct Profile {
   std::int64_t producers_max = 16384;
   std::int64_t open_and_aborted_max = 65536;
   std::int64_t open_files_max = 4096;
+  std::int64_t quota_entities_max = 1000;
 
   // Consumer groups.
   std::int64_t offsets_partitions = 50;

@@ -9,7 +9,7 @@ import time
 READY_SECONDS_MAX = 90
 STOP_SECONDS_MAX = 60
 
-# Small enough to be formatted in a moment, everything else as in hw-profiles/laptop.toml.
+# Formatted in a moment, groups begin soon; everything else as in hw-profiles/laptop.toml.
 PROFILE = """
 [threads]
 cores = {cores}
@@ -21,6 +21,8 @@ cache_bytes = 33554432
 dirty_bytes_max = 16777216
 free_bytes_min = {free_bytes_min}
 checkpoint_interval_s = {checkpoint_s}
+[groups]
+initial_delay_ms = 500
 """
 
 

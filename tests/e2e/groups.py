@@ -1,13 +1,12 @@
-"""Consumer groups: the clients of clients/<language>/ share topics and resume commits; Kafka's own
-tools look at the groups and at the topic they are kept in."""
+"""Consumer groups over restarts and kill -9; Kafka's own tools look at the groups and at the topic
+they are kept in. How the clients share topics: matrix.py."""
 import re
 import time
 
-import clients
 import kafka_tools
 import kcat
 import toolchains
-from harness import Case, expect, expect_equal
+from harness import Case, expect, expect_equal, finish_client
 from wire import Connection
 
 GROUP = "kcat-group"
@@ -83,29 +82,21 @@ def kafka_reads_the_topic(context):
     expect(f'"group":"{GROUP}"' in text and '"protocolType":"consumer"' in text, text[-3000:])
 
 
-def java_group(context):
-    java, classes = toolchains.java_ready()
-    clients.finish(context, [java, "-Xmx256m", "-cp", classes, "GroupClient"], "the Java client")
-
-
 def java_consumer_protocol(context):
-    java, classes = toolchains.java_ready()
-    clients.finish(context, [java, "-Xmx256m", "-cp", classes, "ConsumerProtocolClient"],
-                   "the Java client")
+    command = toolchains.java_program("ConsumerProtocolClient", context.broker.address)
+    finish_client(context, command, "the Java client")
 
 
 def confluent_consumer_protocol(context):
     """Also over kill -9 and a restart: the commits of the new protocol are there."""
-    python, packages = toolchains.python_ready()
-    command = [python, toolchains.client("python", "confluent_consumer_protocol.py")]
-    environment = clients.python_environment(packages)
-    clients.finish(context, command, "confluent-kafka", env=environment)
+    command = toolchains.python_program("confluent_consumer_protocol.py", context.broker.address)
+    finish_client(context, command, "confluent-kafka")
     context.broker.kill9()
     context.broker.start()
-    clients.finish(context, command, "confluent-kafka", after=["101"], env=environment)
+    finish_client(context, [*command, "101"], "confluent-kafka")
     expect_equal(context.broker.stop(), 0, "exit code")
     context.broker.start()
-    clients.finish(context, command, "confluent-kafka", after=["102"], env=environment)
+    finish_client(context, [*command, "102"], "confluent-kafka")
 
 
 def kafka_describes_consumer_protocol(context):
@@ -121,17 +112,9 @@ def kafka_describes_consumer_protocol(context):
     expect("successful" in text, text)
 
 
-def go_group(context):
-    clients.finish(context, toolchains.go_ready(), "the Go client", after=["groups"])
-
-
 CASES = [Case("kcat", kcat_resumes),
          Case("kafka_consumer_groups", kafka_consumer_groups, seconds_max=600),
          Case("kafka_reads_the_topic", kafka_reads_the_topic, seconds_max=600),
-         Case("confluent_kafka", clients.python_client("confluent_group"), seconds_max=600),
-         Case("kafka_python", clients.python_client("kafka_python_group"), seconds_max=600),
-         Case("java", java_group, seconds_max=600),
-         Case("go", go_group, seconds_max=600),
          Case("java_consumer_protocol", java_consumer_protocol, seconds_max=900),
          Case("confluent_consumer_protocol", confluent_consumer_protocol, seconds_max=900),
          Case("kafka_describes_consumer_protocol", kafka_describes_consumer_protocol,

@@ -62,3 +62,11 @@ def run_client(command, what, seconds_max=CLIENT_SECONDS_MAX, code=0, **options)
         text = (done.stdout + done.stderr).decode(errors="replace")
         raise Failed(f"{what}: exit code {done.returncode}\n{text[-4000:]}")
     return done
+
+
+def finish_client(context, command, what, **options):
+    """Runs a client program that tells its version first and OK last."""
+    text = run_client(command, what, **options).stdout.decode()
+    lines = text.strip().splitlines()
+    expect(lines and lines[-1] == "OK", f"{what} ended without OK: {text[-2000:]}")
+    context.note(lines[0])

@@ -80,6 +80,111 @@ def configs_round_trip(context):
     expect("configs for broker 1" in text, text)
 
 
+def broker_configs_and_loggers(context):
+    """What is set for all brokers, for one, and the level of its log."""
+    one = ["--entity-type", "brokers", "--entity-name", "1"]
+    configs(context, "--alter", "--entity-type", "brokers", "--entity-default", "--add-config",
+            "log.retention.ms=90000000")
+    text = configs(context, "--describe", "--all", *one)
+    expect("DYNAMIC_DEFAULT_BROKER_CONFIG:log.retention.ms=90000000" in text, text)
+    configs(context, "--alter", *one, "--add-config", "log.retention.ms=80000000")
+    text = configs(context, "--describe", *one)
+    expect(re.search(r"log.retention.ms=80000000 .*DYNAMIC_BROKER_CONFIG", text), text)
+    configs(context, "--alter", *one, "--delete-config", "log.retention.ms")
+    configs(context, "--alter", "--entity-type", "brokers", "--entity-default",
+            "--delete-config", "log.retention.ms")
+    logger = ["--entity-type", "broker-loggers", "--entity-name", "1"]
+    expect("root=INFO" in configs(context, "--describe", *logger), "the logger's level")
+    configs(context, "--alter", *logger, "--add-config", "root=WARN")
+    expect("root=WARN" in configs(context, "--describe", *logger), "the level is not changed")
+    configs(context, "--alter", *logger, "--add-config", "root=INFO")
+    configs(context, "--describe", "--entity-type", "client-metrics")
+
+
+def client_quotas(context):
+    """Set, shown and taken back; ProducerPerformance is kept to its rate."""
+    client = ["--entity-type", "clients", "--entity-name", "perf-producer-client"]
+    configs(context, "--alter", *client, "--add-config", "producer_byte_rate=300000")
+    configs(context, "--alter", "--entity-type", "users", "--entity-default", "--entity-type",
+            "clients", "--entity-default", "--add-config", "consumer_byte_rate=1048576")
+    configs(context, "--alter", "--entity-type", "ips", "--entity-name", "127.0.0.1",
+            "--add-config", "connection_creation_rate=100")
+    text = configs(context, "--describe", *client)
+    expect("producer_byte_rate=300000" in text, text)
+    text = configs(context, "--describe", "--entity-type", "users", "--entity-default",
+                   "--entity-type", "clients", "--entity-default")
+    expect("consumer_byte_rate=1048576" in text, text)
+    text = configs(context, "--describe", "--entity-type", "ips")
+    expect("connection_creation_rate=100" in text, text)
+    text = configs(context, "--alter", *client, "--add-config", "producer_byte_rate=-1", code=1)
+    expect("greater than 0" in text, text)
+    # A second's worth goes at once, so 15 seconds' worth take 14.
+    text = tool(context, "org.apache.kafka.tools.ProducerPerformance", "--topic", TOPIC,
+                "--num-records", "4500", "--record-size", "1000", "--throughput", "-1",
+                "--bootstrap-server", context.broker.address)
+    rate = float(re.findall(r"^4500 records sent, ([\d.]+) records/sec", text, re.M)[-1]) * 1000
+    context.note(f"{rate / 300000 * 100:.0f} % of the quota")
+    expect(rate < 1.1 * 300000, f"{rate} bytes/s, allowed 300000")
+    configs(context, "--alter", *client, "--delete-config", "producer_byte_rate")
+    configs(context, "--alter", "--entity-type", "users", "--entity-default", "--entity-type",
+            "clients", "--entity-default", "--delete-config", "consumer_byte_rate")
+    expect("producer_byte_rate" not in configs(context, "--describe", *client), "still there")
+
+
+def leader_election(context):
+    text = with_server(context, "org.apache.kafka.tools.LeaderElectionCommand",
+                       "--election-type", "preferred", "--topic", TOPIC, "--partition", "0")
+    expect("Valid replica already elected" in text, text)
+    with_server(context, "org.apache.kafka.tools.LeaderElectionCommand", "--election-type",
+                "unclean", "--all-topic-partitions")
+
+
+def write_json(context, name, content):
+    path = os.path.join(context.folder, name)
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(content, file)
+    return path
+
+
+def reassign_partitions(context):
+    def reassign(*arguments, **options):
+        return with_server(context, "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
+                           *arguments, **options)
+
+    topics_file = write_json(context, "topics.json", {"version": 1, "topics": [{"topic": TOPIC}]})
+    text = reassign("--generate", "--topics-to-move-json-file", topics_file, "--broker-list", "1")
+    expect("Proposed partition reassignment configuration" in text, text)
+    plan = write_json(context, "plan.json", {"version": 1, "partitions": [
+        {"topic": TOPIC, "partition": n, "replicas": [1], "log_dirs": ["any"]}
+        for n in range(4)]})
+    text = reassign("--execute", "--reassignment-json-file", plan)
+    expect("Successfully started partition reassignments" in text, text)
+    text = reassign("--verify", "--reassignment-json-file", plan)
+    expect(f"Reassignment of partition {TOPIC}-0 is completed" in text, text)
+    text = reassign("--cancel", "--reassignment-json-file", plan)
+    expect("None of the specified partition moves are active" in text, text)
+    text = reassign("--list")
+    expect("No partition reassignments found" in text, text)
+
+
+def metadata_quorum_and_features(context):
+    text = with_server(context, "org.apache.kafka.tools.MetadataQuorumCommand", "describe",
+                       "--status")
+    expect(re.search(r"LeaderId:\s+1\b", text) and "CurrentVoters:" in text, text)
+    text = with_server(context, "org.apache.kafka.tools.MetadataQuorumCommand", "describe",
+                       "--replication")
+    expect("Leader" in text, text)
+    with_server(context, "org.apache.kafka.tools.FeatureCommand", "describe")
+
+
+def topics_describe_in_pages(context):
+    """More partitions than one page of DescribeTopicPartitions has."""
+    topics(context, "--create", "--topic", "pages", "--partitions", "3000")
+    text = topics(context, "--describe", "--topic", "pages")
+    expect_equal(len(re.findall(r"Leader:\s*1\b", text)), 3000, "partitions with a leader")
+    topics(context, "--delete", "--topic", "pages")
+
+
 def log_dirs(context):
     text = with_server(context, "org.apache.kafka.tools.LogDirsCommand", "--describe",
                        "--topic-list", TOPIC)
@@ -130,4 +235,6 @@ def topics_delete(context):
 
 CASES = [Case(run.__name__, run, seconds_max=1500) for run in [
     topics_create_list_describe, producer_perf_test, get_offsets, configs_round_trip, log_dirs,
+    broker_configs_and_loggers, client_quotas, leader_election, reassign_partitions,
+    metadata_quorum_and_features, topics_describe_in_pages,
     broker_api_versions, delete_records, console_producer_and_consumer, topics_delete]]

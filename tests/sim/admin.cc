@@ -60,9 +60,19 @@ void Admin::choose() {
   if (live == 0 || (live < settings_.topics_max && draw < 3)) return new_topic();
   topic_ = choose_topic();
   TopicHistory& topic = world_.history.topics[topic_];
+  for_brokers_ = false;
   if (draw < 5) {
     job_ = Job::configure;
     configs_.clear();
+    // Those who have nothing of their own, such as __consumer_offsets, are compacted all the time.
+    for_brokers_ = prng_.chance(1, 3);
+    if (for_brokers_) {
+      configs_.emplace_back("log.roll.ms", std::to_string(prng_.between(1, 30)));
+      configs_.emplace_back("log.cleaner.min.cleanable.ratio", "0");
+      configs_.emplace_back("log.cleaner.delete.retention.ms",
+                            std::to_string(prng_.below(100)));
+      return;
+    }
     draw_retention();
     if (prng_.chance(1, 2)) {
       configs_.emplace_back("segment.ms", std::to_string(prng_.between(1, 30)));
@@ -196,8 +206,8 @@ void Admin::ask_configure() {
     configs.push_back(config);
   }
   Resource resource;
-  resource.resource_type = 2;
-  resource.resource_name = world_.history.topics[topic_].name;
+  resource.resource_type = for_brokers_ ? 4 : 2;
+  resource.resource_name = for_brokers_ ? "" : world_.history.topics[topic_].name;
   resource.configs = configs;
   kafka::IncrementalAlterConfigsRequest request;
   request.resources = {&resource, 1};

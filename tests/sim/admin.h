@@ -55,6 +55,7 @@ class Admin final : public Client {
   std::uint32_t partition_ = 0;      // delete_records: in History::partitions
   std::int64_t offset_ = 0;          // delete_records
   std::int32_t count_ = 0;           // grow
+  bool for_brokers_ = false;         // configure: the defaults of all topics
   std::vector<std::pair<std::string, std::string>> configs_;
   std::uint32_t names_used_ = 0;
 };

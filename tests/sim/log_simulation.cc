@@ -409,7 +409,9 @@ void LogSimulation::draw_compaction(LogModel& model) {
     compaction.lag_ms_min = prng_.chance(1, 4) ? static_cast<std::int64_t>(prng_.below(20)) : 0;
     compaction.lag_ms_max =
         prng_.chance(1, 4) ? static_cast<std::int64_t>(prng_.between(1, 50)) : INT64_MAX;
-    compaction.delete_retention_ms = static_cast<std::int64_t>(prng_.below(60));
+    // So long that a run sees deletions go, or that none may.
+    compaction.delete_retention_ms =
+        prng_.chance(1, 2) ? static_cast<std::int64_t>(prng_.below(60)) : 3'600'000;
     model.delete_retention_ms_least =
         std::min(model.delete_retention_ms_least, compaction.delete_retention_ms);
     if (world_.plant == Plant::forget_tombstones) compaction.delete_retention_ms = 0;

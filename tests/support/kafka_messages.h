@@ -9,7 +9,10 @@
 #include "kafka/apis.h"
 #include "kafka/gen/add_offsets_to_txn.h"
 #include "kafka/gen/add_partitions_to_txn.h"
+#include "kafka/gen/alter_client_quotas.h"
 #include "kafka/gen/alter_configs.h"
+#include "kafka/gen/alter_partition_reassignments.h"
+#include "kafka/gen/alter_replica_log_dirs.h"
 #include "kafka/gen/api_versions.h"
 #include "kafka/gen/consumer_group_describe.h"
 #include "kafka/gen/consumer_group_heartbeat.h"
@@ -18,6 +21,7 @@
 #include "kafka/gen/delete_groups.h"
 #include "kafka/gen/delete_records.h"
 #include "kafka/gen/delete_topics.h"
+#include "kafka/gen/describe_client_quotas.h"
 #include "kafka/gen/describe_cluster.h"
 #include "kafka/gen/describe_configs.h"
 #include "kafka/gen/describe_groups.h"
@@ -25,6 +29,9 @@
 #include "kafka/gen/describe_producers.h"
 #include "kafka/gen/describe_transactions.h"
 #include "kafka/gen/end_txn.h"
+#include "kafka/gen/describe_quorum.h"
+#include "kafka/gen/describe_topic_partitions.h"
+#include "kafka/gen/elect_leaders.h"
 #include "kafka/gen/fetch.h"
 #include "kafka/gen/find_coordinator.h"
 #include "kafka/gen/heartbeat.h"
@@ -32,9 +39,11 @@
 #include "kafka/gen/init_producer_id.h"
 #include "kafka/gen/join_group.h"
 #include "kafka/gen/leave_group.h"
+#include "kafka/gen/list_config_resources.h"
 #include "kafka/gen/list_groups.h"
 #include "kafka/gen/list_offsets.h"
 #include "kafka/gen/list_transactions.h"
+#include "kafka/gen/list_partition_reassignments.h"
 #include "kafka/gen/metadata.h"
 #include "kafka/gen/offset_commit.h"
 #include "kafka/gen/offset_delete.h"
@@ -44,6 +53,8 @@
 #include "kafka/gen/sync_group.h"
 #include "kafka/gen/txn_offset_commit.h"
 #include "kafka/gen/write_txn_markers.h"
+#include "kafka/gen/unregister_broker.h"
+#include "kafka/gen/update_features.h"
 
 namespace tailrace::test {
 
@@ -94,6 +105,17 @@ void visit_message(kafka::ApiKey key, bool is_request, Visit visit) {
     TR_MESSAGE(describe_producers, DescribeProducers)
     TR_MESSAGE(describe_transactions, DescribeTransactions)
     TR_MESSAGE(list_transactions, ListTransactions)
+    TR_MESSAGE(alter_replica_log_dirs, AlterReplicaLogDirs)
+    TR_MESSAGE(elect_leaders, ElectLeaders)
+    TR_MESSAGE(alter_partition_reassignments, AlterPartitionReassignments)
+    TR_MESSAGE(list_partition_reassignments, ListPartitionReassignments)
+    TR_MESSAGE(describe_client_quotas, DescribeClientQuotas)
+    TR_MESSAGE(alter_client_quotas, AlterClientQuotas)
+    TR_MESSAGE(describe_quorum, DescribeQuorum)
+    TR_MESSAGE(update_features, UpdateFeatures)
+    TR_MESSAGE(unregister_broker, UnregisterBroker)
+    TR_MESSAGE(list_config_resources, ListConfigResources)
+    TR_MESSAGE(describe_topic_partitions, DescribeTopicPartitions)
   }
 #undef TR_MESSAGE
 }

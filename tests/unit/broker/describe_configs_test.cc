@@ -1,4 +1,5 @@
 // Stories of DescribeConfigs.
+#include "base/log.h"
 #include "kafka/broker_config.h"
 #include "kafka/gen/describe_configs.h"
 #include "tests/unit/broker/rig.h"
@@ -120,6 +121,29 @@ TEST_F(Configs, WhatIsNotHereIsAnError) {
   EXPECT_EQ(describe(topic_resource, "nowhere")->results[0].error_code, 3);
   EXPECT_EQ(describe(broker_resource, "2")->results[0].error_code, 42);
   EXPECT_EQ(describe(77, "x")->results[0].error_code, 42);
+}
+
+TEST_F(Configs, TheLogIsOneLogger) {
+  set_log_level(LogLevel::warn);
+  const auto answer = describe(8, "1");
+  ASSERT_EQ(answer->results[0].configs.size(), 1u);
+  EXPECT_EQ(answer->results[0].configs[0].name, "root");
+  EXPECT_EQ(answer->results[0].configs[0].value.value, "WARN");
+  EXPECT_EQ(answer->results[0].configs[0].config_source, 6);
+  EXPECT_FALSE(answer->results[0].configs[0].read_only);
+  set_log_level(LogLevel::info);
+  EXPECT_EQ(describe(8, "2")->results[0].error_code, 42);
+  EXPECT_EQ(describe(8, "")->results[0].error_code, 42);
+}
+
+TEST_F(Configs, ClientMetricsHaveTheirDefaults) {
+  const auto answer = describe(16, "any");
+  EXPECT_EQ(answer->results[0].error_code, 0);
+  ASSERT_EQ(answer->results[0].configs.size(), 3u);
+  EXPECT_EQ(find(answer.response, "interval.ms").value.value, "300000");
+  EXPECT_EQ(find(answer.response, "metrics").config_source, 5);
+  EXPECT_EQ(describe(16, "")->results[0].error_code, 42);
+  EXPECT_EQ(describe(99, "x")->results[0].error_code, 42);
 }
 
 }  // namespace

@@ -101,6 +101,7 @@ class ImageMaker {
     made->nodes = image_.nodes;
     made->broker_configs = image_.broker_configs;
     made->broker_defaults = image_.broker_defaults;
+    made->quotas = image_.quotas;
     for (const auto& [name, topic] : topics_) {
       made->topics.push_back(topic);
       made->topics_by_id[topic->id] = topic.get();

@@ -52,6 +52,27 @@ TEST_F(ClusterStateTest, ABrokersOwnConfigBeatsTheOneOfAll) {
   EXPECT_EQ(state.broker_config(1, "z"), nullptr);
 }
 
+TEST_F(ClusterStateTest, QuotasComeAndGo) {
+  const QuotaEntity entity = {{"user", "u"}};
+  EXPECT_EQ(state.quota_revision(), 0U);
+  ASSERT_TRUE(state.apply(ClientQuotaRecord{entity, "a", 1}));
+  ASSERT_TRUE(state.apply(ClientQuotaRecord{entity, "b", 2}));
+  EXPECT_EQ(state.quotas().at(entity).size(), 2U);
+  ASSERT_TRUE(state.apply(ClientQuotaRecord{entity, "a", std::nullopt}));
+  ASSERT_TRUE(state.apply(ClientQuotaRecord{entity, "b", std::nullopt}));
+  EXPECT_TRUE(state.quotas().empty());
+  EXPECT_EQ(state.quota_revision(), 4U);
+}
+
+TEST_F(ClusterStateTest, APartitionChangesItsLeader) {
+  const Uuid a = make("a", 2);
+  ASSERT_TRUE(state.apply(PartitionChangedRecord{a, 1, {2, 7, 1, {2, 1}, {2}}}));
+  EXPECT_EQ(state.find_topic(a)->partitions[1].leader, 2);
+  EXPECT_EQ(state.find_topic(a)->partitions[0].leader, 1);
+  EXPECT_FALSE(state.apply(PartitionChangedRecord{a, 2, {2, 7, 1, {2}, {2}}}));
+  EXPECT_FALSE(state.apply(PartitionChangedRecord{random_uuid(prng), 0, {2, 7, 1, {2}, {2}}}));
+}
+
 TEST_F(ClusterStateTest, RecordsThatContradictTheStateAreRefused) {
   const Uuid a = make("a");
   const Uuid other = random_uuid(prng);
@@ -73,6 +94,7 @@ TEST_F(ClusterStateTest, ASnapshotMakesTheSameState) {
   ASSERT_TRUE(state.apply(TopicConfigRecord{a, {{"k", std::nullopt}}}));
   ASSERT_TRUE(state.apply(BrokerConfigRecord{-1, {{"x", "all"}}}));
   ASSERT_TRUE(state.apply(ProducerIdsRecord{3000}));
+  ASSERT_TRUE(state.apply(ClientQuotaRecord{{{"user", std::nullopt}}, "a", 1.5}));
   ASSERT_TRUE(state.apply(TopicDeletedRecord{b}));
   const std::vector<std::byte> snapshot = state.snapshot();
   EXPECT_EQ(snapshot.size(), state.snapshot_bytes());
@@ -82,6 +104,7 @@ TEST_F(ClusterStateTest, ASnapshotMakesTheSameState) {
   EXPECT_EQ(again.cluster_id(), "cluster");
   EXPECT_EQ(again.partition_count(), 3U);
   EXPECT_EQ(again.producer_id_next(), 3000);
+  EXPECT_EQ(again.quotas(), state.quotas());
   EXPECT_EQ(again.find_topic(a)->configs, (ConfigMap{{"l", "w"}}));
 }
 

@@ -87,11 +87,12 @@ TEST(Controller, ARandomBodyNeverHarmsTheNode) {
   ReadyNode up;
   Prng prng(3);
   for (int i = 0; i < 3000; ++i) {
-    const std::int16_t keys[] = {19, 20, 22, 33, 37, 44};
+    const std::int16_t keys[] = {19, 20, 22, 33, 37, 43, 44, 45, 46, 48, 49, 55, 57, 64};
     auto sent = std::make_shared<Sent>();
     sent->body.resize(prng.below(60));
     for (std::byte& b : sent->body) b = static_cast<std::byte>(prng.chance(1, 2) ? 0 : prng.next());
-    up.node.send_raw(sent, keys[prng.below(6)], static_cast<std::int16_t>(prng.below(8)));
+    const std::int16_t key = keys[prng.below(std::size(keys))];
+    up.node.send_raw(sent, key, static_cast<std::int16_t>(prng.below(8)));
     up.node.run();
     ASSERT_TRUE(sent->answered);
     up.node.release(sent);

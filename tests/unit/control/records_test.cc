@@ -23,6 +23,8 @@ std::vector<Record> samples() {
       TopicConfigRecord{some_id(), {{"a", ""}, {"b", std::nullopt}}},
       BrokerConfigRecord{-1, {{"num.partitions", "3"}}},
       ProducerIdsRecord{2000},
+      PartitionChangedRecord{some_id(), 3, partition},
+      ClientQuotaRecord{{{"user", "u"}, {"client-id", std::nullopt}}, "request_percentage", 1.5},
   };
 }
 
@@ -71,6 +73,19 @@ TEST(Records, UnknownTypesAndNewerVersionsAreToldApartFromNonsense) {
   EXPECT_EQ(decode_records(bytes).error().code, Errc::malformed) << "a negative id";
 }
 
+TEST(Records, AQuotaIsOfSomebodyAndAboveZero) {
+  const auto is_read = [](const ClientQuotaRecord& record) {
+    return decode_records(bytes_of({record})).has_value();
+  };
+  const QuotaEntity user = {{"user", "u"}};
+  EXPECT_TRUE(is_read({user, "k", std::nullopt})) << "taken back";
+  EXPECT_FALSE(is_read({{}, "k", 1}));
+  EXPECT_FALSE(is_read({user, "", 1}));
+  EXPECT_FALSE(is_read({user, "k", 0}));
+  EXPECT_FALSE(is_read({user, "k", -1}));
+  EXPECT_FALSE(is_read({user, "k", std::numeric_limits<double>::infinity()}));
+}
+
 TEST(Records, HaveATextForPeople) {
   std::string all;
   for (const Record& record : samples()) all += to_text(record) + "\n";
@@ -79,6 +94,9 @@ TEST(Records, HaveATextForPeople) {
   EXPECT_NE(all.find("node 3 registered host:9092 ::1:65535 rack rack-a"), std::string::npos);
   EXPECT_NE(all.find("brokers' configs: num.partitions=3"), std::string::npos);
   EXPECT_NE(all.find("b=(default)"), std::string::npos);
+  EXPECT_NE(all.find("partition 3 is led by node 1, epoch 4"), std::string::npos);
+  EXPECT_NE(all.find("quota of client-id (default) user u: request_percentage=1.5"),
+            std::string::npos);
 }
 
 }  // namespace

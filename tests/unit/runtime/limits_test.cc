@@ -37,6 +37,9 @@ TEST(Limits, FollowTheProfile) {
   EXPECT_EQ(broker_limits(profile).answer_memory_bytes, 5u << 20);
   EXPECT_EQ(control_limits(profile).partitions_max, 12u);
   EXPECT_EQ(control_limits(profile).batch_bytes_max, log_limits(profile).batch_bytes_max());
+  profile.quota_entities_max = 5;
+  EXPECT_EQ(control_limits(profile).quota_entities_max, 5u);
+  EXPECT_EQ(broker_limits(profile).quota_accounts_max, 3 * broker_limits(profile).connections_max);
   profile.offsets_partitions = 7;
   profile.initial_delay_ms = 10;
   EXPECT_EQ(control_limits(profile).offsets_partitions, 7u);
@@ -45,6 +48,19 @@ TEST(Limits, FollowTheProfile) {
   profile.consumer_heartbeat_interval_ms = 5;
   EXPECT_EQ(control_limits(profile).consumer_session_timeout, milliseconds(20));
   EXPECT_EQ(control_limits(profile).consumer_heartbeat_interval, milliseconds(5));
+}
+
+// A topic is one entry of the metadata log.
+TEST(Limits, ATopicMayHaveAllPartitionsOfTheNode) {
+  Profile profile;
+  for (const std::int64_t partitions : {1, 4096, 10'000, 40'000}) {
+    profile.partitions_max = partitions;
+    const control::Limits limits = control_limits(profile);
+    EXPECT_GE(limits.entry_bytes_max, 24 * partitions + (32 << 10)) << partitions;
+    EXPECT_EQ(limits.entry_bytes_max % 2048, 0u);
+    EXPECT_GE(limits.journal_bytes, std::uint64_t{11} * limits.entry_bytes_max);
+    EXPECT_EQ(limits.journal_bytes % 4096, 0u);
+  }
 }
 
 TEST(Limits, OneConnectionCannotPinTheWholeCache) {

@@ -1,147 +1,197 @@
-"""kafka-python (pure Python): admin, every codec it has, seeks, configs, deletes."""
-import sys
+"""kafka-python, in pure Python."""
+import functools
+import time
 
 import kafka
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
-from kafka.errors import TopicAlreadyExistsError
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.structs import OffsetAndMetadata
 
-CODECS = [None, "gzip"]  # The others need packages beside kafka-python.
-PARTITIONS = 3
-PER_CODEC = 600
-TOPIC = "kafka-python"
-START_MS = 1_700_000_000_000
-
-
-def expect_equal(found, wanted, what):
-    if found != wanted:
-        print(f"{what}: found {found!r}, wanted {wanted!r}")
-        sys.exit(1)
+import story
+from story import COUNT, PARTITIONS, WAIT_S, expect_equal, expect_error
 
 
-def record(codec, number):
-    key = None if number % 7 == 0 else f"{codec}-{number}".encode()
-    value = (f"{codec} {number} " * (number % 40 + 1)).encode()
-    return key, value, [("n", str(number).encode()), ("empty", b"")][:number % 3]
+class Member(story.Thread):
+    """Commits by itself, as clients do unless told otherwise: also before a rebalance and when it
+    closes."""
+
+    def __init__(self, address, topic, group, kind, instance):
+        super().__init__()
+        assignor = CooperativeStickyAssignor if kind == "cooperative" else RangePartitionAssignor
+        self.consumer = KafkaConsumer(
+            topic, bootstrap_servers=address, group_id=group, auto_offset_reset="earliest",
+            session_timeout_ms=10000, heartbeat_interval_ms=1000, group_instance_id=instance,
+            partition_assignment_strategy=[assignor])
+        self.start()
+
+    def poll(self):
+        for messages in self.consumer.poll(200).values():
+            self.found |= {(m.partition, m.offset) for m in messages}
+        self.owned = len(self.consumer.assignment())
+
+    def close(self):
+        self.consumer.close()
 
 
-def create(admin):
-    topics = {TOPIC: {"num_partitions": PARTITIONS, "replication_factor": 1,
-                      "configs": {"retention.ms": "-1"}}}
-    admin.create_topics(topics, timeout_ms=30000)
-    try:
-        admin.create_topics(topics, timeout_ms=30000)
-        expect_equal("created", "refused", "the same topic again")
-    except TopicAlreadyExistsError:
-        pass
-    expect_equal(TOPIC in admin.list_topics(), True, "the topic is listed")
+class Transactional:
+    def __init__(self, address, name):
+        self.address = address
+        self.producer = KafkaProducer(bootstrap_servers=address, transactional_id=name)
+        self.producer.init_transactions()
+        self.begin = self.producer.begin_transaction
+        self.commit = self.producer.commit_transaction
+        self.abort = self.producer.abort_transaction
+        self.consumer = None
+
+    def send(self, topic, batch):
+        told = [self.producer.send(topic, value, key, partition=partition)
+                for partition, _, key, value, _ in batch]
+        self.producer.flush(WAIT_S)
+        for one in told:
+            one.get(WAIT_S)
+
+    def consume(self, topic, group, count):
+        self.consumer = KafkaConsumer(
+            topic, bootstrap_servers=self.address, group_id=group, enable_auto_commit=False,
+            auto_offset_reset="earliest", isolation_level="read_committed")
+        values, end = [], time.monotonic() + WAIT_S
+        while len(values) < count and time.monotonic() < end:
+            values += [m.value for part in self.consumer.poll(500).values() for m in part]
+        expect_equal(len(values), count, "records consumed")
+        return values
+
+    def send_offsets(self):
+        positions = {p: OffsetAndMetadata(self.consumer.position(p), "", -1)
+                     for p in self.consumer.assignment()}
+        self.producer.send_offsets_to_transaction(positions, self.consumer.group_metadata())
+
+    def done_consuming(self):
+        self.consumer.close()
+
+    def close(self):
+        self.producer.close()
 
 
-def produce(address):
-    for codec in CODECS:
-        producer = KafkaProducer(bootstrap_servers=address, compression_type=codec, linger_ms=20,
-                                 enable_idempotence=True, acks="all")
-        told = []
-        for number in range(PER_CODEC):
-            key, value, headers = record(codec, number)
-            told.append(producer.send(TOPIC, value, key, headers, number % PARTITIONS,
-                                      START_MS + 1000 * number))
+class Client:
+    name = "kafka-python"
+    version = kafka.__version__
+    codecs = story.CODECS  # With python-snappy, lz4 and zstandard beside it.
+    null_headers = False
+    unsupported = {"kip848": "the classic protocol only"}
+    address = None
+
+    @functools.cache
+    def admin_client(self):
+        return KafkaAdminClient(bootstrap_servers=self.address)
+
+    def create(self, topic, partitions, **configs):
+        self.admin_client().create_topics({topic: {
+            "num_partitions": partitions, "replication_factor": 1, "configs": configs}},
+            timeout_ms=30000)
+
+    def produce(self, topic, batch, codec, idempotent):
+        producer = KafkaProducer(
+            bootstrap_servers=self.address, compression_type=None if codec == "none" else codec,
+            linger_ms=20, enable_idempotence=idempotent, acks="all")
+        told = [producer.send(topic, value, key, headers, partition, at_ms)
+                for partition, at_ms, key, value, headers in batch]
         producer.flush(60)
-        base = CODECS.index(codec) * PER_CODEC // PARTITIONS
-        for number, future in enumerate(told):
-            expect_equal(future.get(1).offset, base + number // PARTITIONS, "offset told")
         producer.close()
+        return [one.get(1).offset for one in told]
+
+    def read(self, topic, partitions, start, count, committed=True):
+        consumer = KafkaConsumer(
+            bootstrap_servers=self.address, enable_auto_commit=False, group_id=None,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed" if committed else "read_uncommitted")
+        consumer.assign([TopicPartition(topic, p) for p in range(partitions)])
+        for partition, offset in (start or {}).items():
+            consumer.seek(TopicPartition(topic, partition), offset)
+        found = [[] for _ in range(partitions)]
+        end = time.monotonic() + WAIT_S
+        while sum(map(len, found)) < count and time.monotonic() < end:
+            for place, messages in consumer.poll(500).items():
+                found[place.partition] += [(m.offset, m.timestamp, m.key, m.value,
+                                            list(m.headers)) for m in messages]
+        expect_equal(consumer.poll(500), {}, "what is beyond the end")
+        consumer.close()
+        return found
+
+    def offset_at(self, topic, partition, asked):
+        place = TopicPartition(topic, partition)
+        consumer = KafkaConsumer(bootstrap_servers=self.address)
+        if asked == "earliest":
+            found = consumer.beginning_offsets([place])[place]
+        elif asked == "latest":
+            found = consumer.end_offsets([place])[place]
+        else:
+            found = consumer.offsets_for_times({place: asked})[place].offset
+        consumer.close()
+        return found
+
+    def member(self, topic, group, kind, instance):
+        return Member(self.address, topic, group, kind, instance)
+
+    def transactional(self, name):
+        return Transactional(self.address, name)
+
+    def committed(self, group, topic, partitions):
+        told = self.admin_client().list_group_offsets([group])[group]
+        return [told[TopicPartition(topic, p)].offset for p in range(partitions)]
+
+    def admin(self, topic):
+        admin = self.admin_client()
+        self.create(topic, PARTITIONS, **{"retention.ms": "-1"})
+        expect_error(["TopicAlreadyExists"], "the same topic again",
+                     lambda: self.create(topic, PARTITIONS))
+        expect_equal(topic in admin.list_topics(), True, "the topic is listed")
+        self.produce(topic, story.records(self, "admin"), "none", False)
+        self.configs(admin, topic)
+        place = TopicPartition(topic, 0)
+        told = admin.delete_records({place: 40}, timeout_ms=30000)
+        expect_equal(told[place]["low_watermark"], 40, "low watermark")
+        found = self.read(topic, PARTITIONS, None, COUNT - 40)
+        expect_equal(found[0][0][0], 40, "first record left")
+        admin.create_partitions({topic: PARTITIONS + 1}, timeout_ms=30000)
+        found = admin.describe_topics([topic])[0]
+        expect_equal(len(found["partitions"]), PARTITIONS + 1, "partitions after growing")
+        expect_equal(len(admin.describe_log_dirs()), 1, "nodes with log directories")
+        admin.delete_topics([topic], timeout_ms=30000)
+        expect_equal(topic in admin.list_topics(), False, "the deleted topic is listed")
+
+    @staticmethod
+    def configs(admin, topic):
+        def value():
+            told = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)],
+                                          config_filter="all")
+            return [by_name[topic]["retention.ms"]["value"] for by_name in told.values()][0]
+
+        def alter(change):
+            admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic,
+                                                {"retention.ms": change})])
+
+        expect_equal(value(), "-1", "retention.ms as created")
+        alter("86400000")
+        expect_equal(value(), "86400000", "retention.ms altered")
+        alter(("DELETE", None))
+        expect_equal(value(), "604800000", "retention.ms by default")
+
+    def group_admin(self, group):
+        admin = self.admin_client()
+        expect_equal(group in str(admin.list_groups()), True, "the group is listed")
+        told = str(admin.describe_groups([group]))
+        expect_equal("Empty" in told, True, f"an empty group in {told}")
+        expect_equal(self.committed(group, group, 4), [20] * 4, "offsets")
+        place = TopicPartition(group, 0)
+        admin.alter_group_offsets(group, {place: OffsetAndMetadata(7, "", -1)})
+        expect_equal(self.committed(group, group, 1), [7], "an offset that was changed")
+        admin.delete_group_offsets(group, [place])
+        expect_equal(place in admin.list_group_offsets([group])[group], False, "is deleted")
+        admin.delete_groups([group])
+        expect_equal(group in str(admin.list_groups()), False, "the group is gone")
 
 
-def open_consumer(address):
-    consumer = KafkaConsumer(bootstrap_servers=address, enable_auto_commit=False, group_id=None,
-                             auto_offset_reset="earliest")
-    consumer.assign([TopicPartition(TOPIC, p) for p in range(PARTITIONS)])
-    return consumer
-
-
-def consume(consumer, count):
-    found = [[] for _ in range(PARTITIONS)]
-    while sum(map(len, found)) < count:
-        polled = consumer.poll(20000)
-        expect_equal(bool(polled), True, f"more than {sum(map(len, found))} of {count} records")
-        for place, messages in polled.items():
-            found[place.partition] += messages
-    return found
-
-
-def compare(consumer):
-    consumer.seek_to_beginning()
-    found = consume(consumer, PER_CODEC * len(CODECS))
-    wanted = [[] for _ in range(PARTITIONS)]
-    for codec in CODECS:
-        for number in range(PER_CODEC):
-            wanted[number % PARTITIONS].append((START_MS + 1000 * number, *record(codec, number)))
-    for partition in range(PARTITIONS):
-        got = [(m.timestamp, m.key, m.value, list(m.headers)) for m in found[partition]]
-        expect_equal(len(got), len(wanted[partition]), f"count of partition {partition}")
-        for number, (one, right) in enumerate(zip(got, wanted[partition])):
-            expect_equal(one, right, f"record {number} of partition {partition}")
-
-
-def offsets(consumer):
-    places = [TopicPartition(TOPIC, p) for p in range(PARTITIONS)]
-    end = PER_CODEC // PARTITIONS * len(CODECS)
-    expect_equal(consumer.beginning_offsets(places), dict.fromkeys(places, 0), "beginning")
-    expect_equal(consumer.end_offsets(places), dict.fromkeys(places, end), "end")
-    by_time = consumer.offsets_for_times(dict.fromkeys(places, START_MS + 450_000))
-    expect_equal([by_time[p].offset for p in places], [150] * 3, "by time")
-    for place in places:
-        consumer.seek(place, end - 2)
-    found = consume(consumer, 2 * PARTITIONS)
-    expect_equal([m.offset for m in found[1]], [end - 2, end - 1], "after a seek")
-
-
-def value_of(admin, key):
-    told = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, TOPIC)],
-                                  config_filter="all")
-    for by_name in told.values():
-        return by_name[TOPIC][key]["value"]
-    return None
-
-
-def configs(admin):
-    expect_equal(value_of(admin, "retention.ms"), "-1", "retention.ms as created")
-    admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, TOPIC,
-                                        {"retention.ms": "86400000"})])
-    expect_equal(value_of(admin, "retention.ms"), "86400000", "retention.ms altered")
-    admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, TOPIC,
-                                        {"retention.ms": ("DELETE", None)})])
-    expect_equal(value_of(admin, "retention.ms"), "604800000", "retention.ms by default")
-
-
-def delete(admin, consumer):
-    place = TopicPartition(TOPIC, 0)
-    told = admin.delete_records({place: 100}, timeout_ms=30000)
-    expect_equal(told[place]["low_watermark"], 100, "low watermark")
-    expect_equal(consumer.beginning_offsets([place]), {place: 100}, "beginning after it")
-    admin.create_partitions({TOPIC: PARTITIONS + 1}, timeout_ms=30000)
-    topic = admin.describe_topics([TOPIC])[0]
-    expect_equal(len(topic["partitions"]), PARTITIONS + 1, "partitions after growing")
-    expect_equal(len(admin.describe_log_dirs()), 1, "nodes with log directories")
-    admin.delete_topics([TOPIC], timeout_ms=30000)
-    expect_equal(TOPIC in admin.list_topics(), False, "the deleted topic is listed")
-
-
-def main():
-    address = sys.argv[1]
-    print(f"kafka-python {kafka.__version__}")
-    admin = KafkaAdminClient(bootstrap_servers=address)
-    create(admin)
-    produce(address)
-    consumer = open_consumer(address)
-    compare(consumer)
-    offsets(consumer)
-    configs(admin)
-    delete(admin, consumer)
-    consumer.close()
-    admin.close()
-    print("OK")
-
-
-main()
+if __name__ == "__main__":
+    story.main(Client())

@@ -1,0 +1,114 @@
+"""`tools/dev`, and the broker that `tools/dev run` starts: what is typed, and how it ends."""
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+from broker import free_port, write_profile
+from harness import ROOT, Case, Skip, expect, expect_equal
+
+RUN_SECONDS_MAX = 120
+
+
+class Run:
+    """tools/run_broker.py with a directory of its own; what it says goes into a file."""
+
+    def __init__(self, context, *more):
+        if shutil.which("kcat") is None:
+            raise Skip("kcat is not installed")
+        self.port = free_port()
+        self.log_path = os.path.join(context.folder, f"run{self.port}.log")
+        command = [sys.executable, os.path.join(ROOT, "tools", "run_broker.py"),
+                   "--program", os.path.abspath(context.program),
+                   "--data", os.path.join(context.folder, f"data{self.port}"),
+                   "--profile", write_profile(os.path.join(context.folder, "run.toml")),
+                   "--listen", f"127.0.0.1:{self.port}",
+                   "--admin", f"127.0.0.1:{free_port()}", *more]
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log,
+                                            stdin=subprocess.DEVNULL, start_new_session=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def said(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as log:
+            return log.read()
+
+    def wait_for(self, words):
+        deadline = time.monotonic() + RUN_SECONDS_MAX
+        while words not in self.said():
+            expect(self.process.poll() is None and time.monotonic() < deadline,
+                   f"\"{words}\" was not said:\n{self.said()[-2000:]}")
+            time.sleep(0.05)
+
+    def listens(self):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def expect_gone(self):
+        deadline = time.monotonic() + 60
+        while self.listens():
+            expect(time.monotonic() < deadline, "the broker is still there")
+            time.sleep(0.1)
+
+
+def demonstration_once(context):
+    with Run(context, "--once") as run:
+        code = run.process.wait(RUN_SECONDS_MAX)
+        expect_equal(code, 0, f"exit code\n{run.said()[-2000:]}")
+        expect_equal(run.said().count("is the same"), 5, "codecs that came back")
+        run.expect_gone()
+
+
+def ends_in_order(context):
+    """Ctrl-C, a polite kill, and a terminal that is closed."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        with Run(context) as run:
+            run.wait_for("Talk to it")
+            expect(run.listens(), "the broker does not listen")
+            run.process.send_signal(number)
+            code = run.process.wait(RUN_SECONDS_MAX)
+            expect_equal(code, 0, f"exit code after {number.name}\n{run.said()[-2000:]}")
+            expect("the broker stopped with code 0" in run.said(), run.said()[-2000:])
+            expect(not run.listens(), f"the broker outlives {number.name}")
+
+
+def killed_parent(context):
+    """Whoever kills the script does not leave a broker behind."""
+    with Run(context) as run:
+        run.wait_for("Talk to it")
+        run.process.kill()
+        run.process.wait()
+        run.expect_gone()
+
+
+def dev_answers(_):
+    """Help names every command; what is no command ends with 2 and says what there is."""
+    dev = os.path.join(ROOT, "tools", "dev")
+
+    def call(*words):
+        return subprocess.run([dev, *words], capture_output=True, text=True, timeout=60,
+                              check=False)
+
+    done = call("help")
+    expect_equal(done.returncode, 0, "help")
+    for command in ["setup", "build", "run", "test", "sim", "fuzz", "bench", "fmt", "tidy",
+                    "path"]:
+        expect(f"tools/dev {command}" in done.stdout, f"help has no {command}")
+        expect_equal(call(command, "--help").returncode, 0, f"{command} --help")
+    for words in [("nonsense",), ("build", "nonsense"), ("setup", "nonsense"),
+                  ("test", "nonsense"), ("run", "--nonsense")]:
+        expect_equal(call(*words).returncode, 2, f"tools/dev {' '.join(words)}")
+
+
+CASES = [Case(run.__name__, run, own_broker=True) for run in [
+    dev_answers, demonstration_once, ends_in_order, killed_parent]]
