@@ -23,8 +23,8 @@ def expect_equal(found, wanted, what):
 
 
 def make_topic(address, topic):
-    for made in AdminClient({"bootstrap.servers": address}).create_topics(
-            [NewTopic(topic, PARTITIONS, 1)]).values():
+    admin = AdminClient({"bootstrap.servers": address})
+    for made in admin.create_topics([NewTopic(topic, PARTITIONS, 1)]).values():
         made.result()
 
 
