@@ -248,7 +248,7 @@ void TransactionCoordinator::answer_add_partitions(const Pending& pending) {
   if (request->api_version < add_first_batched) {
     response.results_by_topic_v3_and_below =
         told_topics<Response::V3AndBelowTopicResult>(body->v3_and_below_topics, errors,
-                                                              answer_arena_);
+                                                    answer_arena_);
   }
   for (const auto& one : body->transactions) {
     results.push_back({one.transactional_id,

@@ -23,7 +23,7 @@ def expect_equal(found, wanted, what):
 
 
 def make_topic(address, topic):
-    admin = AdminClient({"bootstrap.servers": address})  # Its answers go when it goes.
+    admin = AdminClient({"bootstrap.servers": address})
     for made in admin.create_topics([NewTopic(topic, PARTITIONS, 1)]).values():
         made.result()
 
@@ -60,6 +60,15 @@ def count(address, topic, isolation):
     return found
 
 
+def expect_count(address, topic, isolation, wanted, what):
+    """A commit is told when it is decided; its markers come a moment later."""
+    end = time.monotonic() + 20
+    found = count(address, topic, isolation)
+    while found != wanted and time.monotonic() < end:
+        found = count(address, topic, isolation)
+    expect_equal(found, wanted, what)
+
+
 def committed(address):
     reader = Consumer({"bootstrap.servers": address, "group.id": TOPIC})
     found = reader.committed([TopicPartition(TOPIC, 0)], 30)[0].offset
@@ -82,12 +91,12 @@ def story(address):
         else:
             first.abort_transaction(30)
         expect_equal(committed(address), number - number % 2, "the offset committed")
-    expect_equal(count(address, TOPIC, "read_committed"), 50, "records committed")
+    expect_count(address, TOPIC, "read_committed", 50, "records committed")
     first.begin_transaction()
     send(first, TOPIC, 10)
     first.flush(30)
-    expect_equal(count(address, TOPIC, "read_uncommitted") >= 60, True, "records written")
-    expect_equal(count(address, TOPIC, "read_committed"), 50, "records committed, others open")
+    expect_count(address, TOPIC, "read_uncommitted", 110, "records written")
+    expect_count(address, TOPIC, "read_committed", 50, "records committed, others open")
     second = producer_of(address, "confluent")
     second.init_transactions(30)
     try:
@@ -98,7 +107,7 @@ def story(address):
     second.begin_transaction()
     send(second, TOPIC, 5)
     second.commit_transaction(30)
-    expect_equal(count(address, TOPIC, "read_committed"), 55, "records committed by both")
+    expect_count(address, TOPIC, "read_committed", 55, "records committed by both")
     reader.close()
     print(f"confluent-kafka {confluent_kafka.version()}, "
           f"librdkafka {confluent_kafka.libversion()[0]}")
@@ -117,6 +126,7 @@ def hold(address, name, timeout_ms):
     try:
         producer.commit_transaction(60)
         said = "committed"
+        expect_count(address, name, "read_committed", 30, "records committed")
     except KafkaException as error:
         said = f"refused {error.args[0].name()}"
     print(said, count(address, name, "read_committed"), count(address, name, "read_uncommitted"),
