@@ -12,9 +12,10 @@ struct PlantInfo {
   Plant plant;
   std::string_view name;
   std::string_view promise;  // that is found broken
+  bool log_only = false;     // in runs of the log alone
 };
 
-inline constexpr std::array<PlantInfo, 20> plants = {{
+inline constexpr std::array<PlantInfo, 22> plants = {{
     {Plant::sync_lies, "sync_lies", "acked_is_durable"},
     {Plant::directory_lies, "directory_lies", "starts"},
     {Plant::ack_early, "ack_early", "acked_is_durable"},
@@ -35,6 +36,8 @@ inline constexpr std::array<PlantInfo, 20> plants = {{
     {Plant::leak, "leak", "bounded_memory"},
     {Plant::spoil_block, "spoil_block", "seams"},
     {Plant::remember, "remember", "same_seed"},
+    {Plant::pass_undecided, "pass_undecided", "stable_end", true},
+    {Plant::forget_aborted, "forget_aborted", "aborted_are_told", true},
 }};
 
 inline const PlantInfo* find_plant(std::string_view name) {

@@ -162,7 +162,7 @@ std::uint64_t seeds_until_caught(const PlantInfo& plant, Options options) {
   constexpr std::uint64_t seeds_most = 150;
   options.plant = plant.plant;
   for (std::uint64_t i = 0; i < seeds_most; ++i) {
-    const RunResult result = run_seed(options.from + i, options, false, true);
+    const RunResult result = run_seed(options.from + i, options, plant.log_only, true);
     for (const Verdict& verdict : result.broken) {
       if (verdict.promise == plant.promise) return i + 1;
     }
