@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "record/batch_check.h"
+#include "record/control_record.h"
 #include "record/record_iterator.h"
 
 namespace tailrace::sim {
@@ -51,6 +52,75 @@ const ModelBatch* LogModel::find(std::int64_t offset) const {
       batches.begin(), batches.end(), offset,
       [](std::int64_t value, const ModelBatch& batch) { return value < batch.end_offset; });
   return at == batches.end() || offset < at->base_offset ? nullptr : &*at;
+}
+
+ModelProducer LogModel::producer(std::int64_t producer_id) const {
+  ModelProducer found;
+  for (const ModelBatch& batch : batches) {
+    const auto header = *record::parse_header(batch.bytes);
+    if (header.producer_id != producer_id) continue;
+    if (header.producer_epoch != found.epoch) found.next_sequence = 0;
+    found.epoch = header.producer_epoch;
+    if (header.is_transactional()) found.in_transaction = !header.is_control();
+    if (header.base_sequence >= 0) found.next_sequence = header.last_sequence() + 1;
+  }
+  return found;
+}
+
+bool ModelTransactions::is_aborted(const ModelBatch& batch) const {
+  const auto header = *record::parse_header(batch.bytes);
+  if (!header.is_transactional() || header.is_control()) return false;
+  return std::any_of(aborted.begin(), aborted.end(), [&](const log::AbortedTransaction& one) {
+    return one.producer_id == header.producer_id && one.first_offset <= batch.base_offset &&
+           batch.base_offset < one.last_offset;
+  });
+}
+
+ModelTransactions LogModel::transactions(std::int64_t durable_end) const {
+  ModelTransactions found{.stable_end = durable_end};
+  std::map<std::int64_t, std::int64_t> open;  // by producer: where its transaction begins
+  for (const ModelBatch& batch : batches) {
+    if (batch.end_offset > durable_end) break;
+    const auto view = *record::parse_batch(batch.bytes);
+    const std::int64_t producer_id = view.header.producer_id;
+    if (!view.header.is_transactional()) continue;
+    if (!view.header.is_control()) {
+      open.try_emplace(producer_id, batch.base_offset);
+      continue;
+    }
+    const auto begun = open.find(producer_id);
+    if (begun == open.end()) continue;
+    const bool is_told = !record::marker_of(view)->is_commit && batch.base_offset >= log_start;
+    if (is_told) found.aborted.push_back({producer_id, begun->second, batch.base_offset, -1});
+    open.erase(begun);
+  }
+  for (const auto& [producer_id, begin] : open) {
+    found.stable_end = std::min(found.stable_end, begin);
+  }
+  found.stable_end = std::max(found.stable_end, log_start);
+  return found;
+}
+
+void LogModel::check_transactions(const log::PartitionLog& partition, Plant plant,
+                                  Verdicts& verdicts) const {
+  const std::int64_t durable_end = partition.durable_end();
+  const ModelTransactions expected = transactions(durable_end);
+  const std::int64_t stable_end =
+      plant == Plant::pass_undecided ? durable_end : partition.stable_end();
+  if (stable_end != expected.stable_end) {
+    verdicts.broken("stable_end", "{}: the stable end is {}, by its batches it is {}; durable {}",
+                    name(), stable_end, expected.stable_end, durable_end);
+  }
+  std::vector<log::AbortedTransaction> told;
+  for (const log::AbortedTransaction& one : partition.transactions().aborted()) {
+    if (one.last_offset >= durable_end) continue;
+    told.push_back({one.producer_id, one.first_offset, one.last_offset, -1});
+  }
+  if (plant == Plant::forget_aborted && !told.empty()) told.pop_back();
+  if (told != expected.aborted) {
+    verdicts.broken("aborted_are_told", "{}: {} aborted transactions are told, {} are there",
+                    name(), told.size(), expected.aborted.size());
+  }
 }
 
 void LogModel::on_recovered(std::int64_t start, std::int64_t end_found, Verdicts& verdicts) {
@@ -170,7 +240,10 @@ void LogModel::check_keys(const std::set<std::int64_t>& seen, std::int64_t end,
     std::int64_t older_seen = -1;
   };
   std::map<std::string, Newest> newest;
+  const ModelTransactions ended = transactions(end);
   for (const ModelBatch& batch : batches) {
+    // What was aborted hides nothing, and may go at any time.
+    if (record::parse_header(batch.bytes)->is_control() || ended.is_aborted(batch)) continue;
     for (const ModelRecord& record : batch.records) {
       if (record.offset < log_start || record.offset >= end || record.key == "-") continue;
       // The log has another key than we were told.

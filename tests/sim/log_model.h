@@ -10,6 +10,7 @@
 
 #include "checkers/verdicts.h"
 #include "log/partition_log.h"
+#include "world.h"
 
 namespace tailrace::sim {
 
@@ -29,6 +30,18 @@ struct ModelBatch {
   std::vector<std::byte> bytes;   // as given to append()
   std::int64_t max_timestamp = 0;
   std::vector<ModelRecord> records;
+};
+
+// What the batches of a model say of a producer, and of all transactions.
+struct ModelProducer {
+  std::int16_t epoch = 0;
+  std::int32_t next_sequence = 0;
+  bool in_transaction = false;
+};
+struct ModelTransactions {
+  std::int64_t stable_end = 0;
+  std::vector<log::AbortedTransaction> aborted;  // in the order of their markers
+  bool is_aborted(const ModelBatch& batch) const;
 };
 
 struct LogModel {
@@ -53,6 +66,13 @@ struct LogModel {
 
   const ModelBatch* find(std::int64_t offset) const;
   std::string name() const;
+
+  ModelProducer producer(std::int64_t producer_id) const;
+  // With what lies before `durable_end`; told are those with offsets from log_start on.
+  ModelTransactions transactions(std::int64_t durable_end) const;
+  // Does the log say the same?
+  void check_transactions(const log::PartitionLog& partition, Plant plant,
+                          Verdicts& verdicts) const;
 
   // A restart found the log to end at `end`: later batches never were. Checks the promises.
   void on_recovered(std::int64_t log_start, std::int64_t end, Verdicts& verdicts);

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "checkers/orphans.h"
-#include "support/kafka_client.h"
+#include "record/control_record.h"
 
 namespace tailrace::sim {
 namespace {
@@ -167,6 +167,7 @@ void LogSimulation::adopt() {
       }
       found->second.on_recovered(partition->log_start(), partition->durable_end(),
                                  world_.verdicts);
+      found->second.check_transactions(*partition, world_.plant, world_.verdicts);
     }
   }
   for (auto& [key, model] : models_) {
@@ -299,6 +300,7 @@ void LogSimulation::look_at(LogModel& model, const log::PartitionLog& partition)
                            model.name(), model.acked_end, partition.durable_end());
   }
   model.acked_end = std::max(model.acked_end, partition.durable_end());
+  model.check_transactions(partition, world_.plant, world_.verdicts);
   world_.trace.add(static_cast<std::uint64_t>(partition.durable_end()));
 }
 
@@ -456,6 +458,7 @@ void LogSimulation::append() {
   log::PartitionLog* partition = find(*model);
   const std::uint16_t core = owner(model->key);
   if (prng_.chance(1, 10)) return append_again(*model, *partition, core);
+  if (prng_.chance(1, 4)) return append_in_transaction(*model, *partition, core);
   test::BatchOptions options;
   options.base_timestamp = world_.clock.now().wall_ms;
   const bool idempotent = prng_.chance(1, 2);
@@ -464,8 +467,15 @@ void LogSimulation::append() {
     options.producer_epoch = 0;
     options.base_sequence = model->next_sequence[options.producer_id];
   }
+  ModelBatch batch;
+  batch.bytes = make_batch(*model, options);
+  batch.max_timestamp = options.base_timestamp;
+  give(*model, *partition, core, batch);
+}
+
+test::Buffer LogSimulation::make_batch(const LogModel& model, const test::BatchOptions& options) {
   // With keys where they may be compacted; those of before, without any, go then.
-  const bool keyed = model->config.rules.keys_required || prng_.chance(1, 2);
+  const bool keyed = model.config.rules.keys_required || prng_.chance(1, 2);
   std::vector<test::TestRecord> records;
   const std::uint64_t count = prng_.between(1, 6);
   const std::uint64_t most = prng_.chance(1, 10) ? limits_.log.batch_bytes_max() / 8 : 600;
@@ -477,19 +487,61 @@ void LogSimulation::append() {
                        .value = std::move(value), .timestamp = 0,
                        .tombstone = prng_.chance(1, 6)});
   }
-  ModelBatch batch;
-  batch.bytes = test::build_batch(records, options);
-  batch.max_timestamp = options.base_timestamp;
-  give(*model, *partition, core, batch);
+  return test::build_batch(records, options);
+}
+
+// One step of a producer's transaction. Those with odd numbers get a new epoch with each.
+void LogSimulation::append_in_transaction(LogModel& model, log::PartitionLog& partition,
+                                          std::uint16_t core) {
+  const auto producer_id = static_cast<std::int64_t>(10 + prng_.below(4));
+  const bool has_epochs = producer_id % 2 == 1;
+  const ModelProducer producer = model.producer(producer_id);
+  const std::int64_t wall_ms = world_.clock.now().wall_ms;
+  ModelBatch batch{.bytes = {}, .max_timestamp = wall_ms};
+  if (producer.in_transaction ? prng_.chance(1, 2) : prng_.chance(1, 20)) {
+    batch.bytes.resize(record::marker_batch_bytes);
+    const auto epoch = static_cast<std::int16_t>(producer.epoch + (has_epochs ? 1 : 0));
+    record::store_marker_batch(batch.bytes, {.producer_id = producer_id,
+                                             .producer_epoch = epoch,
+                                             .timestamp_ms = wall_ms,
+                                             .marker = {.is_commit = prng_.chance(1, 2)}});
+    return give(model, partition, core, batch,
+                {.origin = record::BatchOrigin::coordinator,
+                 .transaction_version = static_cast<std::int8_t>(has_epochs ? 2 : 1)});
+  }
+  batch.bytes = make_batch(model, {.base_timestamp = wall_ms,
+                            .producer_id = producer_id,
+                            .producer_epoch = producer.epoch,
+                            .base_sequence = producer.next_sequence,
+                            .attributes = record::transactional_bit});
+  const bool is_verified = !producer.in_transaction || prng_.chance(1, 2);
+  if (!producer.in_transaction && prng_.chance(1, 4)) {
+    return append_unverified(model, partition, core, batch.bytes);
+  }
+  give(model, partition, core, batch,
+       {.epoch_per_transaction = has_epochs,
+        .is_verified = is_verified,
+        .guard = partition.producers().guard()});
+}
+
+// Without the coordinator's word nothing opens a transaction.
+void LogSimulation::append_unverified(LogModel& model, log::PartitionLog& partition,
+                                      std::uint16_t core, Bytes batch) {
+  const auto appended = cores_[core].log->append(
+      partition, {.batch = batch, .leader_epoch = 0}, world_.clock.now());
+  const Errc code = appended ? Errc::duplicate : appended.error().code;
+  const bool normal = code == Errc::full || code == Errc::no_space || code == Errc::fenced;
+  if (normal || code == Errc::wrong_transaction) return;
+  world_.verdicts.broken("append_answers", "{}: an unverified batch is answered: {}",
+                         model.name(), tailrace::to_string(code));
 }
 
 void LogSimulation::give(LogModel& model, log::PartitionLog& partition, std::uint16_t core,
-                         const ModelBatch& batch) {
+                         const ModelBatch& batch, log::AppendRequest request) {
   const auto header = *record::parse_header(batch.bytes);
   const std::int64_t end_before = partition.staged_end();
-  const auto appended =
-      cores_[core].log->append(partition, {.batch = batch.bytes, .leader_epoch = 0},
-                               world_.clock.now());
+  request.batch = batch.bytes;
+  const auto appended = cores_[core].log->append(partition, request, world_.clock.now());
   if (!appended) {
     const Errc code = appended.error().code;
     const bool normal = code == Errc::full || code == Errc::no_space || code == Errc::fenced;
@@ -512,7 +564,7 @@ void LogSimulation::give(LogModel& model, log::PartitionLog& partition, std::uin
   record::set_base_offset(model.batches.back().bytes, appended->base_offset);
   model.batches.back().records = *records_of(*record::parse_batch(model.batches.back().bytes));
   ++result_.records;
-  if (!header.has_producer()) return;
+  if (!header.has_producer() || header.is_transactional()) return;
   model.next_sequence[header.producer_id] = header.last_sequence() + 1;
   auto& sent = model.sent[header.producer_id];
   sent.push_back(model.batches.back());

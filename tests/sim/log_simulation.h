@@ -14,6 +14,7 @@
 #include "log/boot.h"
 #include "log_model.h"
 #include "simulation.h"
+#include "support/kafka_client.h"
 
 namespace tailrace::sim {
 
@@ -56,9 +57,13 @@ class LogSimulation {
   void make_partition();
   void drop_partition();
   void append();
+  void append_in_transaction(LogModel& model, log::PartitionLog& partition, std::uint16_t core);
+  void append_unverified(LogModel& model, log::PartitionLog& partition, std::uint16_t core,
+                         Bytes batch);
+  test::Buffer make_batch(const LogModel& model, const test::BatchOptions& options);
   void append_again(LogModel& model, log::PartitionLog& partition, std::uint16_t core);
   void give(LogModel& model, log::PartitionLog& partition, std::uint16_t core,
-            const ModelBatch& batch);
+            const ModelBatch& batch, log::AppendRequest request = {});
   void read();
   void delete_records();
   void configure();

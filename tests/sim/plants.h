@@ -48,6 +48,8 @@ inline constexpr auto plants = std::to_array<PlantInfo>({
     {Plant::leak, "leak", "bounded_memory"},
     {Plant::spoil_block, "spoil_block", "seams"},
     {Plant::remember, "remember", "same_seed"},
+    {Plant::pass_undecided, "pass_undecided", "stable_end", true},
+    {Plant::forget_aborted, "forget_aborted", "aborted_are_told", true},
 });
 
 inline const PlantInfo* find_plant(std::string_view name) {

@@ -230,6 +230,9 @@ bool Transactor::ask_produce() {
                                    [](const Batch& batch) { return !batch.sent; });
     if (next == lane.end()) continue;
     next->sent = true;
+    world_.trace.say(world_.clock.instant(), "{} sends {} records to ledger-{} from {} on", name_,
+                     next->records.size(), partition,
+                     record::parse_header(next->bytes)->base_sequence);
     Topic::PartitionProduceData one;
     one.index = partition;
     one.records = Bytes(next->bytes);

@@ -52,6 +52,8 @@ enum class Plant : std::uint8_t {
   leak,            // something is kept at every turn
   spoil_block,     // a block changes while it is written
   remember,        // something outlives a run and decides in the next
+  pass_undecided,  // the log alone: the stable end is told as the durable one
+  forget_aborted,  // the log alone: the newest aborted transaction is not told
 };
 
 // A quick run is over in a moment and as dense as can be. A life goes on for minutes at the pace
