@@ -13,8 +13,7 @@ The schema language, one field a line, indented below the struct that holds it:
 
 VERSIONS is "3+", "3-5" or "3"; left out, it is every version. Types: bool int8 int16 uint16 int32
 int64 float64 string bytes records uuid, Name{} for a struct and Name[] or type[] for an array
-(the fields of a struct Name follow, deeper indented). A struct that may be null is one in every
-version.
+(the fields of a struct Name follow, deeper indented).
 """
 
 import re
@@ -65,6 +64,7 @@ class Field:
         self.is_array = self.type.endswith('[]')
         self.element = self.type[:-2] if self.type.endswith(('[]', '{}')) else self.type
         self.is_struct = self.element not in SCALARS
+        self.is_nullable_struct = self.is_struct and not self.is_array and self.null is not None
 
     def cpp_type(self):
         element = self.element if self.is_struct else SCALARS[self.element][0]
@@ -72,10 +72,7 @@ class Field:
             return f'NullableArray<{element}>' if self.null else f'std::span<{element}>'
         if self.null and self.type in ('string', 'bytes'):
             return 'NullableString' if self.type == 'string' else 'NullableBytes'
-        return f'NullableStruct<{element}>' if self.is_nullable_struct() else element
-
-    def is_nullable_struct(self):
-        return self.is_struct and not self.is_array and self.null is not None
+        return f'std::optional<{element}>' if self.is_nullable_struct else element
 
     def declaration(self):
         default = self.default
@@ -89,8 +86,6 @@ class Field:
     def at_default(self):
         if self.is_array:
             return f'{self.name}.null' if self.null else f'{self.name}.empty()'
-        if self.is_nullable_struct():
-            return f'{self.name}.null'
         if self.is_struct:
             return f'{self.name} == {self.element}{{}}'
         if self.null:
@@ -144,9 +139,9 @@ def read_field(field):
             if condition(field.null):
                 return [line, f'if (!({condition(field.null)})) in.not_null({field.name});']
             return [line]
-        if field.is_nullable_struct():
-            return [f'{field.name}.null = in.integer<std::int8_t>() < 0;',
-                    f'if (!{field.name}.null) {field.name}.value.read(in, v, arena);']
+        if field.is_nullable_struct:
+            return ['if (in.integer<std::int8_t>() >= 0) {', f'  {field.name}.emplace();',
+                    f'  {field.name}->read(in, v, arena);', '}']
         return [read_element(field, field.name)]
     items = f'{field.name}.items' if field.null else field.name
     element = field.element if field.is_struct else SCALARS[field.element][0]
@@ -166,9 +161,9 @@ def write_field(field):
     if not field.is_array:
         if field.null and field.type in ('string', 'bytes'):
             return [f'out.nullable_{field.type}({field.name}, flexible);']
-        if field.is_nullable_struct():
-            return [f'out.integer(static_cast<std::int8_t>({field.name}.null ? -1 : 1));',
-                    f'if (!{field.name}.null) {field.name}.value.write(out, v);']
+        if field.is_nullable_struct:
+            return [f'out.integer(static_cast<std::int8_t>({field.name} ? 1 : -1));',
+                    f'if ({field.name}) {field.name}->write(out, v);']
         return [write_element(field, field.name)]
     items = f'{field.name}.items' if field.null else field.name
     count = f'static_cast<std::int64_t>({items}.size())'
@@ -233,7 +228,8 @@ def struct_lines(name, fields, indent):
     lines += ['  ' + field.declaration() for field in fields]
     lines += ['', '  void read(Reader& in, std::int16_t v, Arena& arena);',
               '  void write(Writer& out, std::int16_t v) const;']
-    plain = all(not f.is_array and f.type not in ('bytes', 'records') for f in fields)
+    plain = all(not f.is_array and not f.is_nullable_struct and f.type not in ('bytes', 'records')
+                for f in fields)
     if plain:
         lines.append(f'  friend bool operator==(const {name}&, const {name}&) = default;')
     lines.append('};')
@@ -301,7 +297,9 @@ def main():
             '  if (in.failed()) return fail(in.error());', '  return message;', '}', '']
     note = f'// Made by tools/gen_kafka.py from the schema of {name}; not to be edited.\n'
     with open(header, 'w', encoding='utf-8') as file:
-        file.write(note + '#pragma once\n\n#include "kafka/wire.h"\n\n'
+        optional = any('std::optional' in line for line in declarations)
+        file.write(note + '#pragma once\n\n' + ('#include <optional>\n\n' if optional else '')
+                   + '#include "kafka/wire.h"\n\n'
                    + 'namespace tailrace::kafka {\n\n'
                    + '\n'.join(declarations) + '\n}  // namespace tailrace::kafka\n')
     with open(source, 'w', encoding='utf-8') as file:

@@ -4,6 +4,8 @@
 //
 // A page begins at the cursor: topics in the order of their names, the one that the cursor names
 // from the partition that it names. The cursor of the answer is where the next page begins.
+#include <optional>
+
 #include "broker/answer.h"
 #include "broker/cluster_answer.h"
 #include "kafka/gen/describe_topic_partitions.h"
@@ -42,9 +44,9 @@ void fill_partition(Core& core, Request& request, const bus::PartitionImage& par
 class Page {
  public:
   Page(Core& core, Request& request, const Body& body) : core_(core), request_(request) {
-    if (!body.cursor.null) {
-      cursor_topic_ = body.cursor.value.topic_name;
-      cursor_partition_ = body.cursor.value.partition_index;
+    if (body.cursor) {
+      cursor_topic_ = body.cursor->topic_name;
+      cursor_partition_ = body.cursor->partition_index;
     }
     left_ = static_cast<std::size_t>(
         std::clamp(body.response_partition_limit, 1, page_partitions_max));
@@ -73,11 +75,11 @@ class Page {
     }
     left_ -= count;
     if (first + count < end) turn_to(name, first + count);
-    return next_.null;
+    return !next_.has_value();
   }
 
-  bool is_full() const { return !next_.null; }
-  const kafka::NullableStruct<Answer::Cursor>& next() const { return next_; }
+  bool is_full() const { return next_.has_value(); }
+  const std::optional<Answer::Cursor>& next() const { return next_; }
 
  private:
   bool turn_to(std::string_view name, std::size_t partition) {
@@ -90,7 +92,7 @@ class Page {
   std::string_view cursor_topic_;
   std::int32_t cursor_partition_ = 0;
   std::size_t left_;  // partitions that still fit
-  kafka::NullableStruct<Answer::Cursor> next_;
+  std::optional<Answer::Cursor> next_;
 };
 
 // The topics that are asked for, each once, in the order of their names, from the cursor's on.
@@ -99,7 +101,7 @@ std::span<std::string_view> asked_names(Core& core, Request& request, const Body
   std::size_t count = 0;
   for (std::size_t i = 0; i < names.size(); ++i) {
     const std::string_view name = body.topics[i].name;
-    if (body.cursor.null || name >= body.cursor.value.topic_name) names[count++] = name;
+    if (!body.cursor || name >= body.cursor->topic_name) names[count++] = name;
   }
   const auto chosen = names.first(count);
   std::sort(chosen.begin(), chosen.end());
@@ -109,10 +111,10 @@ std::span<std::string_view> asked_names(Core& core, Request& request, const Body
 
 // The cursor must be in the list that it is a cursor of.
 bool is_sound(const Body& body, std::span<const std::string_view> names) {
-  if (body.cursor.null) return true;
-  if (body.cursor.value.partition_index < 0) return false;
+  if (!body.cursor) return true;
+  if (body.cursor->partition_index < 0) return false;
   if (body.topics.empty()) return true;
-  return std::binary_search(names.begin(), names.end(), body.cursor.value.topic_name);
+  return std::binary_search(names.begin(), names.end(), body.cursor->topic_name);
 }
 
 Started refuse(Core& core, Call& call, const Body& body) {
@@ -130,7 +132,7 @@ Started refuse(Core& core, Call& call, const Body& body) {
 std::span<Topic> add_all(Core& core, Request& request, const Body& body, Page& page) {
   const auto& topics = core.image->topics;
   const std::string_view from =
-      body.cursor.null ? std::string_view{} : body.cursor.value.topic_name;
+      !body.cursor ? std::string_view{} : body.cursor->topic_name;
   auto at = std::lower_bound(topics.begin(), topics.end(), from,
                              [](const auto& topic, std::string_view name) {
                                return topic->name < name;

@@ -50,18 +50,6 @@ struct NullableArray {
   bool is_null() const { return null; }
 };
 
-// A struct that may be null: one byte, below zero for null, goes before it.
-template <class T>
-struct NullableStruct {
-  T value;
-  bool null = true;
-
-  NullableStruct() = default;
-  NullableStruct(const T& content) : value(content), null(false) {}  // NOLINT
-  bool is_null() const { return null; }
-  friend bool operator==(const NullableStruct&, const NullableStruct&) = default;
-};
-
 class Reader {
  public:
   explicit Reader(Bytes bytes) : rest_(bytes) {}

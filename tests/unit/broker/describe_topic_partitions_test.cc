@@ -15,7 +15,7 @@ class Pages : public ClusterStory {
     node.images.add_topic("zones", 3, 5).is_internal = true;
     node.publish();
   }
-  using Cursor = kafka::NullableStruct<Asked::Cursor>;
+  using Cursor = std::optional<Asked::Cursor>;
 
   // "orders:0,1 payments:0 > zones:3": what is told, and where the next page begins.
   std::string page(std::vector<std::string_view> names, std::int32_t limit = 2000,
@@ -34,9 +34,9 @@ class Pages : public ClusterStory {
                 std::to_string(partition.partition_index);
       }
     }
-    if (answer->next_cursor.null) return text;
-    return text + " > " + std::string(answer->next_cursor.value.topic_name) + ":" +
-           std::to_string(answer->next_cursor.value.partition_index);
+    if (!answer->next_cursor) return text;
+    return text + " > " + std::string(answer->next_cursor->topic_name) + ":" +
+           std::to_string(answer->next_cursor->partition_index);
   }
   static Cursor at(std::string_view topic, std::int32_t partition) {
     return Asked::Cursor{topic, partition};
@@ -117,7 +117,7 @@ TEST(LargeTopic, IsToldInPagesOfTwoThousand) {
     const auto partitions = answer->topics[0].partitions;
     sizes.push_back(partitions.size());
     EXPECT_EQ(partitions[0].partition_index, next);
-    next = answer->next_cursor.null ? -1 : answer->next_cursor.value.partition_index;
+    next = !answer->next_cursor ? -1 : answer->next_cursor->partition_index;
     ask.cursor = Asked::Cursor{"large", next};
   } while (next >= 0);
   EXPECT_EQ(sizes, (std::vector<std::size_t>{2000, 2000, 100}));
