@@ -13,8 +13,7 @@ The schema language, one field a line, indented below the struct that holds it:
 
 VERSIONS is "3+", "3-5" or "3"; left out, it is every version. Types: bool int8 int16 uint16 int32
 int64 float64 string bytes records uuid, Name{} for a struct and Name[] or type[] for an array
-(the fields of a struct Name follow, deeper indented). A struct that may be null is one in every
-version.
+(the fields of a struct Name follow, deeper indented).
 """
 
 import re
@@ -87,8 +86,6 @@ class Field:
     def at_default(self):
         if self.is_array:
             return f'{self.name}.null' if self.null else f'{self.name}.empty()'
-        if self.is_nullable_struct:
-            return f'!{self.name}'
         if self.is_struct:
             return f'{self.name} == {self.element}{{}}'
         if self.null:

@@ -75,7 +75,7 @@ class Page {
     }
     left_ -= count;
     if (first + count < end) turn_to(name, first + count);
-    return !next_;
+    return !next_.has_value();
   }
 
   bool is_full() const { return next_.has_value(); }

@@ -56,9 +56,6 @@ class Encoder:
         if field.is_nullable_struct:
             return b'\xff' if self.rng.random() < 0.3 else b'\1' + self.element(field)
         nullable = field.null and within(field.null, self.version) and field.tag is None
-        if field.is_nullable_struct():
-            is_null = nullable and self.rng.random() < 0.3
-            return b'\xff' if is_null else b'\1' + self.element(field)
         if nullable and self.rng.random() < 0.3:
             return self.length(-1, '>h' if field.type == 'string' else '>i')
         if not field.is_array:

@@ -101,7 +101,7 @@ TEST(IncrementalAlterConfigs, WhatIsRefusedChangesNothing) {
             "40: Invalid value -2 for configurati");
   EXPECT_EQ(change(up.node, a_topic, "no", {{"retention.ms", set, "5"}}),
             "3: The topic 'no' does not exist.");
-  EXPECT_EQ(change(up.node, 8, "1", {{"x", set, "5"}}), "42: Unexpected resource type 8.");
+  EXPECT_EQ(change(up.node, 3, "1", {{"x", set, "5"}}), "42: Unexpected resource type 3.");
   EXPECT_EQ(configs_of(up.node, "a"), "");
 }
 
