@@ -20,7 +20,8 @@ from broker import Broker
 from harness import ROOT, Context, Failed, Skip
 
 # kill9 comes last: it takes what the others leave of the time.
-MODULES = ["process", "kcat", "raw", "limits", "matrix", "kafka_tools", "groups", "kill9"]
+MODULES = ["process", "kcat", "raw", "limits", "matrix", "kafka_tools", "groups", "examples",
+           "kill9"]
 PROGRAMS = ["build/release/src/tailrace"]
 
 
