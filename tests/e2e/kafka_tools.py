@@ -2,12 +2,17 @@
 import json
 import os
 import re
+import subprocess
+import time
 
+import kcat
 import toolchains
-from harness import Case, expect, expect_equal, run_client
+from harness import Case, Skip, expect, expect_equal, run_client
+from wire import Connection
 
 TOPIC = "tools"
 RECORDS = 20000
+ADD_PARTITIONS_TO_TXN = 24
 
 
 def tool(context, main_class, *arguments, code=0, **options):
@@ -228,6 +233,94 @@ def console_producer_and_consumer(context):
     expect(lines.decode() in text, text[:2000])
 
 
+def verifiable_producer_and_consumer(context):
+    """Kafka's system tests are made of them: what one has written, the other reads by group."""
+    topics(context, "--create", "--topic", "verifiable", "--partitions", "3")
+    text = with_server(context, "org.apache.kafka.tools.VerifiableProducer", "--topic",
+                       "verifiable", "--max-messages", "1000", "--throughput", "-1")
+    expect_equal(text.count('"producer_send_success"'), 1000, "records acknowledged")
+    text = with_server(context, "org.apache.kafka.tools.VerifiableConsumer", "--topic",
+                       "verifiable", "--group-id", "verifiable", "--group-protocol", "classic",
+                       "--max-messages", "1000", "--reset-policy", "earliest")
+    counts = [int(n) for n in re.findall(r'"name":"records_consumed".*?"count":(\d+)', text)] or \
+        [int(n) for n in re.findall(r'"count":(\d+)', text)]
+    expect(sum(counts) >= 1000, text[-2000:])
+
+
+def end_to_end_latency(context):
+    text = with_server(context, "org.apache.kafka.tools.EndToEndLatency", "--topic", "latency",
+                       "--num-records", "500", "--producer-acks", "all", "--record-size", "100")
+    found = re.search(r"Avg latency: .*", text)
+    expect(found, text[-2000:])
+    context.note(found.group())
+
+
+def transactional_message_copier(context):
+    """Copies by transactions of 50, some of which it aborts at random: every record is there
+    once."""
+    topics(context, "--create", "--topic", "copied", "--partitions", "1")
+    topics(context, "--create", "--topic", "copies", "--partitions", "1")
+    lines = b"".join(b"line %d\n" % n for n in range(1000))
+    with_server(context, "org.apache.kafka.tools.ConsoleProducer", "--topic", "copied",
+                input=lines)
+    tool(context, "org.apache.kafka.tools.TransactionalMessageCopier", "--broker-list",
+         context.broker.address, "--transactional-id", "copier", "--input-topic", "copied",
+         "--input-partition", "0", "--output-topic", "copies", "--consumer-group", "copier",
+         "--max-messages", "1000", "--transaction-size", "50", "--enable-random-aborts",
+         "--use-group-metadata")
+    text = with_server(context, "org.apache.kafka.tools.consumer.ConsoleConsumer", "--topic",
+                       "copies", "--partition", "0", "--offset", "earliest", "--timeout-ms",
+                       "8000", "--command-property", "isolation.level=read_committed", code=None)
+    found = re.findall(r"^line \d+$", text, re.M)
+    expect_equal(sorted(found), sorted(lines.decode().split("\n")[:-1]), "what was copied")
+
+
+WORDS = "the log is the truth and the rest is a view of the log"
+
+
+def streams_word_count(context):
+    """Kafka Streams with exactly_once_v2, ended and started again between two halves: its counts
+    are right to the last record."""
+    for topic in ("words", "counts"):
+        topics(context, "--create", "--topic", topic, "--partitions", "2")
+    for part in range(2):
+        command = toolchains.java_program("WordCount", context.broker.address, "word-count",
+                                          "words", "counts",
+                                          os.path.join(context.folder, "streams"))
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE) as streams:
+            kcat.kcat(context, "-P", "-t", "words", input=(WORDS + "\n").encode() * 100)
+            wanted = {word: WORDS.split().count(word) * 100 * (part + 1) for word in WORDS.split()}
+            end = time.monotonic() + 90
+            while counts_of(context) != wanted and time.monotonic() < end:
+                time.sleep(1)
+            found = counts_of(context)
+            streams.stdin.close()
+            try:
+                streams.wait(30)
+            finally:
+                streams.kill()
+            said = streams.stderr.read().decode(errors="replace")
+        expect_equal(found, wanted, f"the counts; Streams said {said[-1500:]}")
+
+
+def counts_of(context):
+    text = kcat.kcat(context, "-C", "-t", "counts", "-e", "-o", "beginning", "-X",
+                     "isolation.level=read_committed", "-f", "%k %s\n").decode()
+    return {word: int(count) for word, count in (line.split() for line in text.splitlines())}
+
+
+def with_transactions(run):
+    """Skipped by name as long as the broker has no transactions."""
+    def checked(context):
+        with Connection(context.broker.port) as peer:
+            if ADD_PARTITIONS_TO_TXN not in peer.api_versions():
+                raise Skip("the broker has no transactions")
+        run(context)
+    checked.__name__ = run.__name__
+    return checked
+
+
 def topics_delete(context):
     topics(context, "--delete", "--topic", TOPIC)
     expect(TOPIC not in topics(context, "--list").split(), "the deleted topic is listed")
@@ -237,4 +330,7 @@ CASES = [Case(run.__name__, run, seconds_max=1500) for run in [
     topics_create_list_describe, producer_perf_test, get_offsets, configs_round_trip, log_dirs,
     broker_configs_and_loggers, client_quotas, leader_election, reassign_partitions,
     metadata_quorum_and_features, topics_describe_in_pages,
-    broker_api_versions, delete_records, console_producer_and_consumer, topics_delete]]
+    broker_api_versions, delete_records, console_producer_and_consumer,
+    verifiable_producer_and_consumer, end_to_end_latency,
+    with_transactions(transactional_message_copier), with_transactions(streams_word_count),
+    topics_delete]]

@@ -21,7 +21,7 @@ from harness import ROOT, Context, Failed, Skip
 
 # kill9 comes last: it takes what the others leave of the time.
 MODULES = ["process", "dev", "kcat", "raw", "limits", "matrix", "kafka_tools", "groups",
-           "transactions", "compaction", "quotas", "kill9"]
+           "transactions", "compaction", "quotas", "examples", "kill9"]
 PROGRAMS = ["build/release/src/tailrace"]
 
 
