@@ -8,7 +8,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from common import (Broker, describe_machine, need, print_table, program, run_json,  # noqa: E402
                     say, spread, stop_on_signals)
 
-CHANGES = {"connections_max": 4096}
+CHANGES = {"connections_max": 2048}
 
 
 def column(runs, name):
