@@ -27,6 +27,7 @@ bool PartitionOwner::asks_first(Task& task) {
     const Result<record::BatchHeader> header = record::parse_header(item->records);
     if (!header) continue;
     if (producers.in_transaction(header->producer_id, header->producer_epoch)) continue;
+    log_.expect(*partition->log, *header);
     item->guard = producers.guard();
     item->needs_verification = true;
     task.needs_verification = true;

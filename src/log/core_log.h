@@ -62,6 +62,10 @@ class CoreLog {
   // transactional batch: wrong_transaction (it finds no open transaction and was not verified, or
   // a marker has come since), over_limit (transactions_max).
   Result<Appended> append(PartitionLog& partition, const AppendRequest& request, Now now);
+  // A transactional batch that waits for its verification (ProducerTable::expect).
+  void expect(PartitionLog& partition, const record::BatchHeader& batch) {
+    partition.producers_.expect(batch);
+  }
   // DeleteRecords: log_start moves at once, durably when durable_seq() reaches the result.
   // `offset` lies in [log_start, durable_end]. Errors: full, fenced, out_of_range.
   Result<std::uint64_t> advance_log_start(PartitionLog& partition, std::int64_t offset, Now now);

@@ -26,7 +26,8 @@ Result<ProducerTable::Verdict> ProducerTable::check(const record::BatchHeader& b
   const bool is_sequenced = batch.base_sequence >= 0;
   const auto found = producers_.find(batch.producer_id);
   if (found == producers_.end()) {
-    if (must_begin && is_sequenced && batch.base_sequence != 0) return fail(Errc::out_of_order);
+    const bool is_later = must_begin ? batch.base_sequence > 0 : overtakes_expected(batch);
+    if (is_later) return fail(Errc::out_of_order);
     return Verdict{};
   }
   const Producer& producer = found->second;
@@ -76,6 +77,22 @@ Result<bool> ProducerTable::check_marker(const record::BatchHeader& batch,
   return false;
 }
 
+void ProducerTable::expect(const record::BatchHeader& batch) {
+  if (batch.base_sequence < 0 || producers_.contains(batch.producer_id)) return;
+  if (expected_.size() >= expected_max) expected_.clear();
+  const Expected now{batch.base_sequence, batch.producer_epoch};
+  Expected& known = expected_.try_emplace(batch.producer_id, now).first->second;
+  if (known.epoch < now.epoch) known = now;
+  if (known.epoch == now.epoch) known.sequence = std::min(known.sequence, now.sequence);
+}
+
+bool ProducerTable::overtakes_expected(const record::BatchHeader& batch) const {
+  if (expected_.empty()) return false;
+  const auto found = expected_.find(batch.producer_id);
+  return found != expected_.end() && found->second.epoch == batch.producer_epoch &&
+         batch.base_sequence > found->second.sequence;
+}
+
 bool ProducerTable::in_transaction(std::int64_t producer_id, std::int16_t epoch) const {
   const auto found = producers_.find(producer_id);
   return found != producers_.end() && found->second.transaction_start >= 0 &&
@@ -96,6 +113,7 @@ void ProducerTable::on_batch(const record::BatchHeader& batch, std::int64_t base
                              std::int64_t wall_ms) {
   TR_ASSERT(batch.has_producer());
   TR_ASSERT(base_offset >= 0);
+  if (!expected_.empty()) expected_.erase(batch.producer_id);
   Producer& producer = find_or_add(batch.producer_id);
   set_epoch(producer, batch.producer_epoch);
   producer.last_seen_ms = wall_ms;
@@ -110,6 +128,7 @@ void ProducerTable::on_batch(const record::BatchHeader& batch, std::int64_t base
 std::int64_t ProducerTable::on_marker(const record::BatchHeader& batch,
                                       const record::TransactionMarker& marker,
                                       std::int64_t wall_ms) {
+  if (!expected_.empty()) expected_.erase(batch.producer_id);
   Producer& producer = find_or_add(batch.producer_id);
   set_epoch(producer, batch.producer_epoch);
   producer.last_seen_ms = wall_ms;
@@ -276,6 +295,7 @@ std::vector<ProducerState> ProducerTable::snapshot() const {
 
 void ProducerTable::restore(const std::vector<ProducerState>& states) {
   producers_.clear();
+  expected_.clear();
   newest_ = nullptr;
   oldest_ = nullptr;
   first_open_ = nullptr;

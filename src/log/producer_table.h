@@ -68,6 +68,10 @@ class ProducerTable {
   std::int64_t on_marker(const record::BatchHeader& batch, const record::TransactionMarker& marker,
                          std::int64_t wall_ms);
 
+  // The batch waits for its verification, which may fail: then those that its producer sent behind
+  // it must not pass for the first one of a new producer. Until it comes again, or a marker does.
+  void expect(const record::BatchHeader& batch);
+
   // May a transactional batch be appended without asking the coordinator?
   bool in_transaction(std::int64_t producer_id, std::int16_t epoch) const;
   bool has_open(std::int64_t producer_id) const;
@@ -123,6 +127,14 @@ class ProducerTable {
     std::uint8_t batch_count = 0;
     std::array<Batch, ProducerState::batches_max> batches{};  // oldest first
   };
+  struct Expected {
+    std::int32_t sequence = 0;
+    std::int16_t epoch = 0;
+  };
+  // Few, and only for a moment; beyond this some are forgotten, which helps nobody to overtake but
+  // a producer that has reached all these at once.
+  static constexpr std::size_t expected_max = 1024;
+  bool overtakes_expected(const record::BatchHeader& batch) const;
   static ProducerBatch unpacked(const Batch& batch);
   static void add_batch(Producer& producer, const Batch& batch);
   Producer& find_or_add(std::int64_t producer_id);  // and makes it the newest
@@ -133,6 +145,7 @@ class ProducerTable {
   void close(Producer& producer);
 
   std::unordered_map<std::int64_t, Producer> producers_;  // by producer id
+  std::unordered_map<std::int64_t, Expected> expected_;   // likewise, of unknown producers
   Producer* newest_ = nullptr;
   Producer* oldest_ = nullptr;
   Producer* first_open_ = nullptr;

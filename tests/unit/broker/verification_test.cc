@@ -169,6 +169,21 @@ TEST_F(Verifying, FromVersionTwelveAnUnknownProducerBeginsAtZero) {
   EXPECT_EQ(take_error(client), 0);
 }
 
+// The client sends the first one again, and then the second must follow it.
+TEST_F(Verifying, ThatFailsForNowKeepsLaterBatchesBack) {
+  send(client, {.sequence = 3});
+  send(client, {.sequence = 4});
+  answer(ErrorCode::concurrent_transactions);
+  EXPECT_EQ(take_error(client), 19);
+  answer(ErrorCode::none);
+  EXPECT_EQ(take_error(client), 45);
+  send(client, {.sequence = 3});
+  answer(ErrorCode::none);
+  EXPECT_EQ(take_error(client), 0);
+  send(client, {.sequence = 4});
+  EXPECT_EQ(take_error(client), 0);
+}
+
 TEST_F(Verifying, MarkersAnswerAsTheLogFindsThem) {
   send(client, {.epoch = 4});
   answer(ErrorCode::none);

@@ -404,6 +404,30 @@ TEST_F(ProducerTransactions, who_must_begin_begins_at_0) {
   EXPECT_TRUE(table_.check(batch(7, 0, -1, 1), true));
 }
 
+TEST_F(ProducerTransactions, what_is_expected_is_not_overtaken) {
+  table_.expect(batch(7, 0, 10, 5));
+  table_.expect(batch(7, 0, 15, 5));
+  EXPECT_EQ(send(in_transaction(batch(7, 0, 15, 5))), "out_of_order");
+  EXPECT_EQ(send(in_transaction(batch(7, 1, 15, 5))), "at 0");
+  table_.expect(batch(8, 0, 10, 5));
+  EXPECT_EQ(send(in_transaction(batch(8, 0, 10, 5))), "at 5");
+  EXPECT_EQ(send(in_transaction(batch(8, 0, 15, 5))), "at 10");
+}
+
+TEST_F(ProducerTransactions, a_marker_ends_what_is_expected) {
+  table_.expect(batch(7, 0, 10, 5));
+  EXPECT_EQ(send(batch(7, 0, 15, 5)), "out_of_order");
+  end(7, 0);
+  EXPECT_EQ(send(batch(7, 0, 15, 5)), "out_of_order");  // It is known now, and begins at 0.
+  EXPECT_EQ(send(batch(7, 0, 0, 5)), "at 1");
+}
+
+TEST_F(ProducerTransactions, only_so_many_are_expected) {
+  for (int i = 0; i < 5000; ++i) table_.expect(batch(100 + i, 0, 10, 5));
+  EXPECT_EQ(send(batch(5099, 0, 15, 5)), "out_of_order");
+  EXPECT_EQ(send(batch(100, 0, 15, 5)), "at 0");
+}
+
 TEST_F(ProducerTransactions, a_guard_holds_until_a_marker_of_the_producer) {
   const std::uint64_t guard = table_.guard();
   EXPECT_TRUE(table_.guard_holds(7, guard));
