@@ -242,7 +242,10 @@ void ConsumerGroup::resolve(const ClusterState& state) {
     if (!is_same) names.insert(member.about.topics.begin(), member.about.topics.end());
     last = &member.about.topics;
     if (!member.about.regex || patterns.contains(*member.about.regex)) continue;
-    patterns[*member.about.regex] = matching_topics(*member.about.regex, state);
+    const auto known = regex_topics_.find(*member.about.regex);
+    const bool is_good = !is_stale_ && known != regex_topics_.end();
+    patterns[*member.about.regex] =
+        is_good ? known->second : matching_topics(*member.about.regex, state);
   }
   regex_topics_ = std::move(patterns);
   for (const auto& [regex, topics] : regex_topics_) names.insert(topics.begin(), topics.end());

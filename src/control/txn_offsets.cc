@@ -69,6 +69,8 @@ void GroupCoordinator::commit_transactional(bus::ControlRequest* request, ErrorC
       entry->consumer != nullptr && entry->group.state() != Group::State::dead;
   if (is_member && has_epochs) {
     error = entry->consumer->check_commit(body->member_id, body->generation_id);
+    // As Kafka: producers know no other code for it.
+    if (error == ErrorCode::stale_member_epoch) error = ErrorCode::illegal_generation;
   } else if (is_member) {
     error = entry->group.check_commit(body->member_id, optional_of(body->group_instance_id),
                                       body->generation_id, now);
