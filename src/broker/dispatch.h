@@ -14,6 +14,7 @@ struct Core;
 enum class Started : std::uint8_t {
   yes,        // a request has begun (and may be answered already)
   no_memory,  // nothing has happened: offer it again when memory or slots are free
+  not_yet,    // nothing has happened: offer it again when an answer of the connection was sent
   close,      // the connection is to be closed
 };
 

@@ -1,8 +1,11 @@
 // Produce: one batch per partition, to the owners; answered when all of them are durable, in the
 // order of the requests. acks=0 has no answer at all: an error closes the connection. Batches of a
 // transaction may have to be verified first (verification.h).
+#include <functional>
+
 #include "broker/answer.h"
 #include "broker/scatter.h"
+#include "broker/session.h"
 #include "kafka/gen/produce.h"
 #include "record/batch_view.h"
 
@@ -54,6 +57,51 @@ void set_transactional(Request& request, TaskItem& item) {
   item.task->is_transactional = true;
   item.task->epoch_per_transaction = request.api_version >= first_with_own_epochs;
   request.verification = Verification::open;
+}
+
+// A partition and who writes to it, as one number.
+std::uint64_t key_of(const Asked& topic, std::int32_t partition, Bytes records) {
+  std::uint64_t key = std::hash<std::string_view>{}(topic.name) ^ std::hash<Uuid>{}(topic.topic_id);
+  const auto mix = [&key](std::int64_t value) {
+    key = (key ^ static_cast<std::uint64_t>(value)) * 0x9e37'79b9'7f4a'7c15U;
+    key ^= key >> 32;
+  };
+  mix(partition);
+  const Result<record::BatchHeader> header = record::parse_header(records);
+  mix(header ? header->producer_id : -1);
+  mix(header ? header->producer_epoch : -1);
+  return key;
+}
+
+template <class Use>
+void for_each_key(const ProduceRequest& body, Use use) {
+  for (const auto& topic : body.topic_data) {
+    for (const auto& partition : topic.partition_data) {
+      use(key_of(topic, partition.index, partition.records.value));
+    }
+  }
+}
+
+// May it begin now, with what is under way on its connection (open_partitions.h)?
+bool begin_in_order(Session& session, Request& request, const ProduceRequest& body) {
+  if (body.transactional_id.is_null()) return true;
+  OpenPartitions& open = session.open_partitions;
+  const bool is_alone = session.unanswered_count == 1;
+  bool is_open = !is_alone;
+  for_each_key(body, [&](std::uint64_t key) { is_open = is_open && open.contains(key); });
+  if (is_open || !is_alone) return is_open;
+  open.begin_opening();
+  request.opens_partitions = true;
+  for_each_key(body, [&](std::uint64_t key) { open.add(key); });
+  return true;
+}
+
+void forget_if_refused(Core& core, const Request& request) {
+  Session* session = core.sessions.find(request.session);
+  if (session == nullptr || request.verification == Verification::unneeded) return;
+  for (const TaskItem& item : request.items) {
+    if (item.error != ErrorCode::none) session->open_partitions.forget();
+  }
 }
 
 // `is_admin`: may write to internal topics, as Kafka's own tools do under this client id.
@@ -149,6 +197,7 @@ Started start_produce(Core& core, Call& call, Now now) {
   const Started allocated = allocate_state(
       core, request, extent_of(body.topic_data, &Asked::name, &Asked::partition_data));
   if (allocated != Started::yes) return allocated;
+  if (!begin_in_order(call.session, request, body)) return Started::not_yet;
   request.acks = body.acks;
   fill_items(core, request, body, call.header.client_id.value == "__admin_client");
   for (Task& task : request.tasks) task.wait_durable = body.acks != 0;
@@ -161,6 +210,7 @@ Started start_produce(Core& core, Call& call, Now now) {
 }
 
 bool build_produce_answer(Core& core, Request& request) {
+  forget_if_refused(core, request);
   if (request.acks == 0) {
     request.no_reply = true;
     for (const TaskItem& item : request.items) {

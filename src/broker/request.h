@@ -98,6 +98,7 @@ struct Request {
   bool created_topics = false;    // Metadata, after its auto-create
   MutableBytes ask;               // answer memory: a question of our own, while control has it
   Verification verification = Verification::unneeded;
+  bool opens_partitions = false;  // of its session, and therefore runs alone
   Link<Request> verify_link;      // in the session's line of those that verify
 
   MutableBytes answer;            // answer memory: response and slices

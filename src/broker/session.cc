@@ -66,7 +66,7 @@ void stop_waiting(Core& core, Session& session) {
 bool may_start(const Core& core, const Session& session, Bytes frame) {
   if (is_muted(session)) return false;
   if (session.request_count >= core.limits.requests_in_flight_max) return false;
-  if (!session.verifying.empty()) return false;
+  if (!session.verifying.empty() || session.open_partitions.is_opening()) return false;
   const auto api_key = load_be<std::int16_t>(frame.data());
   const bool is_produce = api_key == static_cast<std::int16_t>(kafka::ApiKey::produce);
   if (is_produce) return session.unanswered_others == 0;
@@ -83,6 +83,7 @@ bool offer(Core& core, Session& session, Bytes frame, bool in_place, Now now) {
   switch (start_request(core, session, frame, in_place, now)) {
     case Started::yes: break;
     case Started::no_memory: wait_for_memory(core, session); return false;
+    case Started::not_yet: return false;
     case Started::close:
       core.counters.protocol_errors.add();
       close_session(core, session, now);
@@ -229,6 +230,7 @@ void pump_input(Core& core, Session& session, Now now) {
 void note_answered(Session& session, const Request& request) {
   --session.unanswered_count;
   if (!is_api(request, kafka::ApiKey::produce)) --session.unanswered_others;
+  if (request.opens_partitions) session.open_partitions.end_opening();
 }
 
 void take_out(Session& session, Request& request) {

@@ -19,6 +19,7 @@
 #include "base/slab.h"
 #include "base/time.h"
 #include "broker/intrusive_list.h"
+#include "broker/open_partitions.h"
 #include "broker/request.h"
 
 namespace tailrace::broker {
@@ -37,6 +38,7 @@ struct Session {
   std::uint32_t unanswered_others = 0;  // those that are not Produce
   std::uint64_t pinned_bytes = 0;
   List<Request, &Request::verify_link> verifying;  // in their order; the first one is at it
+  OpenPartitions open_partitions;
 
   // --- input
   std::byte prefix[4];

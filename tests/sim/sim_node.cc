@@ -65,6 +65,7 @@ NodeLimits draw_limits(Prng& prng, const FaultPlan& plan) {
   limits.control.config_bytes_max = 4U << 10;
   limits.control.journal_bytes = std::uint64_t{256} << 10;
   limits.control.offsets_partitions = static_cast<std::uint32_t>(prng.between(1, 3));
+  limits.control.transaction_partitions = static_cast<std::uint32_t>(prng.between(1, 3));
   limits.control.group_initial_delay = milliseconds(static_cast<std::int64_t>(prng.between(0, 5)));
   limits.control.session_timeout_min = milliseconds(1);
   limits.control.consumer_session_timeout = consumer_session;
