@@ -184,6 +184,7 @@ def offsets_topic_shrinks(context):
     with Connection(broker.port) as peer:
         expect_equal(peer.create_topic("mine", 1), 0, "create topic")
         for group in groups:
+            peer.call(10, 0, string(group))  # FindCoordinator: the topic is made when asked for.
             wait_until(lambda g=group: commit(peer, g, "mine", 0) or None, "the first commit")
         for name, value in [("segment.ms", "300"), ("min.cleanable.dirty.ratio", "0.01")]:
             alter_config(peer, "__consumer_offsets", name, value)
