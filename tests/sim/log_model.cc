@@ -174,27 +174,27 @@ void LogModel::check_keys(const std::set<std::int64_t>& seen, std::int64_t end,
     for (const ModelRecord& record : batch.records) {
       if (record.offset < log_start || record.offset >= end || record.key == "-") continue;
       // The log has another key than we were told.
-      const std::string key = plant_wrong_key && record.offset % 8 == 0 ? "other" : record.key;
-      Newest& of_key = newest[key];
+      const bool is_wrong = plant_wrong_key && record.offset % 8 == 0;
+      Newest& of_key = newest[is_wrong ? "other" : record.key];
       if (!of_key.record.key.empty() && seen.contains(of_key.record.offset)) {
         of_key.older_seen = of_key.record.offset;
       }
       of_key.record = record;
     }
   }
-  for (const auto& [key, found] : newest) {
+  for (const auto& [name_of_key, found] : newest) {
     const ModelRecord& record = found.record;
     if (seen.contains(record.offset)) continue;
     if (record.value != "-") {
       verdicts.broken("latest_of_key_stays", "{}: the newest record of key {}, at {}, is gone",
-                      name(), key, record.offset);
+                      name(), name_of_key, record.offset);
     } else if (found.older_seen >= 0) {
       verdicts.broken("latest_of_key_stays",
                       "{}: key {} was deleted at {}, and is back with the record at {}", name(),
-                      key, record.offset, found.older_seen);
+                      name_of_key, record.offset, found.older_seen);
     } else if (delete_retention_ms_least > wall_ms - record.timestamp) {
       verdicts.broken("tombstones_stay", "{}: the deletion of key {} at {} is gone after {} ms",
-                      name(), key, record.offset, wall_ms - record.timestamp);
+                      name(), name_of_key, record.offset, wall_ms - record.timestamp);
     }
   }
 }
