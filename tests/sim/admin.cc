@@ -207,7 +207,8 @@ void Admin::ask_configure() {
   }
   Resource resource;
   resource.resource_type = for_brokers_ ? 4 : 2;
-  resource.resource_name = for_brokers_ ? "" : world_.history.topics[topic_].name;
+  resource.resource_name = {};
+  if (!for_brokers_) resource.resource_name = world_.history.topics[topic_].name;
   resource.configs = configs;
   kafka::IncrementalAlterConfigsRequest request;
   request.resources = {&resource, 1};
