@@ -426,7 +426,8 @@ std::int16_t Transactor::on_end(const Asked& asked, Bytes frame) {
   kafka::EndTxnResponse response;
   if (decode(asked, frame, response) == nullptr) return malformed;
   if (response.error_code != 0) return response.error_code;
-  transaction().committed = ending_ == Ending::commit;
+  const bool knows = world_.plant != Plant::lose_part;  // Or it would be a loss, not half of one.
+  transaction().committed = ending_ == Ending::commit && knows;
   if (settings_.is_newer && response.producer_id >= 0) {
     producer_id_ = response.producer_id;
     epoch_ = response.producer_epoch;
