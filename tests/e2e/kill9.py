@@ -333,6 +333,7 @@ class Ledger:
         self.dice = random.Random(seed)
         self.profiles = [write_profile(os.path.join(context.folder, f"cores{n}.toml"), cores=n)
                          for n in (1, 2)]
+        self.folder = context.folder
         self.broker = Broker(context.program, context.folder, profile=self.profiles[1])
         self.workers = {}
         self.fed = 0
@@ -345,8 +346,9 @@ class Ledger:
 
     def start_worker(self, name):
         # pylint: disable=consider-using-with
-        self.workers[name] = subprocess.Popen(self.program("work", name), stdin=subprocess.PIPE,
-                                              stderr=subprocess.DEVNULL)
+        with open(os.path.join(self.folder, f"worker-{name}.log"), "ab") as log:
+            self.workers[name] = subprocess.Popen(self.program("work", name), stderr=log,
+                                                  stdin=subprocess.PIPE)
 
     def begin(self):
         self.broker.start()

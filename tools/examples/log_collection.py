@@ -67,8 +67,8 @@ def follow(address, topic, paths, stop):
 
 
 def create(address, topic):
-    AdminClient({"bootstrap.servers": address}).create_topics(
-        [NewTopic(topic, PARTITIONS, 1)])[topic].result(30)
+    admin = AdminClient({"bootstrap.servers": address})
+    admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result(30)
 
 
 def write_logs(paths, wanted):

@@ -61,44 +61,6 @@ class Member(story.Thread):
         pass
 
 
-class Transactional:
-    """All that is given to one process is one transaction; a signal aborts it."""
-
-    def __init__(self, client, name):
-        self.client = client
-        self.name = name
-        self.process = None
-
-    def begin(self):
-        pass
-
-    def send(self, topic, batch):
-        def count():
-            return sum(self.client.offset_at(topic, p, "latest") for p in range(PARTITIONS))
-        before = count()
-        self.process = subprocess.Popen(
-            ["kcat", "-b", self.client.address, "-P", "-t", topic, "-X",
-             f"transactional.id={self.name}"], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.process.stdin.write(b"".join(one[3] + b"\n" for one in batch))
-        self.process.stdin.flush()
-        story.wait_for(lambda: count() >= before + len(batch) - 1, "records in the transaction")
-
-    def end(self, what):
-        said = self.process.communicate(timeout=story.WAIT_S)[1].decode()
-        if what not in said:
-            raise story.Wrong(said)
-
-    def commit(self):
-        self.end("Transaction successfully committed")
-
-    def abort(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.end("Aborting transaction")
-
-    def close(self):
-        pass
-
-
 class Client:
     name = "kcat"
     version = subprocess.run(["kcat", "-V"], capture_output=True, text=True,
@@ -108,6 +70,7 @@ class Client:
     unsupported = {
         "admin": "reads metadata only", "kip848": "the classic protocol only",
         "group-admin": "no group administration",
+        "transaction": "reads its input in blocks: none can be left open",
         "exactly-once": "no offsets in a transaction", "fenced": "one transaction a process"}
     address = None
 
@@ -146,9 +109,6 @@ class Client:
         said = run(self.address, "-Q", "-t", f"{topic}:{partition}:{asked}", "-X",
                    "isolation.level=read_uncommitted").decode()
         return int(said.split()[-1])
-
-    def transactional(self, name):
-        return Transactional(self, name)
 
     def member(self, topic, group, kind, instance):
         return Member(self.address, topic, group, kind, instance)
