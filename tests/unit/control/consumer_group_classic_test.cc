@@ -42,7 +42,9 @@ class Mixed : public testing::Test, protected ConsumerStory {
     const SyncAnswer answer = group.sync_classic(ask, state, now);
     if (answer.error != ErrorCode::none) return "error " + std::to_string(to_wire(answer.error));
     std::string line;
-    for (const auto& [name, partition] : *parse_client_assignment(answer.assignment)) {
+    const auto assignment = parse_client_assignment(answer.assignment);
+    if (!assignment) return "malformed";
+    for (const auto& [name, partition] : *assignment) {
       line += std::to_string(partition) + " ";
     }
     return line;
