@@ -9,7 +9,7 @@ using bus::QuotaKind;
 
 const std::optional<std::string> all;
 
-TEST(ClientQuotas, KafkasOrderOfPrecedence) {
+TEST(QuotaTable, KafkasOrderOfPrecedence) {
   // From the last to the first that counts; each time one more is set.
   const std::vector<QuotaEntity> levels = {
       {{"client-id", all}},
@@ -33,7 +33,7 @@ TEST(ClientQuotas, KafkasOrderOfPrecedence) {
   EXPECT_FALSE(made.match(QuotaKind::fetch, "u", "c").found()) << "each kind by itself";
 }
 
-TEST(ClientQuotas, AKindThatIsNotSetIsLookedForAtTheNextLevel) {
+TEST(QuotaTable, AKindThatIsNotSetIsLookedForAtTheNextLevel) {
   QuotaMap quotas;
   quotas[{{"user", "u"}}]["consumer_byte_rate"] = 1;
   quotas[{{"client-id", "c"}}]["producer_byte_rate"] = 2;
@@ -42,7 +42,7 @@ TEST(ClientQuotas, AKindThatIsNotSetIsLookedForAtTheNextLevel) {
   EXPECT_EQ(made.match(QuotaKind::fetch, "u", "c").limit, 1);
 }
 
-TEST(ClientQuotas, WhoIsCountedTogether) {
+TEST(QuotaTable, WhoIsCountedTogether) {
   const auto same = [](const QuotaEntity& entity, std::string_view user, std::string_view client,
                        std::string_view other_user, std::string_view other_client) {
     QuotaMap quotas;
@@ -62,7 +62,7 @@ TEST(ClientQuotas, WhoIsCountedTogether) {
   EXPECT_FALSE(same({{"client-id", all}}, "", "", "", "x"));
 }
 
-TEST(ClientQuotas, KindsHaveAccountsOfTheirOwn) {
+TEST(QuotaTable, KindsHaveAccountsOfTheirOwn) {
   QuotaMap quotas;
   quotas[{{"user", "u"}}] = {{"producer_byte_rate", 1}, {"consumer_byte_rate", 1}};
   const bus::ClientQuotas made = client_quotas(quotas);

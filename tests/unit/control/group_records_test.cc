@@ -30,8 +30,10 @@ TEST(GroupRecords, KeysAreKafkas) {
   EXPECT_EQ(key->topic, "t1");
   EXPECT_EQ(key->partition, 5);
   EXPECT_EQ(parse_record_key(encode_group_key("grp"))->kind, RecordKey::Kind::group);
-  EXPECT_EQ(parse_record_key(from_hex("0003" "0003677270"))->kind, RecordKey::Kind::other)
-      << "a record of the newer protocol is not ours to understand";
+  EXPECT_EQ(parse_record_key(from_hex("0003" "0003677270"))->kind,
+            RecordKey::Kind::consumer_group);
+  EXPECT_EQ(parse_record_key(from_hex("0bad" "0003677270"))->kind, RecordKey::Kind::other)
+      << "a record of a protocol to come is not ours to understand";
 }
 
 TEST(GroupRecords, OffsetsAreKafkasVersionThree) {

@@ -28,6 +28,7 @@ inline Limits small_limits() {
   limits.open_files_max = 8;
   limits.index_interval_bytes = 4096;
   limits.free_bytes_min = 0;
+  limits.compaction_memory_bytes = 256U << 10;
   return limits;
 }
 
