@@ -73,10 +73,11 @@ TEST_F(FilterTest, WhatIsKeptIsAsItWas) {
     EXPECT_EQ(after.header.last_sequence(), 59);
     EXPECT_EQ(after.header.leader_epoch, 7);
     EXPECT_EQ(after.header.base_timestamp, batch.header.base_timestamp);
-    EXPECT_EQ(after.header.record_count, 2);
-    EXPECT_EQ(kept->record_count, 2);
-    // Records 10 and 17 (1010 = 7 * 144 + 2), with timestamps 5000 and 5009.
-    EXPECT_EQ(keys_of(checker, made), (std::vector<std::string>{"1010=key10", "1017-key17"}));
+    EXPECT_EQ(after.header.record_count, 3);
+    EXPECT_EQ(kept->record_count, 3);
+    // 1010 = 7 * 144 + 2, and its neighbours; with timestamps 5001, 5000 and 5009.
+    EXPECT_EQ(keys_of(checker, made),
+              (std::vector<std::string>{"1003=key3", "1010=key10", "1017-key17"}));
     EXPECT_EQ(after.header.max_timestamp, 5009);
     EXPECT_EQ(kept->newest.offset, 1017);
     EXPECT_EQ(kept->newest.timestamp, 5009);
