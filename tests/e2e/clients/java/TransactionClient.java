@@ -39,6 +39,7 @@ public final class TransactionClient {
     for (int n = 0; n < count; ++n) {
       producer.send(new ProducerRecord<>(TOPIC, n % PARTITIONS, null, Integer.toString(n)));
     }
+    producer.flush();  // An abort drops what was not sent yet.
   }
 
   private static int count(String address, String isolation) {

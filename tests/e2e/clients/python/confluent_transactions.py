@@ -36,6 +36,7 @@ def producer_of(address, name, timeout_ms=60000):
 def send(producer, topic, count):
     for number in range(count):
         producer.produce(topic, str(number), partition=number % PARTITIONS)
+    producer.flush()  # An abort drops what was not sent yet.
 
 
 def count(address, topic, isolation):
