@@ -417,7 +417,8 @@ def ledger(context):
 def cases(options):
     seconds_max = 7200 if options.long else 1800
     found = [Case("rounds", rounds, own_broker=True, seconds_max=seconds_max)]
-    # It fails today: after a kill its workers may wait for ever (README.md, what is missing).
+    # It fails today: after a kill librdkafka's producer may send nothing more behind the answer to
+    # AddOffsetsToTxn, and wait for ever.
     if options.long or options.only == "kill9/ledger":
         found.insert(0, Case("ledger", ledger, own_broker=True, seconds_max=seconds_max))
     return found
