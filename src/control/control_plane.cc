@@ -78,7 +78,7 @@ struct ControlPlane::Parts : TransactionCoordinator::Groups {
   }
   void on_marker(std::int32_t partition, std::int64_t producer_id, bool is_commit,
                  Now now) override {
-    groups.end_transactional(partition, producer_id, is_commit, now);
+    groups.on_marker(partition, producer_id, is_commit, now);
   }
   void on_request(bus::ControlRequest* request, Now now);
   Outcome quorum(const bus::ControlRequest& request, Now now);

@@ -82,8 +82,7 @@ class GroupCoordinator : private InternalLog::Owner {
   // TxnOffsetCommit: its partition is in the transaction (or the error says why not).
   void commit_transactional(bus::ControlRequest* request, kafka::ErrorCode error, Now now);
   // A transaction's marker is durable in this partition.
-  void end_transactional(std::int32_t partition, std::int64_t producer_id, bool is_commit,
-                         Now now);
+  void on_marker(std::int32_t partition, std::int64_t producer_id, bool is_commit, Now now);
   void on_log_done(bus::LogTask* task, Now now);
   void step(Now now);
   Instant next_deadline() const;
@@ -237,6 +236,8 @@ class GroupCoordinator : private InternalLog::Owner {
   void finish_delete_offsets(Pending& pending);
 
   // --- txn_offsets.cc
+  void end_transactional(std::int32_t partition, std::int64_t producer_id, bool is_commit,
+                         Now now);
   void send_transactional(Entry& entry, const ProducerIdentity& producer,
                           const std::vector<TransactionalOffsets::Pending>& offsets,
                           const std::shared_ptr<Pending>& pending,

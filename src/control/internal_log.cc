@@ -107,6 +107,10 @@ void InternalLog::read_on(Partition& partition, std::unique_ptr<Read> read) {
   reads_.emplace(&task, std::move(read));
 }
 
+void InternalLog::read_once_more(std::int32_t index) {
+  partitions_[static_cast<std::size_t>(index)].once_more = true;
+}
+
 void InternalLog::read_again(std::int32_t index, Now now) {
   Partition& partition = partitions_[static_cast<std::size_t>(index)];
   let_go(partition, now);
@@ -134,7 +138,10 @@ void InternalLog::on_read(std::unique_ptr<Read> read, Now now) {
   const bool is_read = task.error == 0 &&
                        replay(Bytes(read->bytes).first(task.bytes), partition, now) &&
                        (task.bytes > 0 || partition.offset >= task.end_offset);
-  if (is_read && partition.offset < task.end_offset) return read_on(partition, std::move(read));
+  const bool has_more = partition.offset < task.end_offset;
+  if (is_read && (has_more || std::exchange(partition.once_more, false))) {
+    return read_on(partition, std::move(read));
+  }
   if (is_read) {
     partition.state = Partition::State::active;
     --loading_count_;

@@ -41,6 +41,7 @@ class InternalLog {
     std::uint64_t life = 0;      // another one with each coming and going
     std::int64_t offset = 0;     // loading: the next to be read
     Instant retry_at{};
+    bool once_more = false;           // loading: behind the read under way
   };
   struct LoadedRecord {
     Bytes key;
@@ -73,6 +74,9 @@ class InternalLog {
   Instant next_deadline() const;
   // False: it is not a task of this object.
   bool on_done(const bus::LogTask* task, Now now);
+  // Something was written while the partition is being read: the read under way may have been too
+  // early for it, so that one more follows.
+  void read_once_more(std::int32_t index);
   // What the owner knows of the partition is not what was written: it is lost and read anew.
   void read_again(std::int32_t index, Now now);
   void take_tasks(std::vector<bus::LogTask*>& tasks);

@@ -210,6 +210,14 @@ void GroupCoordinator::finish_transactional(Pending& pending) {
 
 // ---------------------------------------------------------------- the end of transactions
 
+// A marker is durable. While its partition is read it is applied in its place in the log.
+void GroupCoordinator::on_marker(std::int32_t partition, std::int64_t producer_id, bool is_commit,
+                                 Now now) {
+  const bool is_ours = static_cast<std::size_t>(partition) < log_.size();
+  if (is_ours && !log_.is_active(partition)) return log_.read_once_more(partition);
+  end_transactional(partition, producer_id, is_commit, now);
+}
+
 // What was committed outside of the transaction after it, in the order of the log, stays.
 void GroupCoordinator::end_transactional(std::int32_t partition, std::int64_t producer_id,
                                          bool is_commit, Now now) {

@@ -311,7 +311,7 @@ class TransactionRig : TransactionCoordinator::Groups {
   }
   void on_marker(std::int32_t partition, std::int64_t producer_id, bool is_commit,
                  Now at) override {
-    groups.end_transactional(partition, producer_id, is_commit, at);
+    groups.on_marker(partition, producer_id, is_commit, at);
   }
   void take() {
     for (auto& made : coordinator.take_answers()) finish(made.request, made.reply);
