@@ -99,6 +99,18 @@ TEST_F(Partitions, RecordsAndEndsOfTransactionsAreHeardInOrder) {
   EXPECT_EQ(listener.heard, "a=1 of 5; b=none of 5; end of 5; loaded 0; ");
 }
 
+TEST_F(Partitions, WhatIsWrittenDuringAReadIsReadAsWell) {
+  log.adopt(&topic, now);
+  log.read_once_more(0);  // The read is out, and may have been too early.
+  give({}, 0);
+  EXPECT_EQ(log.check(0), ErrorCode::coordinator_load_in_progress);
+  std::vector<std::byte> marker(record::marker_batch_bytes);
+  record::store_marker_batch(marker, {.producer_id = 5, .producer_epoch = 0, .timestamp_ms = 1,
+                                      .marker = {.is_commit = true}});
+  give(marker, 1);
+  EXPECT_EQ(listener.heard, "end of 5; loaded 0; ");
+}
+
 TEST_F(Partitions, OneThatIsLostWhileItIsReadIsNotLoaded) {
   log.adopt(&topic, now);
   const auto out = tasks();
