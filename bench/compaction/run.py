@@ -31,7 +31,10 @@ def set_policy(broker, policy):
 
 def fill(broker, options):
     """Every key over and over, in one partition."""
-    broker.load("create", topic="keys", partitions=1, config="min.cleanable.dirty.ratio=0")
+    configs = [("segment.bytes", str(16 << 20)), ("min.cleanable.dirty.ratio", "0")]
+    with Connection(int(broker.address.rsplit(":", 1)[1])) as peer:
+        if peer.create_topic("keys", 1, configs) != 0:
+            raise SystemExit("bench: no topic")
     command = ["kcat", "-q", "-P", "-b", broker.address, "-t", "keys", "-p", "0", "-K", ":",
                "-z", options.codec, "-X", "linger.ms=50"]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as kcat:
@@ -56,17 +59,19 @@ def main():
     parser.add_argument("--keys", type=int, default=100_000)
     parser.add_argument("--value-bytes", type=int, default=200)
     parser.add_argument("--codec", default="none")
+    parser.add_argument("--bytes-per-second", type=int, help="instead of the profile's")
     options = parser.parse_args()
     need("tailrace", "tailrace_load")
     stop_on_signals()
     describe_machine()
     rows = []
     changes = {"check_s": CHECK_SECONDS, "checkpoint_interval_s": 5}
+    if options.bytes_per_second:
+        changes["bytes_per_second"] = options.bytes_per_second
     for size in options.sizes.split(","):
         with Broker("compaction", options.profile, changes) as broker:
             fill(broker, options)
             broker.load("create", topic="bench", partitions=8)
-            # A last segment must be there that is not compacted, and a checkpoint.
             shape = {"topic": "bench", "partitions": 8, "bytes": SIZES[size], "connections": 4,
                      "depth": 4, "warm_up": 1, "seconds": options.seconds}
             rate = broker.load("produce", total_bytes=1 << 30, **shape)["per_s"] * options.share
@@ -85,6 +90,8 @@ def main():
                              spread(run["p50_us"] for run in runs),
                              spread(run["p99_us"] for run in runs),
                              spread(run["p999_us"] for run in runs)])
+            if min(moved) == 0:
+                raise SystemExit("bench: nothing was compacted")
             ratios = [b["p99_us"] / w["p99_us"] for b, w in zip(beside, without)]
             say(f"{size}: p99 beside / without, pair by pair: median "
                 f"{statistics.median(ratios):.2f} ({min(ratios):.2f}..{max(ratios):.2f}); "
