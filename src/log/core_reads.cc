@@ -246,6 +246,10 @@ bool CoreReads::read_again(PartitionLog& partition, ReadId id, Errc code) {
     finish(id, {});
     return true;
   }
+  if (partition.find_segment(read.request.offset) == nullptr) {
+    finish(id, fail(Errc::out_of_range));  // Retention was faster.
+    return true;
+  }
   if (const Result<void> started = read_cold(partition, id); !started) {
     finish(id, fail(started.error()));
   }
