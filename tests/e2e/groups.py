@@ -115,7 +115,8 @@ def kafka_describes_consumer_protocol(context):
 CASES = [Case("kcat", kcat_resumes),
          Case("kafka_consumer_groups", kafka_consumer_groups, seconds_max=600),
          Case("kafka_reads_the_topic", kafka_reads_the_topic, seconds_max=600),
-         Case("java_consumer_protocol", java_consumer_protocol, seconds_max=900),
          Case("confluent_consumer_protocol", confluent_consumer_protocol, seconds_max=900),
          Case("kafka_describes_consumer_protocol", kafka_describes_consumer_protocol,
-              seconds_max=600)]
+              seconds_max=600),
+         Case("java_consumer_protocol", java_consumer_protocol, seconds_max=900,
+              fails="a live group is not moved back to the classic protocol in time")]

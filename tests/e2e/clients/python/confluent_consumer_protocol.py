@@ -52,8 +52,8 @@ def poll_until(members, done, what, seconds=60):
 
 
 def create(address, topic):
-    AdminClient({"bootstrap.servers": address}).create_topics(
-        [NewTopic(topic, PARTITIONS, 1)])[topic].result(30)
+    admin = AdminClient({"bootstrap.servers": address})  # Its answers go when it goes.
+    admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result(30)
 
 
 def commit(members):
