@@ -27,6 +27,8 @@ LONG_NODE_SEEDS = 40_000
 LONG_LOG_SEEDS = 20_000
 LONG_LIFE_HOURS = 24
 GRACE_SECONDS = 120
+# The clients of the end-to-end tests are fetched and built at their first run.
+E2E_BUILD_SECONDS_MAX = 2400
 SIM_RANGE = re.compile(r"^((?:log |life )?seeds) (\d+)\.\.(\d+): ", re.M)
 SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
 GTEST_CASE = re.compile(r"^\[ +(OK|FAILED|SKIPPED) +\] \S+ \(\d+ ms\)$", re.M)
@@ -265,7 +267,7 @@ def stage_e2e(tally, options):
         return
     seconds = budget("e2e", options.long)
     run_counting(tally, "e2e", [sys.executable, "tests/e2e/run.py", "--seconds", str(seconds),
-                                *(["--long"] if options.long else [])], 2 * seconds + 600)
+                                *(["--long"] if options.long else [])], 2 * seconds + E2E_BUILD_SECONDS_MAX)
 
 
 def finish(tally):
