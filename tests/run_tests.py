@@ -267,7 +267,8 @@ def stage_e2e(tally, options):
         return
     seconds = budget("e2e", options.long)
     run_counting(tally, "e2e", [sys.executable, "tests/e2e/run.py", "--seconds", str(seconds),
-                                *(["--long"] if options.long else [])], 2 * seconds + E2E_BUILD_SECONDS_MAX)
+                                *(["--long"] if options.long else [])],
+                 2 * seconds + E2E_BUILD_SECONDS_MAX)
 
 
 def finish(tally):
