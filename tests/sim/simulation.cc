@@ -194,9 +194,10 @@ std::vector<Verdict> Simulation::weigh() const {
   for (const Verdict& verdict : world_.verdicts.list()) {
     const bool own = verdict.promise == "seams" || verdict.promise == "bounded_memory";
     if (node.rotted_wal() && !own) continue;
-    if (node.rotted_segment() && (verdict.promise == "liveness" || verdict.promise == "starts")) {
-      continue;
-    }
+    // What lies in a segment that cannot be read may be a coordinator's as well.
+    const bool waits = verdict.promise == "liveness" || verdict.promise == "starts" ||
+                       verdict.promise == "no_hanging_transaction";
+    if (node.rotted_segment() && waits) continue;
     left.push_back(verdict);
   }
   return left;
