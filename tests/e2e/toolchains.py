@@ -18,6 +18,8 @@ from harness import CACHE, HERE, Failed, Skip
 # The last four bring codecs to kafka-python and aiokafka.
 PYTHON_PACKAGES = ["confluent-kafka==2.16.1", "kafka-python==3.0.12", "aiokafka==0.14.0",
                    "cramjam==2.14.0", "lz4==4.4.5", "python-snappy==0.7.3", "zstandard==0.25.0"]
+# 4.2.0 is the newest whose Kafka source is in Maven as well; clients/spark/pom.xml names it too.
+SPARK_PACKAGES = ["pyspark==4.2.0"]
 RUST_MIN = (1, 85)
 SETUP_SECONDS_MAX = 1200
 
@@ -70,22 +72,25 @@ def build_once(folder, build):
     return folder
 
 
-def python_ready():
-    """A Python that has the packages. --target instead of a venv: a venv cannot be moved."""
+def python_packages(name, packages):
+    """A folder for PYTHONPATH. --target instead of a venv: a venv cannot be moved."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    folder = place(f"python{version}", *PYTHON_PACKAGES)
+    folder = place(f"{name}{version}", *packages)
 
     def build(temporary):
         run([sys.executable, "-m", "venv", temporary + "/venv"], "python3 -m venv")
         run([temporary + "/venv/bin/python", "-m", "pip", "install", "-q", "--target",
-             temporary + "/packages", *PYTHON_PACKAGES], "pip install")
+             temporary + "/packages", *packages], "pip install")
         shutil.rmtree(temporary + "/venv")
-    return sys.executable, os.path.join(build_once(folder, build), "packages")
+    return os.path.join(build_once(folder, build), "packages")
 
 
-def python_program(name, *arguments):
-    python, packages = python_ready()
-    return ["env", f"PYTHONPATH={packages}", "PYTHONUNBUFFERED=1", python,
+def python_program(name, *arguments, spark=False):
+    packages = [python_packages("python", PYTHON_PACKAGES)]
+    if spark:
+        packages.append(python_packages("spark", SPARK_PACKAGES))
+        arguments = [*arguments, "--jars", maven_jars("spark", "Spark's Kafka source")]
+    return ["env", "PYTHONPATH=" + ":".join(packages), "PYTHONUNBUFFERED=1", sys.executable,
             client("python", name), *arguments]
 
 
@@ -110,6 +115,25 @@ def java_ready():
 def java_program(name, *arguments):
     java, classes = java_ready()
     return [java, "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", classes, name, *arguments]
+
+
+def maven_jars(name, fetched):
+    """A folder with the artifacts that clients/NAME/pom.xml wants; `fetched` says what they are."""
+    need("java", "openjdk-17-jdk-headless")
+    need("mvn", "maven")
+    folder = place(name, client(name, "pom.xml"))
+
+    def build(temporary):
+        shutil.copy(client(name, "pom.xml"), temporary)
+        run(["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"],
+            f"mvn for {fetched}", cwd=temporary)
+    return os.path.join(build_once(folder, build), "lib")
+
+
+def connect_ready():
+    """java with Kafka Connect."""
+    jars = maven_jars("connect", "Kafka Connect")
+    return ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*"]
 
 
 def version_of(command):
