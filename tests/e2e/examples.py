@@ -16,6 +16,12 @@ def python(name, *arguments, **options):
     return lambda address: toolchains.python_program(path_of(name), address, *arguments, **options)
 
 
+def orders(*arguments):
+    """A module of Go; the program that its `go run` would make."""
+    return lambda address: [*toolchains.go_program("go-orders", path_of("orders"), "."), address,
+                            *arguments]
+
+
 def example(command, transactions=False):
     """`command`: of the broker's address."""
     def run(context):
@@ -33,4 +39,8 @@ CASES = [Case("log_collection", example(python("log_collection.py", "--check")))
          Case("ledger", example(python("ledger.py", "--seconds", "10", "--transfers", "1000"),
                                 transactions=True)),
          Case("relay", example(python("relay.py"), transactions=True)),
+         Case("orders", example(orders()), seconds_max=1800),
+         # Of this protocol a session lasts as long as the broker wants: it waits out 45 s.
+         Case("orders_consumer_protocol", example(orders("-protocol", "consumer")),
+              seconds_max=1800),
          Case("data_lake", example(python("data_lake.py", spark=True)), seconds_max=1800)]

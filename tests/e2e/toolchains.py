@@ -144,22 +144,27 @@ def version_of(command):
 
 def go_ready(name):
     """The program of clients/go/NAME."""
+    return go_program(f"go-{name}", client("go"), name, "story")
+
+
+def go_program(name, module, *packages):
+    """The first of the packages (folders of the module) is the program, the others it needs."""
     need("go", "golang-go")
     environment = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
-    with open(client("go", "go.mod"), encoding="utf-8") as file:
+    with open(os.path.join(module, "go.mod"), encoding="utf-8") as file:
         wanted = re.search(r"^go (\d+)\.(\d+)", file.read(), re.M)
     found = version_of(["go", "env", "GOVERSION"])
     if found < tuple(int(n) for n in wanted.groups()):
         raise Skip(f"go {found[0]}.{found[1]} is older than needed, {wanted.group()}")
-    folder = place(f"go-{name}", client("go", "go.mod"), client("go", "go.sum"),
-                   *sorted(glob.glob(client("go", "story", "*.go"))),
-                   *sorted(glob.glob(client("go", name, "*.go"))))
+    sources = [path for package in packages
+               for path in sorted(glob.glob(os.path.join(module, package, "*.go")))]
+    folder = place(name, os.path.join(module, "go.mod"), os.path.join(module, "go.sum"), *sources)
 
     def build(temporary):
-        run(["go", "mod", "download"], "go mod download", cwd=client("go"), env=environment)
-        run(["go", "build", "-o", temporary + "/client", "./" + name], "go build", fetches=False,
-            cwd=client("go"), env=environment)
-    return [os.path.join(build_once(folder, build), "client")]
+        run(["go", "mod", "download"], "go mod download", cwd=module, env=environment)
+        run(["go", "build", "-o", temporary + "/program", "./" + packages[0]], "go build",
+            fetches=False, cwd=module, env=environment)
+    return [os.path.join(build_once(folder, build), "program")]
 
 
 def node_modules(source):
