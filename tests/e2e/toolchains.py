@@ -99,7 +99,7 @@ def java_ready():
     need("java", "openjdk-17-jdk-headless")
     need("javac", "openjdk-17-jdk-headless")
     need("mvn", "maven")
-    sources = sorted(glob.glob(client("java", "*.java")))
+    sources = sorted(glob.glob(client("java", "**", "*.java"), recursive=True))
     folder = place("java", client("java", "pom.xml"), *sources)
 
     def build(temporary):
@@ -231,10 +231,11 @@ def c_ready():
     need("cc", "gcc")
     run(["sh", "-c", "echo '#include <librdkafka/rdkafka.h>' | cc -fsyntax-only -x c -"],
         "a look for librdkafka-dev")
-    source = client("c", "client.c")
-    folder = place("c", source)
+    sources = sorted(glob.glob(client("c", "*.[ch]")))
+    folder = place("c", *sources)
 
     def build(temporary):
-        run(["cc", "-O1", "-Wall", "-Wextra", "-o", temporary + "/client", source, "-lrdkafka"],
-            "cc", fetches=False)
+        run(["cc", "-O1", "-Wall", "-Wextra", "-o", temporary + "/client",
+             *[path for path in sources if path.endswith(".c")], "-lrdkafka"], "cc",
+            fetches=False)
     return [os.path.join(build_once(folder, build), "client")]
