@@ -248,11 +248,13 @@ bool ConsumerGroup::wants_classic() const {
 GroupRecord ConsumerGroup::to_classic(const ClusterState& state) const {
   GroupRecord record;
   record.protocol_type = std::string(consumer_type);
-  record.generation = epoch_;
   const std::string protocol = classic_protocol(nullptr);
   if (!protocol.empty()) record.protocol = protocol;
   for (const auto& [id, from] : members_) {
     if (!record.leader) record.leader = id;
+    // Theirs, and not the group's, which may have moved on since: a member whose generation is not
+    // the group's takes its partitions for lost, and cannot commit what it has read.
+    record.generation = std::max(record.generation, from.current.epoch);
     const ClassicMember& classic = *from.about.classic;
     MemberRecord& to = record.members.emplace_back();
     to.id = id;

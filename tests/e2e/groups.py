@@ -118,5 +118,4 @@ CASES = [Case("kcat", kcat_resumes),
          Case("confluent_consumer_protocol", confluent_consumer_protocol, seconds_max=900),
          Case("kafka_describes_consumer_protocol", kafka_describes_consumer_protocol,
               seconds_max=600),
-         Case("java_consumer_protocol", java_consumer_protocol, seconds_max=900,
-              fails="a live group is not moved back to the classic protocol in time")]
+         Case("java_consumer_protocol", java_consumer_protocol, seconds_max=900)]

@@ -18,15 +18,13 @@ class Failed(Exception):
 
 class Case:
     """`run(context)` raises on failure. Cases of one module share a broker, unless `own_broker`:
-    then `context.broker` is None and the case starts what it needs in `context.folder`.
-    `fails`: what is wrong today; such a case runs with --long or under its whole name."""
+    then `context.broker` is None and the case starts what it needs in `context.folder`."""
 
-    def __init__(self, name, run, own_broker=False, seconds_max=300, fails=""):
+    def __init__(self, name, run, own_broker=False, seconds_max=300):
         self.name = name
         self.run = run
         self.own_broker = own_broker
         self.seconds_max = seconds_max
-        self.fails = fails
 
 
 class Context:

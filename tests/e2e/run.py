@@ -151,12 +151,6 @@ def run_module(module_name, program, folder, options, report):
     try:
         cases = module.cases(options) if hasattr(module, "cases") else module.CASES
         chosen = [c for c in cases if options.only in f"{module_name}/{c.name}"]
-        for case in [c for c in chosen if c.fails]:
-            name = f"{module_name}/{case.name}"
-            if options.long or options.only == name:
-                continue
-            chosen.remove(case)
-            report.skip(name, f"fails today: {case.fails}")
         shared = [c for c in chosen if not c.own_broker]
         run_shared(shared, module_name, program, folder, options, report)
         run_alone([c for c in chosen if c.own_broker], module_name, program, folder, options,

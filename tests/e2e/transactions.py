@@ -99,8 +99,7 @@ def confluent_transactions(context):
 
 
 CASES = [Case("confluent_kafka", confluent_transactions, seconds_max=600),
-         Case("java", java_transactions, seconds_max=600,
-              fails="now and then an offset is told as none between two commits"),
+         Case("java", java_transactions, seconds_max=600),
          Case("kill9_in_the_middle", kill9_in_the_middle, seconds_max=300),
          Case("late", late, seconds_max=300),
          Case("tools", tools, seconds_max=600),

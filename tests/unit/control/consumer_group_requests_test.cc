@@ -270,8 +270,8 @@ TEST_F(ConsumerRequests, ALiveGroupMovesToTheConsumerProtocolAndBack) {
   EXPECT_EQ(beat("n", -1).epoch, -1);
   EXPECT_EQ(described(), "error 69");
   EXPECT_EQ(rig.groups(), "g/PreparingRebalance");
-  EXPECT_EQ(rig.beat("g", id, 3), to_wire(ErrorCode::rebalance_in_progress));
-  EXPECT_EQ(rig.join("g", id).generation_id, 4);
+  EXPECT_EQ(rig.beat("g", id, 2), to_wire(ErrorCode::rebalance_in_progress));
+  EXPECT_EQ(rig.join("g", id).generation_id, 3);
   EXPECT_EQ(rig.committed("g", "orders", 0), "5");
 }
 

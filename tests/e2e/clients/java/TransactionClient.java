@@ -69,10 +69,16 @@ public final class TransactionClient {
     expectEqual(found, wanted, what);
   }
 
+  // The markers of an end come a moment later than its answer. Until then the offset is unstable,
+  // and the admin client leaves a partition out that was answered UNSTABLE_OFFSET_COMMIT.
   private static Long committed(Admin admin) throws Exception {
-    OffsetAndMetadata found = admin.listConsumerGroupOffsets("java-transactions",
-            new ListConsumerGroupOffsetsOptions().requireStable(true))
-        .partitionsToOffsetAndMetadata().get().get(new TopicPartition(TOPIC, 0));
+    long end = System.nanoTime() + 20_000_000_000L;
+    OffsetAndMetadata found = null;
+    while (found == null && System.nanoTime() < end) {
+      found = admin.listConsumerGroupOffsets("java-transactions",
+              new ListConsumerGroupOffsetsOptions().requireStable(true))
+          .partitionsToOffsetAndMetadata().get().get(new TopicPartition(TOPIC, 0));
+    }
     return found == null ? null : found.offset();
   }
 
