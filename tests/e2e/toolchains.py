@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-from harness import CACHE, HERE, Failed, Skip
+from harness import CACHE, HERE, ROOT, Failed, Skip
 
 # The last four bring codecs to kafka-python and aiokafka.
 PYTHON_PACKAGES = ["confluent-kafka==2.16.1", "kafka-python==3.0.12", "aiokafka==0.14.0",
@@ -29,12 +29,13 @@ def client(*parts):
 
 
 def place(name, *ingredients):
-    """A folder of the cache that is named after its content."""
+    """A folder of the cache that is named after its content, wherever the clone lies."""
     digest = hashlib.sha256()
     for part in ingredients:
         if os.path.isfile(part):
             with open(part, "rb") as file:
                 digest.update(file.read())
+            part = os.path.relpath(part, ROOT)
         digest.update(part.encode())
     return os.path.join(CACHE, f"{name}-{digest.hexdigest()[:12]}")
 
