@@ -8,20 +8,39 @@ from wire import Connection
 ADD_PARTITIONS_TO_TXN = 24
 
 
-def example(name, *arguments, transactions=False):
+def path_of(name):
+    return os.path.join(ROOT, "tools", "examples", name)
+
+
+def python(name, *arguments, **options):
+    return lambda address: toolchains.python_program(path_of(name), address, *arguments, **options)
+
+
+def orders(*arguments):
+    """A module of Go; the program that its `go run` would make."""
+    return lambda address: [*toolchains.go_program("go-orders", path_of("orders"), "."), address,
+                            *arguments]
+
+
+def example(command, transactions=False):
+    """`command`: of the broker's address."""
     def run(context):
         with Connection(context.broker.port) as peer:
             if transactions and ADD_PARTITIONS_TO_TXN not in peer.api_versions():
                 raise Skip("the broker has no transactions")
-        program = os.path.join(ROOT, "tools", "examples", name)
-        command = [*toolchains.python_program(program), context.broker.address, *arguments]
-        said = run_client(command, name).stdout.decode().strip().splitlines()
-        expect(said and said[-1].startswith("OK"), f"{name} ended without OK: {said[-5:]}")
+        done = run_client(command(context.broker.address), "the example")
+        said = done.stdout.decode().strip().splitlines()
+        expect(said and said[-1].startswith("OK"), f"ended without OK: {said[-5:]}")
         context.note(said[-1])
     return run
 
 
-CASES = [Case("log_collection", example("log_collection.py", "--check")),
-         Case("ledger", example("ledger.py", "--seconds", "10", "--transfers", "1000",
+CASES = [Case("log_collection", example(python("log_collection.py", "--check"))),
+         Case("ledger", example(python("ledger.py", "--seconds", "10", "--transfers", "1000"),
                                 transactions=True)),
-         Case("relay", example("relay.py", transactions=True))]
+         Case("relay", example(python("relay.py"), transactions=True)),
+         Case("orders", example(orders()), seconds_max=1800),
+         # Of this protocol a session lasts as long as the broker wants: it waits out 45 s.
+         Case("orders_consumer_protocol", example(orders("-protocol", "consumer")),
+              seconds_max=1800),
+         Case("data_lake", example(python("data_lake.py", spark=True)), seconds_max=1800)]

@@ -112,10 +112,15 @@ def kafka_describes_consumer_protocol(context):
     expect("successful" in text, text)
 
 
+def franz_statics(context):
+    finish_client(context, [*toolchains.go_ready("statics"), context.broker.address], "franz-go")
+
+
 CASES = [Case("kcat", kcat_resumes),
          Case("kafka_consumer_groups", kafka_consumer_groups, seconds_max=600),
          Case("kafka_reads_the_topic", kafka_reads_the_topic, seconds_max=600),
          Case("confluent_consumer_protocol", confluent_consumer_protocol, seconds_max=900),
          Case("kafka_describes_consumer_protocol", kafka_describes_consumer_protocol,
               seconds_max=600),
-         Case("java_consumer_protocol", java_consumer_protocol, seconds_max=900)]
+         Case("java_consumer_protocol", java_consumer_protocol, seconds_max=900),
+         Case("franz_statics", franz_statics, seconds_max=900)]

@@ -22,7 +22,7 @@ FEATURES = {  # Name: the table's column.
     "cooperative": "coop", "kip848": "848", "group-admin": "gadm", "transaction": "txn",
     "exactly-once": "eos", "fenced": "fence"}
 CLIENTS = {
-    "kafka-clients": lambda: toolchains.java_program("Client"),
+    "kafka-clients": lambda: toolchains.java_program("matrix.Client"),
     "librdkafka": toolchains.c_ready,
     "kcat": lambda: toolchains.python_program("kcat_client.py"),
     "confluent-python": lambda: toolchains.python_program("confluent_client.py"),

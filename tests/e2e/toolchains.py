@@ -13,11 +13,13 @@ import subprocess
 import sys
 import tempfile
 
-from harness import CACHE, HERE, Failed, Skip
+from harness import CACHE, HERE, ROOT, Failed, Skip
 
 # The last four bring codecs to kafka-python and aiokafka.
 PYTHON_PACKAGES = ["confluent-kafka==2.16.1", "kafka-python==3.0.12", "aiokafka==0.14.0",
                    "cramjam==2.14.0", "lz4==4.4.5", "python-snappy==0.7.3", "zstandard==0.25.0"]
+# 4.2.0 is the newest whose Kafka source is in Maven as well; clients/spark/pom.xml names it too.
+SPARK_PACKAGES = ["pyspark==4.2.0"]
 RUST_MIN = (1, 85)
 SETUP_SECONDS_MAX = 1200
 
@@ -27,12 +29,13 @@ def client(*parts):
 
 
 def place(name, *ingredients):
-    """A folder of the cache that is named after its content."""
+    """A folder of the cache that is named after its content, wherever the clone lies."""
     digest = hashlib.sha256()
     for part in ingredients:
         if os.path.isfile(part):
             with open(part, "rb") as file:
                 digest.update(file.read())
+            part = os.path.relpath(part, ROOT)
         digest.update(part.encode())
     return os.path.join(CACHE, f"{name}-{digest.hexdigest()[:12]}")
 
@@ -70,22 +73,25 @@ def build_once(folder, build):
     return folder
 
 
-def python_ready():
-    """A Python that has the packages. --target instead of a venv: a venv cannot be moved."""
+def python_packages(name, packages):
+    """A folder for PYTHONPATH. --target instead of a venv: a venv cannot be moved."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    folder = place(f"python{version}", *PYTHON_PACKAGES)
+    folder = place(f"{name}{version}", *packages)
 
     def build(temporary):
         run([sys.executable, "-m", "venv", temporary + "/venv"], "python3 -m venv")
         run([temporary + "/venv/bin/python", "-m", "pip", "install", "-q", "--target",
-             temporary + "/packages", *PYTHON_PACKAGES], "pip install")
+             temporary + "/packages", *packages], "pip install")
         shutil.rmtree(temporary + "/venv")
-    return sys.executable, os.path.join(build_once(folder, build), "packages")
+    return os.path.join(build_once(folder, build), "packages")
 
 
-def python_program(name, *arguments):
-    python, packages = python_ready()
-    return ["env", f"PYTHONPATH={packages}", "PYTHONUNBUFFERED=1", python,
+def python_program(name, *arguments, spark=False):
+    packages = [python_packages("python", PYTHON_PACKAGES)]
+    if spark:
+        packages.append(python_packages("spark", SPARK_PACKAGES))
+        arguments = [*arguments, "--jars", maven_jars("spark", "Spark's Kafka source")]
+    return ["env", "PYTHONPATH=" + ":".join(packages), "PYTHONUNBUFFERED=1", sys.executable,
             client("python", name), *arguments]
 
 
@@ -94,7 +100,7 @@ def java_ready():
     need("java", "openjdk-17-jdk-headless")
     need("javac", "openjdk-17-jdk-headless")
     need("mvn", "maven")
-    sources = sorted(glob.glob(client("java", "*.java")))
+    sources = sorted(glob.glob(client("java", "**", "*.java"), recursive=True))
     folder = place("java", client("java", "pom.xml"), *sources)
 
     def build(temporary):
@@ -112,6 +118,25 @@ def java_program(name, *arguments):
     return [java, "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", classes, name, *arguments]
 
 
+def maven_jars(name, fetched):
+    """A folder with the artifacts that clients/NAME/pom.xml wants; `fetched` says what they are."""
+    need("java", "openjdk-17-jdk-headless")
+    need("mvn", "maven")
+    folder = place(name, client(name, "pom.xml"))
+
+    def build(temporary):
+        shutil.copy(client(name, "pom.xml"), temporary)
+        run(["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"],
+            f"mvn for {fetched}", cwd=temporary)
+    return os.path.join(build_once(folder, build), "lib")
+
+
+def connect_ready():
+    """java with Kafka Connect."""
+    jars = maven_jars("connect", "Kafka Connect")
+    return ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*"]
+
+
 def version_of(command):
     """The first two numbers of what a tool says about itself."""
     found = re.search(r"(\d+)\.(\d+)", run(command, " ".join(command)))
@@ -120,22 +145,27 @@ def version_of(command):
 
 def go_ready(name):
     """The program of clients/go/NAME."""
+    return go_program(f"go-{name}", client("go"), name, "story")
+
+
+def go_program(name, module, *packages):
+    """The first of the packages (folders of the module) is the program, the others it needs."""
     need("go", "golang-go")
     environment = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
-    with open(client("go", "go.mod"), encoding="utf-8") as file:
+    with open(os.path.join(module, "go.mod"), encoding="utf-8") as file:
         wanted = re.search(r"^go (\d+)\.(\d+)", file.read(), re.M)
     found = version_of(["go", "env", "GOVERSION"])
     if found < tuple(int(n) for n in wanted.groups()):
         raise Skip(f"go {found[0]}.{found[1]} is older than needed, {wanted.group()}")
-    folder = place(f"go-{name}", client("go", "go.mod"), client("go", "go.sum"),
-                   *sorted(glob.glob(client("go", "story", "*.go"))),
-                   *sorted(glob.glob(client("go", name, "*.go"))))
+    sources = [path for package in packages
+               for path in sorted(glob.glob(os.path.join(module, package, "*.go")))]
+    folder = place(name, os.path.join(module, "go.mod"), os.path.join(module, "go.sum"), *sources)
 
     def build(temporary):
-        run(["go", "mod", "download"], "go mod download", cwd=client("go"), env=environment)
-        run(["go", "build", "-o", temporary + "/client", "./" + name], "go build", fetches=False,
-            cwd=client("go"), env=environment)
-    return [os.path.join(build_once(folder, build), "client")]
+        run(["go", "mod", "download"], "go mod download", cwd=module, env=environment)
+        run(["go", "build", "-o", temporary + "/program", "./" + packages[0]], "go build",
+            fetches=False, cwd=module, env=environment)
+    return [os.path.join(build_once(folder, build), "program")]
 
 
 def node_modules(source):
@@ -202,10 +232,11 @@ def c_ready():
     need("cc", "gcc")
     run(["sh", "-c", "echo '#include <librdkafka/rdkafka.h>' | cc -fsyntax-only -x c -"],
         "a look for librdkafka-dev")
-    source = client("c", "client.c")
-    folder = place("c", source)
+    sources = sorted(glob.glob(client("c", "*.[ch]")))
+    folder = place("c", *sources)
 
     def build(temporary):
-        run(["cc", "-O1", "-Wall", "-Wextra", "-o", temporary + "/client", source, "-lrdkafka"],
-            "cc", fetches=False)
+        run(["cc", "-O1", "-Wall", "-Wextra", "-o", temporary + "/client",
+             *[path for path in sources if path.endswith(".c")], "-lrdkafka"], "cc",
+            fetches=False)
     return [os.path.join(build_once(folder, build), "client")]

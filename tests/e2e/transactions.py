@@ -98,7 +98,13 @@ def confluent_transactions(context):
     finish_client(context, command, "confluent-kafka")
 
 
+def franz_chain(context):
+    """Each transaction begins while the markers of the one before are being written."""
+    finish_client(context, [*toolchains.go_ready("chain"), context.broker.address], "franz-go")
+
+
 CASES = [Case("confluent_kafka", confluent_transactions, seconds_max=600),
+         Case("franz_chain", franz_chain, seconds_max=600),
          Case("java", java_transactions, seconds_max=600),
          Case("kill9_in_the_middle", kill9_in_the_middle, seconds_max=300),
          Case("late", late, seconds_max=300),

@@ -1,4 +1,6 @@
 // What the Java client of the matrix is asked to do, and what it needs to say so.
+package matrix;
+
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
