@@ -250,7 +250,8 @@ Result<Appended> CoreLog::find_repeated(PartitionLog& partition, const record::B
   if (!needs_word) return Appended{};
   const bool has_word = request.origin == record::BatchOrigin::coordinator ||
                         (request.is_verified &&
-                         producers.guard_holds(header.producer_id, request.guard));
+                         producers.guard_holds(header, request.guard,
+                                               request.epoch_per_transaction));
   if (!has_word) return fail(Errc::wrong_transaction);
   if (!producers.has_open(header.producer_id) && !may_open_transaction()) {
     return fail(Errc::over_limit);

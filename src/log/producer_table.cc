@@ -104,9 +104,12 @@ bool ProducerTable::has_open(std::int64_t producer_id) const {
   return found != producers_.end() && found->second.transaction_start >= 0;
 }
 
-bool ProducerTable::guard_holds(std::int64_t producer_id, std::uint64_t guard) const {
-  const auto found = producers_.find(producer_id);
-  return (found == producers_.end() ? marker_forgotten_ : found->second.marker) <= guard;
+bool ProducerTable::guard_holds(const record::BatchHeader& batch, std::uint64_t guard,
+                                bool epoch_per_transaction) const {
+  const auto found = producers_.find(batch.producer_id);
+  if (found == producers_.end()) return marker_forgotten_ <= guard;
+  if (epoch_per_transaction) return found->second.epoch <= batch.producer_epoch;
+  return found->second.marker <= guard;
 }
 
 void ProducerTable::on_batch(const record::BatchHeader& batch, std::int64_t base_offset,

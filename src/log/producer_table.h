@@ -75,9 +75,12 @@ class ProducerTable {
   // May a transactional batch be appended without asking the coordinator?
   bool in_transaction(std::int64_t producer_id, std::int16_t epoch) const;
   bool has_open(std::int64_t producer_id) const;
-  // Taken before the coordinator is asked; holds until a marker of the producer comes.
+  // Taken before the coordinator is asked; holds until a marker comes that may have ended the
+  // batch's transaction. With an epoch for each transaction that is one of a later epoch than the
+  // batch (which check() refuses): the markers of the transaction before may still be coming.
   std::uint64_t guard() const { return markers_; }
-  bool guard_holds(std::int64_t producer_id, std::uint64_t guard) const;
+  bool guard_holds(const record::BatchHeader& batch, std::uint64_t guard,
+                   bool epoch_per_transaction) const;
   // Where the oldest open transaction begins; INT64_MAX when none is open.
   std::int64_t first_open() const {
     return first_open_ == nullptr ? INT64_MAX : first_open_->transaction_start;

@@ -401,6 +401,11 @@ std::int16_t Transactor::on_produced(const Asked& asked, Bytes frame) {
       const bool follows = draining_ && is(error, ErrorCode::out_of_order_sequence_number);
       if (error == 0 && !lane.empty()) lane.pop_front();
       if (error == 0 || follows) continue;
+      // Whatever ended the transaction has given the producer a later epoch.
+      if (settings_.is_newer && is(error, ErrorCode::invalid_txn_state)) {
+        world_.verdicts.broken("transaction_answers", "{}: a good batch to ledger-{} is refused",
+                               name_, partition.index);
+      }
       worst = worst == 0 || is_over(error) ? error : worst;
     }
   }

@@ -430,20 +430,31 @@ TEST_F(ProducerTransactions, only_so_many_are_expected) {
 
 TEST_F(ProducerTransactions, a_guard_holds_until_a_marker_of_the_producer) {
   const std::uint64_t guard = table_.guard();
-  EXPECT_TRUE(table_.guard_holds(7, guard));
+  EXPECT_TRUE(table_.guard_holds(batch(7, 0, 0, 1), guard, false));
   end(8, 0);
-  EXPECT_TRUE(table_.guard_holds(7, guard));
+  EXPECT_TRUE(table_.guard_holds(batch(7, 0, 0, 1), guard, false));
   end(7, 0);
-  EXPECT_FALSE(table_.guard_holds(7, guard));
-  EXPECT_TRUE(table_.guard_holds(7, table_.guard()));
+  EXPECT_FALSE(table_.guard_holds(batch(7, 0, 0, 1), guard, false));
+  EXPECT_TRUE(table_.guard_holds(batch(7, 0, 0, 1), table_.guard(), false));
 }
 
 TEST_F(ProducerTransactions, a_guard_is_broken_even_if_the_producer_was_forgotten_since) {
   const std::uint64_t guard = table_.guard();
   end(7, 0);
   EXPECT_TRUE(table_.drop_oldest());
-  EXPECT_FALSE(table_.guard_holds(7, guard));
-  EXPECT_TRUE(table_.guard_holds(7, table_.guard()));
+  EXPECT_FALSE(table_.guard_holds(batch(7, 0, 0, 1), guard, false));
+  EXPECT_TRUE(table_.guard_holds(batch(7, 0, 0, 1), table_.guard(), false));
+}
+
+// Each transaction has its epoch, and the markers of the one before may come late.
+TEST_F(ProducerTransactions, a_guard_holds_over_markers_of_earlier_transactions) {
+  const std::uint64_t guard = table_.guard();
+  end(7, 3);
+  EXPECT_TRUE(table_.guard_holds(batch(7, 3, 0, 1), guard, true));
+  end(7, 4);
+  EXPECT_FALSE(table_.guard_holds(batch(7, 3, 0, 1), guard, true));
+  EXPECT_TRUE(table_.drop_oldest());
+  EXPECT_FALSE(table_.guard_holds(batch(7, 4, 0, 1), guard, true)) << "nothing is known of it";
 }
 
 TEST_F(ProducerTransactions, open_ones_are_neither_expired_nor_dropped) {

@@ -32,6 +32,10 @@ struct Story {
                        .producer_epoch = epoch,
                        .base_sequence = sequence});
   }
+  std::vector<std::byte> copied(std::int64_t producer, std::int32_t sequence, std::int16_t epoch) {
+    const Bytes made = batch(producer, sequence, epoch);
+    return {made.begin(), made.end()};
+  }
   Result<Appended> append(AppendRequest request) {
     request.leader_epoch = 3;
     Result<Appended> appended = node.core_of(key).append(log(), request, node.now);
@@ -140,6 +144,27 @@ TEST(Transactions, a_batch_that_a_marker_has_overtaken_opens_nothing) {
             "wrong_transaction");
   story.node.settle();
   EXPECT_EQ(story.log().stable_end(), 1);
+}
+
+// With an epoch for each transaction. The batch came, and its coordinator was asked, while the
+// marker of the transaction before was being written.
+TEST(Transactions, a_marker_of_the_transaction_before_does_not_refuse_the_next) {
+  Story story;
+  EXPECT_EQ(story.send(alice, 0), "at 0");
+  const std::uint64_t guard = story.log().producers().guard();
+  EXPECT_EQ(story.end(alice, true, 1, 2), "at 1");
+  const std::vector<std::byte> next = story.copied(alice, 0, 1);
+  EXPECT_EQ(story.say(story.append({.batch = next, .epoch_per_transaction = true,
+                                    .is_verified = true, .guard = guard})),
+            "at 2");
+  EXPECT_EQ(story.end(alice, false, 2, 2), "at 3");
+  EXPECT_EQ(story.say(story.append({.batch = next, .epoch_per_transaction = true,
+                                    .is_verified = true, .guard = guard})),
+            "repeated");
+  const std::vector<std::byte> late = story.copied(alice, 1, 1);
+  EXPECT_EQ(story.say(story.append({.batch = late, .epoch_per_transaction = true,
+                                    .is_verified = true, .guard = guard})),
+            "stale_epoch");
 }
 
 TEST(Transactions, clients_cannot_end_them) {
