@@ -11,23 +11,27 @@
 
 namespace tailrace {
 
-// A path below the disk's root, held by value so that an operation in flight points at nobody.
-class FileName {
+// A short text held by value.
+template <std::uint8_t size_max>
+class ShortText {
  public:
-  static constexpr std::size_t bytes_max = 126;
-  FileName() = default;
-  FileName(std::string_view text) : size_(static_cast<std::uint8_t>(text.size())) {  // NOLINT
+  static constexpr std::size_t bytes_max = size_max;
+  ShortText() = default;
+  ShortText(std::string_view text) : size_(static_cast<std::uint8_t>(text.size())) {  // NOLINT
     TR_ASSERT(text.size() <= bytes_max);
     if (!text.empty()) std::memcpy(text_, text.data(), text.size());
   }
   std::string_view text() const { return {text_, size_}; }
   const char* c_str() const { return text_; }  // Always ends in a zero byte.
-  friend bool operator==(const FileName& a, const FileName& b) { return a.text() == b.text(); }
+  friend bool operator==(const ShortText& a, const ShortText& b) { return a.text() == b.text(); }
 
  private:
   std::uint8_t size_ = 0;
   char text_[bytes_max + 1] = {};
 };
+
+// A path below the disk's root: an operation in flight points at nobody.
+using FileName = ShortText<126>;
 
 // An open file, numbered by the Disk. Not an operating-system descriptor.
 using FileId = std::uint32_t;
@@ -80,9 +84,13 @@ struct DiskDone {
 // A connection, numbered by the Transport. Generations make a stale one harmless.
 using ConnId = std::uint64_t;
 
+// A numeric IPv4 or IPv6 address (RFC 5952), without a port.
+using HostText = ShortText<45>;
+
 struct StreamEvent {
   enum class Kind : std::uint8_t {
-    accepted,   // a peer connected; listener tells on which listening address
+    accepted,   // a peer connected; listener tells on which listening address, bytes (valid
+                // until the next poll) from which host, as HostText has it
     connected,  // our own connect() succeeded
     data,       // bytes arrived, in order; valid until release(token)
     sent,       // the send with this token is done: its memory is the caller's again

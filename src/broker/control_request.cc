@@ -25,6 +25,9 @@ Started send_control(Core& core, Request& request, const bus::ControlRequest& as
   lent.tag = request.id.packed();
   lent.slot = handle.packed();
   lent.listener = request.listener;
+  if (const Session* session = core.sessions.find(request.session)) {
+    lent.client_host = session->peer_host;
+  }
   lent.throttle_ms = request.quota.throttle_ms;
   request.control = &lent;
   core.send(bus::control_core, bus::MessageKind::control_request, &lent);

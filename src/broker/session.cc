@@ -307,6 +307,7 @@ void on_accepted(Core& core, const StreamEvent& event, Now now) {
   session.id = id;
   session.conn = event.conn;
   session.listener = event.listener;
+  session.peer_host = as_text(event.bytes);
   session.last_request = now.instant;
   core.sessions_by_conn.insert(event.conn, id);
   core.idle_order.push_back(session);

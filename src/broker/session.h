@@ -29,6 +29,7 @@ struct Core;
 struct Session {
   ConnId conn = 0;
   std::uint32_t listener = 0;
+  HostText peer_host;
   Handle<Session> id;
 
   // --- requests, oldest first, until they are sent

@@ -25,6 +25,7 @@ struct ControlRequest {
   // topics), AddPartitionsToTxn for a Produce. The reply goes no further than the core.
   bool on_behalf = false;
   std::string_view client_id;
+  HostText client_host;
   Bytes body;                    // the request after its header
   std::uint64_t tag = 0;         // the core's: which session, which request
   std::uint64_t slot = 0;        // the core's: where the object lies

@@ -76,6 +76,7 @@ ConsumerAsk ask_of(const Beat& body, const bus::ControlRequest& request) {
   ask.regex = optional_of(body.subscribed_topic_regex);
   ask.assignor = optional_of(body.server_assignor);
   ask.client_id = request.client_id.substr(0, name_bytes_max);
+  ask.client_host = client_host_of(request);
   if (body.topic_partitions.is_null()) return ask;
   Assignment& owned = ask.owned.emplace();
   for (const auto& topic : body.topic_partitions.items) {
@@ -153,7 +154,7 @@ void GroupCoordinator::consumer_heartbeat(bus::ControlRequest* request, Now now)
   settle_consumer(*entry, std::move(records), consumer_answer(request, made), now);
 }
 
-GroupAnswer GroupCoordinator::consumer_answer(bus::ControlRequest* request,
+ControlAnswer GroupCoordinator::consumer_answer(bus::ControlRequest* request,
                                               const ConsumerAnswer& from) {
   using Response = kafka::ConsumerGroupHeartbeatResponse;
   Response response;
@@ -165,7 +166,7 @@ GroupAnswer GroupCoordinator::consumer_answer(bus::ControlRequest* request,
       static_cast<std::int32_t>(limits_.consumer_heartbeat_interval.ns / 1'000'000);
   TopicRooms<Response::Assignment::TopicPartitions> rooms;
   if (from.assigned) response.assignment.emplace().topic_partitions = rooms.fill(*from.assigned);
-  return encode(request, response);
+  return answer_to(request, response);
 }
 
 // A group that is of the other kind is turned when nobody is in it, or when a member joins whose
@@ -210,7 +211,7 @@ void GroupCoordinator::become_classic(Entry& entry, ConsumerGroup::Records& reco
 // After something was done with a group of the consumer protocol. The answer waits for all that
 // the group has on its way to the log, because it may tell of that.
 void GroupCoordinator::settle_consumer(Entry& entry, ConsumerGroup::Records records,
-                                       std::optional<GroupAnswer> answer, Now now) {
+                                       std::optional<ControlAnswer> answer, Now now) {
   if (entry.consumer != nullptr) {
     for (auto& record : entry.consumer->take_records()) records.push_back(std::move(record));
     if (entry.consumer->wants_classic()) become_classic(entry, records, now);
@@ -233,7 +234,7 @@ void GroupCoordinator::settle_consumer(Entry& entry, ConsumerGroup::Records reco
 
 // What memory says is not in the log: it is read anew, and whoever heard of it hears an error.
 void GroupCoordinator::fail_consumer_write(Write& write, bool is_lost, Now now) {
-  for (const GroupAnswer& held : write.answers) {
+  for (const ControlAnswer& held : write.answers) {
     fail_request(held.request, store_error(write.error));
   }
   write.answers.clear();

@@ -340,18 +340,16 @@ void ControlPlane::Parts::take_task(bus::LogTask* task) {
 
 // Groups first: offsets of a transaction are on their way before the marker that ends it.
 void ControlPlane::Parts::take_from_coordinators() {
-  for (GroupAnswer& made : groups.take_answers()) {
-    Outcome outcome;
-    outcome.reply = std::move(made.reply);
-    outcome.close_connection = made.close_connection;
-    answer(made.request, std::move(outcome));
-  }
-  for (ControlAnswer& made : transactions.take_answers()) {
-    Outcome outcome;
-    outcome.reply = std::move(made.reply);
-    outcome.close_connection = made.close_connection;
-    answer(made.request, std::move(outcome));
-  }
+  const auto take_answers = [this](std::vector<ControlAnswer> answers) {
+    for (ControlAnswer& made : answers) {
+      Outcome outcome;
+      outcome.reply = std::move(made.reply);
+      outcome.close_connection = made.close_connection;
+      answer(made.request, std::move(outcome));
+    }
+  };
+  take_answers(groups.take_answers());
+  take_answers(transactions.take_answers());
   for (bus::LogTask* task : groups.take_log_tasks()) take_task(task);
   for (bus::LogTask* task : transactions.take_log_tasks()) take_task(task);
 }

@@ -198,7 +198,7 @@ void GroupCoordinator::count(Entry& entry) {
   entry.counted_members = members;
 }
 
-GroupAnswer GroupCoordinator::join_answer(const JoinAnswer& from) {
+ControlAnswer GroupCoordinator::join_answer(const JoinAnswer& from) {
   using Response = kafka::JoinGroupResponse;
   Response response;
   response.error_code = to_wire(from.error);
@@ -215,16 +215,16 @@ GroupAnswer GroupCoordinator::join_answer(const JoinAnswer& from) {
                        .metadata = member.metadata});
   }
   response.members = members;
-  return encode(from.ticket, response);
+  return answer_to(from.ticket, response);
 }
 
-GroupAnswer GroupCoordinator::sync_answer(const SyncAnswer& from) {
+ControlAnswer GroupCoordinator::sync_answer(const SyncAnswer& from) {
   kafka::SyncGroupResponse response;
   response.error_code = to_wire(from.error);
   response.protocol_type = nullable(from.protocol_type);
   response.protocol_name = nullable(from.protocol);
   response.assignment = from.assignment;
-  return encode(from.ticket, response);
+  return answer_to(from.ticket, response);
 }
 
 // ---------------------------------------------------------------- writing
@@ -328,7 +328,7 @@ void GroupCoordinator::end_write(Write& write, Now now) {
     if (write.kind == Write::Kind::delete_group && is_good) erase_entry(*entry);
     else settle(*entry, now);
   }
-  for (GroupAnswer& held : write.answers) answers_.push_back(std::move(held));
+  for (ControlAnswer& held : write.answers) answers_.push_back(std::move(held));
   if (write.pending == nullptr) return;
   Pending& pending = *write.pending;
   for (const std::size_t item : write.items) pending.errors[item] = commit_error(write.error);

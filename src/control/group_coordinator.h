@@ -32,6 +32,7 @@
 #include "bus/log_task.h"
 #include "bus/message.h"
 #include "control/cluster_state.h"
+#include "control/control_answer.h"
 #include "control/consumer_group.h"
 #include "control/group.h"
 #include "control/internal_log.h"
@@ -61,12 +62,6 @@ struct GroupCounters {
   Counter write_failures;   // of records that were to be kept
 };
 
-struct GroupAnswer {
-  bus::ControlRequest* request = nullptr;
-  ByteString reply;
-  bool close_connection = false;
-};
-
 class GroupCoordinator : private InternalLog::Owner {
  public:
   // `state` outlives the object.
@@ -88,7 +83,7 @@ class GroupCoordinator : private InternalLog::Owner {
   Instant next_deadline() const;
 
   // Since the last call.
-  std::vector<GroupAnswer> take_answers() { return std::exchange(answers_, {}); }
+  std::vector<ControlAnswer> take_answers() { return std::exchange(answers_, {}); }
   // Records of all requests since then that go to one partition are one batch.
   std::vector<bus::LogTask*> take_log_tasks() {
     log_.take_tasks(log_tasks_);
@@ -143,7 +138,7 @@ class GroupCoordinator : private InternalLog::Owner {
     bool is_commit = false;
     std::shared_ptr<Pending> pending;
     std::vector<std::size_t> items;    // of `pending`
-    std::vector<GroupAnswer> answers;  // consumer: given when it is durable
+    std::vector<ControlAnswer> answers;  // consumer: given when it is durable
   };
   using NewRecord = LogAppender::Record;
   // Offsets of a transaction on their way to the log.
@@ -165,11 +160,13 @@ class GroupCoordinator : private InternalLog::Owner {
 
   // --- group_coordinator.cc
   template <class Request>
-  Result<Request> decode(const bus::ControlRequest& request);
+  Result<Request> decode(const bus::ControlRequest& request) {
+    return decode_body<Request>(request, arena_);
+  }
   template <class Response>
-  void answer(bus::ControlRequest* request, const Response& response);
-  template <class Response>
-  static GroupAnswer encode(bus::ControlRequest* request, const Response& response);
+  void answer(bus::ControlRequest* request, const Response& response) {
+    answers_.push_back(answer_to(request, response));
+  }
   void close(bus::ControlRequest* request);
   void dispatch(bus::ControlRequest* request, Now now);
   // The group's partition, if it is active here.
@@ -185,8 +182,8 @@ class GroupCoordinator : private InternalLog::Owner {
   void settle(Entry& entry, Now now);
   void set_timer(Entry& entry, Instant at);
   void count(Entry& entry);
-  static GroupAnswer join_answer(const JoinAnswer& from);
-  static GroupAnswer sync_answer(const SyncAnswer& from);
+  static ControlAnswer join_answer(const JoinAnswer& from);
+  static ControlAnswer sync_answer(const SyncAnswer& from);
   void answer_join(const JoinAnswer& from) { answers_.push_back(join_answer(from)); }
   void answer_sync(const SyncAnswer& from) { answers_.push_back(sync_answer(from)); }
   std::shared_ptr<Write> new_write(const Entry& entry, Write::Kind kind);
@@ -205,12 +202,12 @@ class GroupCoordinator : private InternalLog::Owner {
   // --- consumer_group_requests.cc
   void consumer_heartbeat(bus::ControlRequest* request, Now now);
   void describe_consumer_groups(bus::ControlRequest* request);
-  GroupAnswer consumer_answer(bus::ControlRequest* request, const ConsumerAnswer& from);
+  ControlAnswer consumer_answer(bus::ControlRequest* request, const ConsumerAnswer& from);
   kafka::ErrorCode become_consumer(Entry& entry, bool is_join, ConsumerGroup::Records& records,
                                    Now now);
   void become_classic(Entry& entry, ConsumerGroup::Records& records, Now now);
   void settle_consumer(Entry& entry, ConsumerGroup::Records records,
-                       std::optional<GroupAnswer> answer, Now now);
+                       std::optional<ControlAnswer> answer, Now now);
   void fail_consumer_write(Write& write, bool is_lost, Now now);
   void fail_request(bus::ControlRequest* request, kafka::ErrorCode error);
 
@@ -288,7 +285,7 @@ class GroupCoordinator : private InternalLog::Owner {
   std::uint64_t transactional_number_ = 0;
 
   std::vector<bus::LogTask*> log_tasks_;
-  std::vector<GroupAnswer> answers_;
+  std::vector<ControlAnswer> answers_;
 
   Instant check_at_ = never();
   std::string check_from_;         // where the look for old offsets goes on
@@ -297,35 +294,10 @@ class GroupCoordinator : private InternalLog::Owner {
   GroupCounters counters_;
 };
 
+// Whose request it is, as Kafka tells it of members: a slash and the numeric address.
+std::string client_host_of(const bus::ControlRequest& request);
 // The codes that clients understand for records that could not be kept.
 kafka::ErrorCode commit_error(kafka::ErrorCode log_error);
 kafka::ErrorCode store_error(kafka::ErrorCode log_error);
-
-// ---------------------------------------------------------------- templates
-
-template <class Request>
-Result<Request> GroupCoordinator::decode(const bus::ControlRequest& request) {
-  arena_.reset();
-  kafka::Reader in(request.body);
-  return Request::decode(in, request.api_version, arena_);
-}
-
-template <class Response>
-void GroupCoordinator::answer(bus::ControlRequest* request, const Response& response) {
-  answers_.push_back(encode(request, response));
-}
-
-template <class Response>
-GroupAnswer GroupCoordinator::encode(bus::ControlRequest* request, const Response& content) {
-  const Response response = kafka::with_throttle(content, request->throttle_ms);
-  kafka::Writer size = kafka::Writer::counter();
-  response.encode(size, request->api_version);
-  GroupAnswer made{.request = request};
-  made.reply.resize(size.size());
-  kafka::Writer out(made.reply);
-  response.encode(out, request->api_version);
-  TR_ASSERT(!out.overflowed());
-  return made;
-}
 
 }  // namespace tailrace::control

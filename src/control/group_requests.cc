@@ -45,6 +45,7 @@ JoinAsk ask_of(const kafka::JoinGroupRequest& body, bus::ControlRequest* request
   ask.member_id = body.member_id;
   ask.instance_id = optional_of(body.group_instance_id);
   ask.client_id = request->client_id;
+  ask.client_host = client_host_of(*request);
   ask.session_timeout = milliseconds(body.session_timeout_ms);
   // Version 0 knows only one.
   const bool has_own = request->api_version >= 1 && body.rebalance_timeout_ms >= 0;
@@ -66,6 +67,10 @@ bool has_long_name(const JoinAsk& ask) {
 }
 
 }  // namespace
+
+std::string client_host_of(const bus::ControlRequest& request) {
+  return "/" + std::string(request.client_host.text());
+}
 
 void GroupCoordinator::join_group(bus::ControlRequest* request, Now now) {
   const Result<kafka::JoinGroupRequest> body = decode<kafka::JoinGroupRequest>(*request);
@@ -171,7 +176,7 @@ void GroupCoordinator::heartbeat(bus::ControlRequest* request, Now now) {
   response.error_code = to_wire(error);
   // Told to join again it gets a deadline.
   if (entry != nullptr && entry->consumer != nullptr) {
-    return settle_consumer(*entry, {}, encode(request, response), now);
+    return settle_consumer(*entry, {}, answer_to(request, response), now);
   }
   answer(request, response);
 }
@@ -206,7 +211,7 @@ void GroupCoordinator::leave_group(bus::ControlRequest* request, Now now) {
   }
   response.members = members;
   if (entry == nullptr) return answer(request, response);
-  settle_consumer(*entry, {}, encode(request, response), now);
+  settle_consumer(*entry, {}, answer_to(request, response), now);
 }
 
 }  // namespace tailrace::control

@@ -12,10 +12,9 @@
 #include "base/prng.h"
 #include "bus/message.h"
 #include "control/cluster_state.h"
+#include "control/control_answer.h"
 #include "control/limits.h"
 #include "kafka/errors.h"
-#include "kafka/throttle.h"
-#include "kafka/wire.h"
 
 namespace tailrace::control {
 
@@ -69,21 +68,13 @@ struct RequestContext {
 
   template <class Request>
   Result<Request> decode() {
-    arena.reset();
-    kafka::Reader in(request.body);
-    return Request::decode(in, request.api_version, arena);
+    return decode_body<Request>(request, arena);
   }
 
   template <class Response>
   Outcome answer(const Response& content) {
     outcome.throttle_ms = std::max(outcome.throttle_ms, request.throttle_ms);
-    const Response response = kafka::with_throttle(content, outcome.throttle_ms);
-    kafka::Writer counter = kafka::Writer::counter();
-    response.encode(counter, request.api_version);
-    outcome.reply.resize(counter.size());
-    kafka::Writer out(outcome.reply);
-    response.encode(out, request.api_version);
-    TR_ASSERT(!out.overflowed());
+    outcome.reply = encode_reply(content, request.api_version, outcome.throttle_ms);
     return std::move(outcome);
   }
   Outcome cannot_decode() {

@@ -32,13 +32,12 @@
 #include "bus/log_task.h"
 #include "bus/message.h"
 #include "control/cluster_state.h"
+#include "control/control_answer.h"
 #include "control/internal_log.h"
 #include "control/limits.h"
 #include "control/log_appender.h"
 #include "control/marker_writer.h"
 #include "control/transaction.h"
-#include "kafka/throttle.h"
-#include "kafka/wire.h"
 
 namespace tailrace::control {
 
@@ -52,12 +51,6 @@ struct TransactionCounters {
   Counter aborts;          // those for lack of time among them
   Counter timeouts;
   Counter write_failures;  // of records that were to be kept
-};
-
-struct ControlAnswer {
-  bus::ControlRequest* request = nullptr;
-  ByteString reply;
-  bool close_connection = false;
 };
 
 class TransactionCoordinator : private InternalLog::Owner, private MarkerWriter::Owner {
@@ -155,9 +148,13 @@ class TransactionCoordinator : private InternalLog::Owner, private MarkerWriter:
 
   // --- transaction_coordinator.cc
   template <class Request>
-  Result<Request> decode(const bus::ControlRequest& request);
+  Result<Request> decode(const bus::ControlRequest& request) {
+    return decode_body<Request>(request, arena_);
+  }
   template <class Response>
-  void answer(bus::ControlRequest* request, const Response& response);
+  void answer(bus::ControlRequest* request, const Response& response) {
+    answers_.push_back(answer_to(request, response));
+  }
   void close(bus::ControlRequest* request);
   void dispatch(bus::ControlRequest* request, Now now);
   // none and an entry that may be null, not_coordinator, coordinator_load_in_progress.
@@ -236,27 +233,5 @@ class TransactionCoordinator : private InternalLog::Owner, private MarkerWriter:
   std::vector<ControlAnswer> answers_;
   TransactionCounters counters_;
 };
-
-// ---------------------------------------------------------------- templates
-
-template <class Request>
-Result<Request> TransactionCoordinator::decode(const bus::ControlRequest& request) {
-  arena_.reset();
-  kafka::Reader in(request.body);
-  return Request::decode(in, request.api_version, arena_);
-}
-
-template <class Response>
-void TransactionCoordinator::answer(bus::ControlRequest* request, const Response& content) {
-  const Response response = kafka::with_throttle(content, request->throttle_ms);
-  kafka::Writer size = kafka::Writer::counter();
-  response.encode(size, request->api_version);
-  ControlAnswer made{.request = request};
-  made.reply.resize(size.size());
-  kafka::Writer out(made.reply);
-  response.encode(out, request->api_version);
-  TR_ASSERT(!out.overflowed());
-  answers_.push_back(std::move(made));
-}
 
 }  // namespace tailrace::control

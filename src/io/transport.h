@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <span>
-#include <string>
 #include <string_view>
 
 #include "base/ops.h"
@@ -45,9 +44,6 @@ class Transport {
   // Connections that were closed at once, since start, because there were too many: no event tells
   // of them.
   virtual std::uint64_t refused_count() const { return 0; }
-
-  // "address:port" of the other end, for logs and quotas.
-  virtual std::string peer_address(ConnId conn) const = 0;
 
   // When poll() wants to be called even without an event.
   virtual Instant next_deadline() const = 0;

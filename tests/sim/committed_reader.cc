@@ -17,7 +17,7 @@ constexpr std::int16_t malformed = INT16_MIN;  // decode() has told
 constexpr std::int8_t read_committed = 1;
 constexpr std::int16_t first_with_stable = 7;  // OffsetFetch
 // Longer than any transaction here may stay open, and the look for those that are late.
-constexpr Duration stable_patience = seconds(30);
+constexpr Duration stable_patience = seconds(90);
 
 bool is(std::int16_t error, ErrorCode code) { return error == kafka::to_wire(code); }
 

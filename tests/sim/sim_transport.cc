@@ -37,7 +37,8 @@ bool SimTransport::poll_connection(ConnId id, Connection& c, Instant now, Stream
   if (!c.accepted) {
     if (now < c.accept_due) return false;
     c.accepted = true;
-    event = {.kind = StreamEvent::Kind::accepted, .conn = id, .listener = c.listener};
+    event = {.kind = StreamEvent::Kind::accepted, .conn = id, .bytes = as_bytes("10.0.0.1"),
+             .listener = c.listener};
     return true;
   }
   if (poll_sent(id, c, now, event)) return true;
@@ -179,10 +180,6 @@ void SimTransport::break_off(Connection& c) {
   c.broken = true;
   c.closed_due = clock_.instant() + delay();
   c.to_broker.clear();
-}
-
-std::string SimTransport::peer_address(ConnId conn) const {
-  return fmt::format("10.0.0.1:{}", 10'000 + conn % 50'000);
 }
 
 Instant SimTransport::deadline_of(const Connection& c) const {

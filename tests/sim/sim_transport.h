@@ -43,7 +43,6 @@ class SimTransport final : public io::Transport {
   void abort(ConnId conn) override;
   // No other node to talk to yet.
   ConnId connect(std::string_view) override { return 0; }
-  std::string peer_address(ConnId conn) const override;
   Instant next_deadline() const override;
 
   // --- the client's side

@@ -5,7 +5,7 @@
 namespace tailrace::sim {
 namespace {
 
-constexpr Duration patience = seconds(60);
+constexpr Duration patience = seconds(150);  // beyond that of the readers
 // A run that goes on for so long without time advancing much is stuck in a loop.
 constexpr std::uint64_t turns_max = 3'000'000;
 

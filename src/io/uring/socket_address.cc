@@ -37,17 +37,22 @@ bool SocketAddress::parse(std::string_view text) {
 }
 
 std::string SocketAddress::text() const {
+  if (family() == AF_INET6) return fmt::format("[{}]:{}", host(), port());
+  return fmt::format("{}:{}", host(), port());
+}
+
+std::string SocketAddress::host() const {
   char host[INET6_ADDRSTRLEN] = "?";
   if (family() == AF_INET6) {
     const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&storage);
-    inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host);
-    return fmt::format("[{}]:{}", host, port());
-  }
-  if (family() == AF_INET) {
+    const bool is_mapped = IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr);
+    if (is_mapped) inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], host, sizeof host);
+    else inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host);
+  } else if (family() == AF_INET) {
     const auto* v4 = reinterpret_cast<const sockaddr_in*>(&storage);
     inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host);
   }
-  return fmt::format("{}:{}", host, port());
+  return host;
 }
 
 std::uint16_t SocketAddress::port() const {

@@ -17,6 +17,8 @@ struct SocketAddress {
   // "1.2.3.4:9092" or "[::1]:9092". False when `text` is neither.
   bool parse(std::string_view text);
   std::string text() const;
+  // Without the port; "?" when there is none. IPv4 through an IPv6 socket is IPv4.
+  std::string host() const;
   std::uint16_t port() const;
   int family() const { return storage.ss_family; }
   sockaddr* raw() { return reinterpret_cast<sockaddr*>(&storage); }

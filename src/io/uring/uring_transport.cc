@@ -272,11 +272,6 @@ ConnId UringTransport::connect(std::string_view text) {
   return id_of(handle);
 }
 
-std::string UringTransport::peer_address(ConnId id) const {
-  const Conn* conn = conns_.find(handle_of(id));
-  return conn == nullptr ? std::string() : conn->peer.text();
-}
-
 Instant UringTransport::next_deadline() const {
   if (!notes_.empty()) return now_;
   Instant deadline = never();
@@ -454,7 +449,8 @@ void UringTransport::on_accept(std::uint32_t index, const Completion& completion
   conn.fd = fd;
   conn.peer.size = sizeof conn.peer.storage;
   // Fails when the peer is gone already; the receive will tell, the text is then "?".
-  if (::getpeername(fd, conn.peer.raw(), &conn.peer.size) != 0) conn.peer.size = 0;
+  if (::getpeername(fd, conn.peer.raw(), &conn.peer.size) != 0) conn.peer = {};
+  conn.peer_host = HostText(conn.peer.host());
   add_note({.kind = NoteKind::accepted, .conn = handle, .listener = index});
   settle(handle, conn);
 }
@@ -602,6 +598,7 @@ bool UringTransport::deliver(const Note& note, StreamEvent& event) {
   switch (note.kind) {
     case NoteKind::accepted:
       event.listener = note.listener;
+      event.bytes = as_bytes(conns_.at(note.conn).peer_host.text());
       return true;
     case NoteKind::connected:
       event.kind = StreamEvent::Kind::connected;

@@ -51,7 +51,6 @@ class UringTransport final : public Transport, private RingClient {
   void abort(ConnId conn) override;
   ConnId connect(std::string_view address) override;
   std::uint64_t refused_count() const override { return refused_count_; }
-  std::string peer_address(ConnId conn) const override;
   Instant next_deadline() const override;
 
   // The port a listening address got; for port 0.
@@ -89,6 +88,7 @@ class UringTransport final : public Transport, private RingClient {
     SendList sends;
     Instant deadline{};           // of finishing and draining
     SocketAddress peer;
+    HostText peer_host;           // of one that was accepted
   };
   using ConnHandle = Handle<Conn>;
 

@@ -38,6 +38,7 @@ TEST_F(Control, IsLentTheRequestAndItsReplyIsSent) {
     EXPECT_EQ(asked.api_key, 22);
     EXPECT_EQ(asked.api_version, version);
     EXPECT_EQ(asked.client_id, "test");
+    EXPECT_EQ(asked.client_host.text(), "10.0.0.7");
     EXPECT_FALSE(asked.on_behalf);
     Arena arena(1024);
     kafka::Reader body(asked.body);

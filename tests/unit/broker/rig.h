@@ -183,7 +183,8 @@ class Node {
     const ConnId conn = 0xabc0000 + clients.size();
     clients.push_back(std::make_unique<Client>(*this, core, conn));
     events_[core].push_back(
-        {.kind = StreamEvent::Kind::accepted, .conn = conn, .listener = listener});
+        {.kind = StreamEvent::Kind::accepted, .conn = conn, .bytes = as_bytes("10.0.0.7"),
+         .listener = listener});
     settle();
     return *clients.back();
   }

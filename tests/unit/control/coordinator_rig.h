@@ -118,6 +118,7 @@ class Rig {
     kafka::Writer out(sent.body);
     request.encode(out, version);
     sent.request = {.api_key = Request::api_key, .api_version = version, .client_id = "client",
+                    .client_host = std::string_view("10.0.0.7"),
                     .body = sent.body};
     coordinator.on_request(&sent.request, now);
     take();
@@ -246,7 +247,7 @@ class Rig {
 
  private:
   void take() {
-    for (GroupAnswer& answer : coordinator.take_answers()) {
+    for (ControlAnswer& answer : coordinator.take_answers()) {
       for (Sent& sent : sent_) {
         if (&sent.request != answer.request) continue;
         EXPECT_FALSE(sent.answered) << "answered twice";

@@ -28,6 +28,7 @@ TEST_F(Admin, AGroupIsDescribedWithItsMembers) {
   ASSERT_EQ(told.members.size(), 1U);
   EXPECT_EQ(told.members[0].member_id, id);
   EXPECT_EQ(told.members[0].client_id, "client");
+  EXPECT_EQ(told.members[0].client_host, "/10.0.0.7");
   EXPECT_EQ(as_text(told.members[0].member_assignment), "plan");
   EXPECT_NE(told.authorized_operations, INT32_MIN);
 }

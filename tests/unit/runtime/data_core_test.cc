@@ -40,7 +40,6 @@ struct ScriptedTransport final : io::Transport {
   }
   ConnId connect(std::string_view) override { return 0; }
   std::uint64_t refused_count() const override { return refused; }
-  std::string peer_address(ConnId) const override { return "127.0.0.1:1"; }
   Instant next_deadline() const override { return never(); }
 
   std::deque<StreamEvent> incoming;

@@ -13,6 +13,17 @@ TEST(SocketAddress, ReadsAndWritesNumericAddresses) {
   }
 }
 
+TEST(SocketAddress, TellsTheHostAlone) {
+  SocketAddress address;
+  EXPECT_EQ(address.host(), "?");
+  ASSERT_TRUE(address.parse("10.1.2.3:9092"));
+  EXPECT_EQ(address.host(), "10.1.2.3");
+  ASSERT_TRUE(address.parse("[fd00::1]:9092"));
+  EXPECT_EQ(address.host(), "fd00::1");
+  ASSERT_TRUE(address.parse("[::ffff:10.1.2.3]:9092"));
+  EXPECT_EQ(address.host(), "10.1.2.3") << "IPv4 through a socket of both kinds";
+}
+
 TEST(SocketAddress, RefusesEverythingElse) {
   for (const char* text : {"", "127.0.0.1", ":1", "localhost:1", "::1:1", "127.0.0.1:65536",
                            "127.0.0.1:", "127.0.0.1:1x", "[127.0.0.1]:1", "[]:1", "["}) {

@@ -74,7 +74,10 @@ struct Loop {
   void on_event(const StreamEvent& event) {
     EXPECT_FALSE(closed.contains(event.conn)) << "an event after closed";
     switch (event.kind) {
-      case StreamEvent::Kind::accepted: accepted.push_back(event.conn); break;
+      case StreamEvent::Kind::accepted:
+        accepted.push_back(event.conn);
+        hosts.emplace_back(as_text(event.bytes));
+        break;
       case StreamEvent::Kind::connected: connected.push_back(event.conn); break;
       case StreamEvent::Kind::data:
         ++data_events;
@@ -116,6 +119,7 @@ struct Loop {
   bool keep_buffers = false;
   std::size_t data_events = 0;
   std::vector<ConnId> accepted;
+  std::vector<std::string> hosts;  // of these
   std::vector<ConnId> connected;
   std::map<ConnId, std::string> received;
   std::vector<std::uint64_t> sent;

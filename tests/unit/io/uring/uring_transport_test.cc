@@ -336,7 +336,6 @@ TEST(UringTransport, ConnectsAndPlaysBothRoles) {
   Loop client;
   const ConnId conn = client.transport->connect(server.address());
   ASSERT_NE(conn, 0u);
-  EXPECT_EQ(client.transport->peer_address(conn), server.address());
   const std::string text = pattern(200'000);
   ASSERT_TRUE(client.send_text(conn, text, 5));   // Before it is connected: waits.
   EXPECT_TRUE(client.until([&] {
@@ -345,8 +344,7 @@ TEST(UringTransport, ConnectsAndPlaysBothRoles) {
   }));
   EXPECT_TRUE(client.received[conn] == text);
   EXPECT_EQ(client.connected, std::vector<ConnId>{conn});
-  const ConnId other = server.accepted.at(0);
-  EXPECT_EQ(server.transport->peer_address(other).substr(0, 10), "127.0.0.1:");
+  EXPECT_EQ(server.hosts, std::vector<std::string>{"127.0.0.1"});
   client.transport->close(conn);
   EXPECT_TRUE(client.until([&] {
     server.step();

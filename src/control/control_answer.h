@@ -1,0 +1,50 @@
+// A request of a client as control reads it, and what it answers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "base/arena.h"
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/result.h"
+#include "bus/message.h"
+#include "kafka/throttle.h"
+#include "kafka/wire.h"
+
+namespace tailrace::control {
+
+struct ControlAnswer {
+  bus::ControlRequest* request = nullptr;
+  std::vector<std::byte> reply;    // after its header
+  bool close_connection = false;  // there is no reply
+};
+
+// Its parts lie in `arena`, which is emptied first.
+template <class Request>
+Result<Request> decode_body(const bus::ControlRequest& request, Arena& arena) {
+  arena.reset();
+  kafka::Reader in(request.body);
+  return Request::decode(in, request.api_version, arena);
+}
+
+template <class Response>
+std::vector<std::byte> encode_reply(const Response& content, std::int16_t version,
+                                    std::uint32_t throttle_ms) {
+  const Response response = kafka::with_throttle(content, throttle_ms);
+  kafka::Writer counter = kafka::Writer::counter();
+  response.encode(counter, version);
+  std::vector<std::byte> reply(counter.size());
+  kafka::Writer out(reply);
+  response.encode(out, version);
+  TR_ASSERT(!out.overflowed());
+  return reply;
+}
+
+template <class Response>
+ControlAnswer answer_to(bus::ControlRequest* request, const Response& content) {
+  return {request, encode_reply(content, request->api_version, request->throttle_ms)};
+}
+
+}  // namespace tailrace::control
