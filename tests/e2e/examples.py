@@ -28,7 +28,7 @@ def example(command, transactions=False):
         with Connection(context.broker.port) as peer:
             if transactions and ADD_PARTITIONS_TO_TXN not in peer.api_versions():
                 raise Skip("the broker has no transactions")
-        done = run_client(command(context.broker.address), "the example")
+        done = run_client(command(context.broker.address), "the example", 900)
         said = done.stdout.decode().strip().splitlines()
         expect(said and said[-1].startswith("OK"), f"ended without OK: {said[-5:]}")
         context.note(said[-1])

@@ -279,8 +279,8 @@ WORDS = "the log is the truth and the rest is a view of the log"
 
 
 def streams_word_count(context):
-    """Kafka Streams with exactly_once_v2, ended and started again between two halves: its counts
-    are right to the last record."""
+    """Kafka Streams with exactly_once_v2, ended and started again between two halves; the broker
+    too, with kill -9, while it counts: its counts are right to the last record."""
     for topic in ("words", "counts"):
         topics(context, "--create", "--topic", topic, "--partitions", "2")
     for part in range(2):
@@ -289,11 +289,13 @@ def streams_word_count(context):
                                           os.path.join(context.folder, "streams"))
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                               stderr=subprocess.PIPE) as streams:
-            kcat.kcat(context, "-P", "-t", "words", input=(WORDS + "\n").encode() * 100)
-            wanted = {word: WORDS.split().count(word) * 100 * (part + 1) for word in WORDS.split()}
-            end = time.monotonic() + 90
-            while counts_of(context) != wanted and time.monotonic() < end:
-                time.sleep(1)
+            write_words(context, 50)
+            wait_counts(context, part * 100 + 50)
+            write_words(context, 50)
+            time.sleep(0.3)
+            context.broker.kill9()
+            context.broker.start()
+            wanted = wait_counts(context, part * 100 + 100)
             found = counts_of(context)
             streams.stdin.close()
             try:
@@ -302,6 +304,19 @@ def streams_word_count(context):
                 streams.kill()
             said = streams.stderr.read().decode(errors="replace")
         expect_equal(found, wanted, f"the counts; Streams said {said[-1500:]}")
+
+
+def write_words(context, lines):
+    kcat.kcat(context, "-P", "-t", "words", input=(WORDS + "\n").encode() * lines)
+
+
+def wait_counts(context, lines):
+    """Until they are those of so many lines, which it returns, or it has taken too long."""
+    wanted = {word: WORDS.split().count(word) * lines for word in WORDS.split()}
+    end = time.monotonic() + 180
+    while counts_of(context) != wanted and time.monotonic() < end:
+        time.sleep(1)
+    return wanted
 
 
 def counts_of(context):

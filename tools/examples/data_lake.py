@@ -24,7 +24,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 PARTITIONS = 3
 CUSTOMERS = 5
-WAIT_S = 180
+WAIT_S = 300
 
 
 def order(number):
@@ -74,8 +74,15 @@ def session(options):
             .config("spark.ui.showConsoleProgress", False).getOrCreate())
 
 
+def end_with_parent():
+    """This process and its JVM."""
+    os.read(0, 1)
+    os.killpg(0, signal.SIGKILL)
+
+
 def stream(options, rest):
     """`rest`: what is there, then it ends; otherwise until it is ended."""
+    threading.Thread(target=end_with_parent, daemon=True).start()
     source = (session(options).readStream.format("kafka")
               .option("kafka.bootstrap.servers", options.address)
               .option("subscribe", options.topic).option("startingOffsets", "earliest")
@@ -97,7 +104,8 @@ def start(options, what):
     if options.jars:
         command += ["--jars", options.jars]
     # A session of its own: Spark's JVM ends with it.
-    return subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
+    return subprocess.Popen(command, start_new_session=True, stdin=subprocess.PIPE,
+                            stdout=subprocess.DEVNULL)
 
 
 def commits(options):

@@ -10,10 +10,10 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"log"
 	"os"
 	"os/exec"
-	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -46,15 +46,28 @@ func check(err error, what string) {
 	}
 }
 
-// Start runs one service as a process of its own.
-func (s settings) start(service, name string) *exec.Cmd {
+// One service as a process of its own, which ends when its standard input does: at the latest with
+// this process.
+type service struct {
+	*exec.Cmd
+	input io.Closer
+}
+
+func (s settings) start(kind, name string) service {
 	program, err := os.Executable()
 	check(err, "this program")
-	process := exec.Command(program, "-as", service, "-name", name, "-topic", s.topic, "-orders",
+	process := exec.Command(program, "-as", kind, "-name", name, "-topic", s.topic, "-orders",
 		fmt.Sprint(s.orders), "-protocol", s.protocol, s.address)
 	process.Stderr = os.Stderr
-	check(process.Start(), service)
-	return process
+	input, err := process.StdinPipe()
+	check(err, name)
+	check(process.Start(), name)
+	return service{process, input}
+}
+
+func (s service) stop() error {
+	s.input.Close()
+	return s.Wait()
 }
 
 func run(s settings) {
@@ -65,14 +78,12 @@ func run(s settings) {
 	_, err := admin.CreateTopics(ctx, partitions, 1, nil, s.topic, s.fulfilled())
 	check(err, "topics")
 
-	group := map[string]*exec.Cmd{}
+	group := map[string]service{}
 	for n := range members {
 		name := fmt.Sprintf("fulfil-%d", n)
 		group[name] = s.start("fulfil", name)
-		defer group[name].Process.Kill()
 	}
 	shop := s.start("shop", "shop")
-	defer shop.Process.Kill()
 	book := newBook()
 	killed := ""
 	s.follow(ctx, book, func() {
@@ -86,10 +97,9 @@ func run(s settings) {
 		log.Fatalf("not all members took part: %v", book.by)
 	}
 	check(shop.Wait(), "the shop")
-	for name, process := range group {
+	for name, one := range group {
 		if name != killed {
-			check(process.Process.Signal(syscall.SIGTERM), "SIGTERM")
-			check(process.Wait(), name)
+			check(one.stop(), name)
 		}
 	}
 	s.checkGroup(ctx, admin)

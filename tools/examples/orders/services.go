@@ -4,9 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log"
-	"os/signal"
-	"syscall"
+	"os"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -14,23 +14,33 @@ import (
 
 const ordersPerSecond = 300
 
+// Ends with standard input.
+func whileWanted() context.Context {
+	ctx, stop := context.WithCancel(context.Background())
+	go func() {
+		io.Copy(io.Discard, os.Stdin)
+		stop()
+	}()
+	return ctx
+}
+
 // Takes orders; ends well when all were acknowledged.
 func shop(s settings) {
+	ctx := whileWanted()
 	client := s.open()
 	defer client.Close()
 	for n := range s.orders {
-		client.Produce(context.Background(), orderOf(n).record(s.topic),
+		client.Produce(ctx, orderOf(n).record(s.topic),
 			func(_ *kgo.Record, err error) { check(err, "an order") })
 		time.Sleep(time.Second / ordersPerSecond)
 	}
-	check(client.Flush(context.Background()), "flush")
+	check(client.Flush(ctx), "flush")
 }
 
 // A member of the group: what is fulfilled is told first and committed then, so that nothing is
 // left out, whenever this process ends.
 func fulfil(s settings) {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
+	ctx := whileWanted()
 	options := []kgo.Opt{kgo.ConsumerGroup(s.topic), kgo.ConsumeTopics(s.topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit(),
 		kgo.BlockRebalanceOnPoll()}
