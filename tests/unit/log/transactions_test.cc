@@ -160,10 +160,6 @@ TEST(Transactions, a_marker_of_the_transaction_before_does_not_refuse_the_next) 
   EXPECT_EQ(story.end(alice, false, 2, 2), "at 3");
   EXPECT_EQ(story.say(story.append({.batch = next, .epoch_per_transaction = true,
                                     .is_verified = true, .guard = guard})),
-            "repeated");
-  const std::vector<std::byte> late = story.copied(alice, 1, 1);
-  EXPECT_EQ(story.say(story.append({.batch = late, .epoch_per_transaction = true,
-                                    .is_verified = true, .guard = guard})),
             "stale_epoch");
 }
 
