@@ -55,6 +55,10 @@ func (c client) Join(topic, group, _, _ string, seen *Seen) Member {
 		defer close(m.done)
 		for {
 			gen, err := one.Next(ctx)
+			var code kafka.Error
+			if errors.As(err, &code) && code.Temporary() {
+				continue // The group of the library tries again; its coordinator may be loading.
+			}
 			if err != nil {
 				if !errors.Is(err, kafka.ErrGroupClosed) {
 					seen.Error(err)
