@@ -7,7 +7,7 @@
 #include <optional>
 #include <set>
 
-#include "control/alter_loggers.h"
+#include "control/logger_change.h"
 #include "control/config_rules.h"
 #include "control/request_context.h"
 #include "kafka/broker_config.h"

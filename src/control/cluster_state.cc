@@ -116,6 +116,7 @@ Result<void> ClusterState::remove(const TopicDeletedRecord& record) {
   names_by_metric_name_.erase(metric_name(name));
   names_by_id_.erase(record.topic);
   topics_.erase(name);
+  ++topics_deleted_;
   return {};
 }
 
@@ -195,6 +196,14 @@ const Topic* ClusterState::find_topic(std::string_view name) const {
 const Topic* ClusterState::find_topic(const Uuid& id) const {
   const auto name = names_by_id_.find(id);
   return name == names_by_id_.end() ? nullptr : find_topic(name->second);
+}
+
+const PartitionRecord* ClusterState::find_partition(std::string_view topic,
+                                                    std::int32_t index) const {
+  const Topic* found = find_topic(topic);
+  const bool is_there = found != nullptr && index >= 0 &&
+                        static_cast<std::size_t>(index) < found->partitions.size();
+  return is_there ? &found->partitions[static_cast<std::size_t>(index)] : nullptr;
 }
 
 const Topic* ClusterState::find_collision(std::string_view name) const {

@@ -40,6 +40,7 @@ class ClusterState {
   const std::map<std::string, Topic, std::less<>>& topics() const { return topics_; }
   const Topic* find_topic(std::string_view name) const;
   const Topic* find_topic(const Uuid& id) const;
+  const PartitionRecord* find_partition(std::string_view topic, std::int32_t index) const;
   // A topic that clashes with `name` because '.' and '_' are one in metric names, or null.
   const Topic* find_collision(std::string_view name) const;
   // Of one node, or of all (-1).
@@ -47,6 +48,8 @@ class ClusterState {
   // The value in force on `node`: its own, else that of all, else null.
   const std::string* broker_config(bus::NodeId node, std::string_view name) const;
   std::uint64_t partition_count() const { return partition_count_; }
+  // Topics that were deleted, since this object was made.
+  std::uint64_t topics_deleted() const { return topics_deleted_; }
   const QuotaMap& quotas() const { return quotas_; }
   // Grows with every change of quotas.
   std::uint64_t quota_revision() const { return quota_revision_; }
@@ -74,6 +77,7 @@ class ClusterState {
   QuotaMap quotas_;
   std::uint64_t quota_revision_ = 0;
   std::uint64_t partition_count_ = 0;
+  std::uint64_t topics_deleted_ = 0;
   std::int64_t producer_id_next_ = 0;
   std::uint64_t revision_ = 0;
   std::uint64_t topic_bytes_ = 0;

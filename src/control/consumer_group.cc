@@ -143,16 +143,18 @@ ConsumerGroup::Member& ConsumerGroup::replace_static(Member& old, const std::str
   return member;
 }
 
+std::vector<std::string> sorted_topics(std::vector<std::string> names) {
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
+}
+
 bool ConsumerGroup::update(Member& member, const ConsumerAsk& ask) {
   ConsumerMemberRecord about = member.about;
   if (ask.instance_id) about.instance_id = ask.instance_id;
   if (ask.rack_id) about.rack_id = ask.rack_id;
   if (ask.rebalance_timeout_ms >= 0) about.rebalance_timeout_ms = ask.rebalance_timeout_ms;
-  if (ask.topics) {
-    about.topics = *ask.topics;
-    std::sort(about.topics.begin(), about.topics.end());
-    about.topics.erase(std::unique(about.topics.begin(), about.topics.end()), about.topics.end());
-  }
+  if (ask.topics) about.topics = sorted_topics(*ask.topics);
   if (ask.regex) about.regex = ask.regex->empty() ? std::nullopt : ask.regex;
   if (ask.assignor) about.assignor = ask.assignor;
   about.client_id = ask.client_id;
@@ -234,6 +236,7 @@ void ConsumerGroup::touch(Member& member, Now now) {
 // ---------------------------------------------------------------- the target
 
 void ConsumerGroup::resolve(const ClusterState& state) {
+  is_measured_ = false;
   std::set<std::string_view> names;
   std::map<std::string, std::vector<std::string>, std::less<>> patterns;
   const std::vector<std::string>* last = nullptr;  // mostly all read the same
@@ -449,6 +452,8 @@ void ConsumerGroup::load_member(std::string_view id, const ConsumerMemberRecord*
   }
   Member& member = found != members_.end() ? found->second : add(std::string(id));
   member.about = *record;
+  member.about.topics = sorted_topics(std::move(member.about.topics));
+  member.is_loaded = true;
 }
 
 void ConsumerGroup::load_target(std::string_view id, const Assignment* target) {
@@ -465,9 +470,10 @@ void ConsumerGroup::load_current(std::string_view id, const CurrentAssignmentRec
   member.current = record == nullptr ? CurrentAssignmentRecord{} : *record;
 }
 
-// Sessions begin anew. Whoever is known by half only, because a record of it was taken back, is
-// nobody.
+// Sessions begin anew. Whoever is known by half only, because the record of it was taken back or
+// never kept, is nobody.
 void ConsumerGroup::finish_load(const ClusterState& state, Now now) {
+  std::erase_if(members_, [](const auto& one) { return !one.second.is_loaded; });
   for (auto& [id, member] : members_) {
     touch(member, now);
     if (member.about.instance_id) statics_[*member.about.instance_id] = id;
@@ -529,6 +535,12 @@ bool ConsumerGroup::is_subscribed(std::string_view topic) const {
 }
 
 std::uint64_t ConsumerGroup::memory_bytes() const {
+  if (!is_measured_) memory_bytes_ = measure();
+  is_measured_ = true;
+  return memory_bytes_;
+}
+
+std::uint64_t ConsumerGroup::measure() const {
   std::uint64_t bytes = sizeof *this;
   for (const auto& [id, member] : members_) {
     bytes += member_overhead_bytes + 3 * id.size() + member.about.client_id.size();
@@ -549,10 +561,12 @@ std::uint64_t ConsumerGroup::memory_bytes() const {
 }
 
 void ConsumerGroup::write(Kind kind, std::string_view member, ByteString value) {
+  is_measured_ = false;
   records_.push_back({encode_consumer_key(kind, id_, member), std::move(value), false});
 }
 
 void ConsumerGroup::erase(Kind kind, std::string_view member) {
+  is_measured_ = false;
   records_.push_back({encode_consumer_key(kind, id_, member), {}, true});
 }
 

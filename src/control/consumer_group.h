@@ -75,6 +75,9 @@ struct ConsumerAnswer {
   std::optional<Assignment> assigned;   // only when it may be news
 };
 
+// In order, each once.
+std::vector<std::string> sorted_topics(std::vector<std::string> names);
+
 class ConsumerGroup {
  public:
   enum class State : std::uint8_t { empty, assigning, reconciling, stable };
@@ -86,6 +89,7 @@ class ConsumerGroup {
     Assignment target;
     Instant session_deadline = never();
     Instant rebalance_deadline = never();  // until then it must give up, or join again
+    bool is_loaded = false;                // from the log, with a record of its own
   };
   using Members = std::map<std::string, Member, std::less<>>;
   using Records = std::vector<LogAppender::Record>;
@@ -141,6 +145,7 @@ class ConsumerGroup {
   std::string_view assignor() const;
   const Members& members() const { return members_; }
   bool is_subscribed(std::string_view topic) const;
+  // Held, roughly.
   std::uint64_t memory_bytes() const;
 
  private:
@@ -152,6 +157,7 @@ class ConsumerGroup {
   };
 
   Found find(const ConsumerAsk& ask);
+  std::uint64_t measure() const;
   Found find_static(const ConsumerAsk& ask);
   static bool is_epoch_good(const Member& member, const ConsumerAsk& ask);
   Member& add(const std::string& id);
@@ -197,6 +203,8 @@ class ConsumerGroup {
   std::int32_t epoch_ = 0;
   std::int32_t assignment_epoch_ = 0;
   std::uint64_t metadata_hash_ = 0;
+  mutable std::uint64_t memory_bytes_ = 0;
+  mutable bool is_measured_ = false;  // since the last change
   bool is_stale_ = true;     // topics may have changed since the hash was made
   Members members_;
   std::map<std::string, std::string, std::less<>> statics_;  // instance id -> member id

@@ -209,8 +209,7 @@ std::optional<ConsumerGroup> ConsumerGroup::from_classic(const Group& group,
     about.rack_id = wanted->rack_id;
     about.client_id = from.client_id;
     about.client_host = from.client_host;
-    about.topics = wanted->topics;
-    std::sort(about.topics.begin(), about.topics.end());
+    about.topics = sorted_topics(wanted->topics);
     about.rebalance_timeout_ms = static_cast<std::int32_t>(from.rebalance_timeout.ns / 1'000'000);
     about.classic.emplace();
     about.classic->session_timeout_ms =

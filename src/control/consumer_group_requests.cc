@@ -12,6 +12,7 @@
 #include "kafka/gen/consumer_group_heartbeat.h"
 #include "kafka/gen/heartbeat.h"
 #include "kafka/gen/leave_group.h"
+#include "kafka/topic_name.h"
 
 namespace tailrace::control {
 namespace {
@@ -48,6 +49,11 @@ std::string_view fault_of(const Beat& body, std::int16_t version) {
   if (is_bad(body.instance_id)) return "InstanceId is empty or too long.";
   if (is_bad(body.rack_id)) return "RackId is empty or too long.";
   if (body.member_id.size() > name_bytes_max) return "MemberId is too long.";
+  const auto& topics = body.subscribed_topic_names.items;
+  const bool is_long = std::any_of(topics.begin(), topics.end(), [](std::string_view name) {
+    return name.size() > kafka::topic_name_bytes_max;
+  });
+  if (is_long) return "A topic's name is too long.";
   if (body.member_epoch == epoch_leave_static && body.instance_id.is_null()) {
     return "InstanceId can't be null.";
   }
@@ -137,7 +143,8 @@ void GroupCoordinator::consumer_heartbeat(bus::ControlRequest* request, Now now)
   Entry* entry = find_entry(body->group_id);
   const bool is_join = body->member_epoch == epoch_join;
   if (entry == nullptr && !is_join) return refuse(ErrorCode::unknown_member_id);
-  if (is_join && memory_bytes_ + request->body.size() > limits_.group_bytes_max) {
+  const bool is_leave = body->member_epoch < epoch_join;
+  if (!is_leave && !has_memory_for(*request, !is_join)) {
     return refuse(ErrorCode::group_max_size_reached);
   }
   if (entry == nullptr) entry = make_entry(body->group_id, partition->index);
@@ -224,8 +231,8 @@ void GroupCoordinator::settle_consumer(Entry& entry, ConsumerGroup::Records reco
     return settle(entry, now);
   }
   const auto write = new_write(entry, Write::Kind::consumer);
-  write->is_commit = true;
-  ++entry.commits_out;
+  write->counts_out = true;
+  ++entry.writes_out;
   if (answer) write->answers.push_back(std::move(*answer));
   entry.consumer_write = write;
   settle(entry, now);
@@ -318,6 +325,7 @@ void GroupCoordinator::describe_consumer_groups(bus::ControlRequest* request) {
   if (!body) return close(request);
   DescribeRooms rooms;
   std::vector<Described> groups;
+  ReplyRoom room = reply_room();
   for (const std::string_view name : body->group_ids) {
     Described& out = groups.emplace_back();
     out.group_id = name;
@@ -325,7 +333,10 @@ void GroupCoordinator::describe_consumer_groups(bus::ControlRequest* request) {
     Partition* partition = nullptr;
     ErrorCode error = find_partition(name, partition);
     const Entry* entry = error == ErrorCode::none ? find_entry(name) : nullptr;
-    if (entry != nullptr && entry->consumer != nullptr) {
+    const bool is_ours = entry != nullptr && entry->consumer != nullptr;
+    if (is_ours && !room.take(entry->consumer->memory_bytes())) {
+      error = ErrorCode::invalid_request;
+    } else if (is_ours) {
       describe(*entry->consumer, state_, out, rooms);
     } else if (error == ErrorCode::none) {
       error = ErrorCode::group_id_not_found;

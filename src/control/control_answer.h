@@ -21,6 +21,21 @@ struct ControlAnswer {
   bool close_connection = false;  // there is no reply
 };
 
+// How much one answer may tell: a short request can name the same large thing very often.
+class ReplyRoom {
+ public:
+  explicit ReplyRoom(std::uint64_t bytes) : bytes_(bytes) {}
+  // False: that does not fit any more.
+  bool take(std::uint64_t bytes) {
+    const bool fits = bytes <= bytes_;
+    if (fits) bytes_ -= bytes;
+    return fits;
+  }
+
+ private:
+  std::uint64_t bytes_;
+};
+
 // Its parts lie in `arena`, which is emptied first.
 template <class Request>
 Result<Request> decode_body(const bus::ControlRequest& request, Arena& arena) {

@@ -16,6 +16,8 @@ constexpr Duration new_member_wait_max = seconds(300);
 constexpr Duration static_wait_min = seconds(1);
 constexpr std::size_t member_overhead_bytes = 512;
 
+std::uint64_t pending_bytes_of(std::string_view member_id) { return 96 + member_id.size(); }
+
 std::uint64_t bytes_of(const Group::Member& member) {
   std::uint64_t bytes = member_overhead_bytes + 2 * member.id.size() + member.client_id.size() +
                         member.client_host.size() + member.assignment.size();
@@ -77,11 +79,12 @@ void Group::join_new(JoinAsk ask, const std::string& new_member_id, Now now) {
   }
   if (!ask.needs_known_id) return add_member(new_member_id, std::move(ask), now);
   pending_[new_member_id] = now.instant + ask.session_timeout;
+  pending_bytes_ += pending_bytes_of(new_member_id);
   fail_join(ask.ticket, new_member_id, ErrorCode::member_id_required);
 }
 
 void Group::join_known(JoinAsk ask, Now now) {
-  if (!ask.instance_id && pending_.erase(ask.member_id) > 0) {
+  if (!ask.instance_id && erase_pending(ask.member_id)) {
     const std::string member_id = ask.member_id;
     return add_member(member_id, std::move(ask), now);
   }
@@ -212,9 +215,7 @@ ErrorCode Group::leave(std::string_view member_id, const std::optional<std::stri
     remove_member(std::string(known->second), now);
     return ErrorCode::none;
   }
-  const auto pending = pending_.find(member_id);
-  if (pending != pending_.end()) {
-    pending_.erase(pending);
+  if (erase_pending(member_id)) {
     maybe_complete_join(now);
     return ErrorCode::none;
   }
@@ -395,7 +396,9 @@ ErrorCode Group::check_sync(const SyncAsk& ask) const {
 
 void Group::end_syncs(ErrorCode error, Now now) {
   for (auto& [id, member] : members_) {
+    count_out(member);
     member.assignment.clear();
+    count_in(member);
     if (member.sync == nullptr) continue;
     fail_sync(std::exchange(member.sync, nullptr), error);
     touch(member, now);
@@ -464,9 +467,12 @@ ErrorCode Group::check_commit(std::string_view member_id,
 
 void Group::step(Now now) {
   if (state_ == State::dead) return;
-  if (std::erase_if(pending_, [&](const auto& p) { return p.second <= now.instant; }) > 0) {
-    maybe_complete_join(now);
-  }
+  const auto is_late = [&](const auto& pending) {
+    if (pending.second > now.instant) return false;
+    pending_bytes_ -= pending_bytes_of(pending.first);
+    return true;
+  };
+  if (std::erase_if(pending_, is_late) > 0) maybe_complete_join(now);
   expire_members(now);
   if (join_deadline_ <= now.instant) on_join_deadline(now);
   if (sync_deadline_ <= now.instant) on_sync_deadline(now);
@@ -615,6 +621,14 @@ bool Group::supports(const JoinAsk& ask) const {
     const auto found = supported_.find(p.name);
     return found != supported_.end() && found->second == members_.size();
   });
+}
+
+bool Group::erase_pending(std::string_view member_id) {
+  const auto found = pending_.find(member_id);
+  if (found == pending_.end()) return false;
+  pending_bytes_ -= pending_bytes_of(member_id);
+  pending_.erase(found);
+  return true;
 }
 
 void Group::count_in(const Member& member) {

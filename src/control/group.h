@@ -180,7 +180,7 @@ class Group {
   // Of a consumer group: does a member read `topic`? True also when that cannot be told.
   bool is_subscribed(std::string_view topic) const;
   // Held for members, roughly.
-  std::uint64_t memory_bytes() const { return memory_bytes_; }
+  std::uint64_t memory_bytes() const { return memory_bytes_ + pending_bytes_; }
 
  private:
   struct Store {
@@ -208,6 +208,7 @@ class Group {
   void remove_member(const std::string& member_id, Now now);
   void remove_unjoined();
   void forget(const std::string& member_id);
+  bool erase_pending(std::string_view member_id);
   void count_in(const Member& member);
   void count_out(const Member& member);
 
@@ -249,7 +250,8 @@ class Group {
   std::set<std::string> unsynced_;                           // of this generation
   std::size_t joined_count_ = 0;                             // members with a held join
   std::uint64_t member_number_ = 0;
-  std::uint64_t memory_bytes_ = 0;
+  std::uint64_t pending_bytes_ = 0;
+  std::uint64_t memory_bytes_ = 0;                           // of members
 
   Instant join_deadline_ = never();
   Duration initial_left_{};          // by how much the first generation may still be put off

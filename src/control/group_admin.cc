@@ -63,6 +63,7 @@ void GroupCoordinator::describe_groups(bus::ControlRequest* request) {
   std::vector<Described> groups;
   std::deque<Members> rooms;
   std::deque<std::string> texts;
+  ReplyRoom room = reply_room();
   for (const std::string_view name : body->groups) {
     Described& out = groups.emplace_back();
     out.group_id = name;
@@ -70,7 +71,10 @@ void GroupCoordinator::describe_groups(bus::ControlRequest* request) {
     Partition* partition = nullptr;
     ErrorCode error = find_partition(name, partition);
     const Entry* entry = error == ErrorCode::none ? find_entry(name) : nullptr;
-    if (entry != nullptr && entry->consumer == nullptr) {
+    const bool is_ours = entry != nullptr && entry->consumer == nullptr;
+    if (is_ours && !room.take(entry->group.memory_bytes())) {
+      error = ErrorCode::invalid_request;
+    } else if (is_ours) {
       describe(entry->group, out, rooms.emplace_back());
     } else if (error == ErrorCode::none) {
       out.group_state = "Dead";
@@ -142,7 +146,7 @@ ErrorCode GroupCoordinator::begin_delete(std::string_view name,
   // A transaction that has not ended may still commit for it.
   if (!entry->transactional.empty()) return ErrorCode::non_empty_group;
   // An offset on its way to the log would come after the end: asked again, it is there.
-  if (entry->commits_out > 0) return ErrorCode::coordinator_load_in_progress;
+  if (entry->writes_out > 0) return ErrorCode::coordinator_load_in_progress;
   std::vector<NewRecord> records;
   for (const OffsetKey& key : entry->offsets.keys()) {
     records.push_back({encode_offset_key(entry->name, key.topic, key.partition), {}, true});

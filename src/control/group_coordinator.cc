@@ -165,7 +165,7 @@ void GroupCoordinator::settle(Entry& entry, Now now) {
   const bool was_used = group.generation() > 0 ||
                         (entry.consumer != nullptr && entry.consumer->epoch() > 0);
   const bool is_nothing = is_empty(entry) && !was_used && entry.offsets.empty() &&
-                          entry.transactional.empty() && entry.commits_out == 0;
+                          entry.transactional.empty() && entry.writes_out == 0;
   if (is_nothing) return erase_entry(entry);
   count(entry);
   const Instant deadline = group.next_deadline();
@@ -263,10 +263,10 @@ void GroupCoordinator::write_offsets(Entry& entry, std::vector<Change> changes,
   write->changes = std::move(changes);
   write->pending = pending;
   write->items = std::move(items);
-  write->is_commit = pending != nullptr &&
+  write->counts_out = pending != nullptr &&
                      pending->request->api_key == static_cast<std::int16_t>(ApiKey::offset_commit);
   if (pending != nullptr) ++pending->writes_out;
-  if (write->is_commit) ++entry.commits_out;
+  if (write->counts_out) ++entry.writes_out;
   send_write(write, records, now);
 }
 
@@ -298,11 +298,13 @@ void GroupCoordinator::end_write(Write& write, Now now) {
   if (is_lost) write.error = ErrorCode::not_coordinator;
   const bool is_good = write.error == ErrorCode::none;
   if (!is_good) counters_.write_failures.add();
+  // Offsets of a deleted topic may be among them.
+  if (!is_good && write.kind == Write::Kind::offsets) looks_for_deleted_ = true;
   if (!is_good && write.kind == Write::Kind::consumer) {
     return fail_consumer_write(write, is_lost, now);
   }
   if (Entry* entry = is_lost ? nullptr : find_entry(write)) {
-    if (write.is_commit) --entry->commits_out;
+    if (write.counts_out) --entry->writes_out;
     switch (write.kind) {
       case Write::Kind::offsets:
         for (Change& change : write.changes) {
@@ -322,7 +324,9 @@ void GroupCoordinator::end_write(Write& write, Now now) {
         if (entry->consumer_write.get() == &write) entry->consumer_write.reset();
         break;
       case Write::Kind::delete_group:
-        if (!is_good) entry->group.undo_delete(now);
+        if (is_good) break;
+        entry->group.undo_delete(now);
+        looks_for_deleted_ = true;  // While it was dead nobody looked at its offsets.
         break;
     }
     if (write.kind == Write::Kind::delete_group && is_good) erase_entry(*entry);
@@ -381,6 +385,7 @@ void GroupCoordinator::check_offsets(Now now) {
   }
   if (names.size() < groups_per_check) {
     is_checking_ = false;
+    forget_deleted_topics(now);
     check_at_ = now.instant + limits_.offsets_check;
   } else {
     check_from_ = names.back() + '\0';
@@ -391,7 +396,7 @@ void GroupCoordinator::check_offsets(Now now) {
 }
 
 void GroupCoordinator::expire_offsets(Entry& entry, Now now) {
-  if (entry.commits_out > 0 || !entry.transactional.empty()) return;
+  if (entry.writes_out > 0 || !entry.transactional.empty()) return;
   const std::int64_t retention_ms = limits_.offsets_retention.ns / 1'000'000;
   std::vector<OffsetKey> keys =
       entry.consumer == nullptr

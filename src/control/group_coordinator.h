@@ -13,8 +13,9 @@
 // partition end in order, so memory never runs ahead of the log or behind it in another order.
 //
 // Requests of members are in group_requests.cc, offsets in offset_requests.cc, those of
-// transactions in txn_offsets.cc, what operators ask in group_admin.cc, what is read from
-// partitions in group_loading.cc, groups of the consumer protocol in consumer_group_requests.cc.
+// transactions in transactional_offset_requests.cc, what operators ask in group_admin.cc, what is
+// read from partitions in group_loading.cc, groups of the consumer protocol in
+// consumer_group_requests.cc.
 #pragma once
 
 #include <map>
@@ -108,7 +109,7 @@ class GroupCoordinator : private InternalLog::Owner {
     std::shared_ptr<Write> consumer_write;  // the last of it that is on its way
     OffsetTable offsets;
     TransactionalOffsets transactional;
-    std::uint32_t commits_out = 0;    // being written; records of `consumer` count as well
+    std::uint32_t writes_out = 0;     // offsets and records of `consumer`
     Instant timer = never();          // in timers_
     std::uint64_t counted_bytes = 0;  // in memory_bytes_
     std::size_t counted_offsets = 0;
@@ -135,7 +136,7 @@ class GroupCoordinator : private InternalLog::Owner {
     std::uint64_t life = 0;
     std::vector<Change> changes;
     std::uint64_t store_number = 0;
-    bool is_commit = false;
+    bool counts_out = false;           // in Entry::writes_out
     std::shared_ptr<Pending> pending;
     std::vector<std::size_t> items;    // of `pending`
     std::vector<ControlAnswer> answers;  // consumer: given when it is durable
@@ -153,6 +154,14 @@ class GroupCoordinator : private InternalLog::Owner {
   static bool is_empty(const Entry& entry) {
     return entry.group.state() == Group::State::empty && !entry.group.has_pending_members() &&
            (entry.consumer == nullptr || entry.consumer->members().empty());
+  }
+  // Every group fits, once.
+  ReplyRoom reply_room() const { return ReplyRoom(2 * limits_.group_bytes_max); }
+  // May this request's content be kept? Members that are here have a share more, or a full node
+  // would lose its groups.
+  bool has_memory_for(const bus::ControlRequest& request, bool is_member) const {
+    const std::uint64_t reserve = is_member ? limits_.group_bytes_max / 4 : 0;
+    return memory_bytes_ + request.body.size() <= limits_.group_bytes_max + reserve;
   }
   GroupRules group_rules() const {
     return {limits_.group_members_max, limits_.group_initial_delay};
@@ -232,7 +241,7 @@ class GroupCoordinator : private InternalLog::Owner {
   void finish_commit(Pending& pending);
   void finish_delete_offsets(Pending& pending);
 
-  // --- txn_offsets.cc
+  // --- transactional_offset_requests.cc
   void end_transactional(std::int32_t partition, std::int64_t producer_id, bool is_commit,
                          Now now);
   void send_transactional(Entry& entry, const ProducerIdentity& producer,
@@ -290,7 +299,8 @@ class GroupCoordinator : private InternalLog::Owner {
   Instant check_at_ = never();
   std::string check_from_;         // where the look for old offsets goes on
   bool is_checking_ = false;
-  std::size_t topic_count_seen_ = 0;
+  std::uint64_t deletions_seen_ = 0;  // ClusterState::topics_deleted
+  bool looks_for_deleted_ = true;     // once more, whatever was seen
   GroupCounters counters_;
 };
 

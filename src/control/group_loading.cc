@@ -139,16 +139,16 @@ void GroupCoordinator::on_loaded(Partition& partition, Now now) {
     log_event(LogLevel::info, "control", "groups: partition {} read: {} groups, {} offsets",
               partition.index, mine.size(), offsets);
   }
-  topic_count_seen_ = 0;  // Topics may have gone while nobody watched.
+  looks_for_deleted_ = true;  // Topics may have gone while nobody watched.
   forget_deleted_topics(now);
 }
 
 // Offsets go with their topic, so that a topic of the same name does not begin in the middle.
 void GroupCoordinator::forget_deleted_topics(Now now) {
   std::vector<std::pair<std::string, std::vector<Change>>> gone;
-  const std::size_t topics = state_.topics().size();
-  const bool may_have_gone = topic_count_seen_ == 0 || topics < topic_count_seen_;
-  topic_count_seen_ = topics;
+  const bool may_have_gone = looks_for_deleted_ || state_.topics_deleted() != deletions_seen_;
+  deletions_seen_ = state_.topics_deleted();
+  looks_for_deleted_ = false;
   if (!may_have_gone) return;
   for (const auto& [name, entry] : groups_) {
     if (!log_.is_active(entry->partition) || entry->group.state() == Group::State::dead) continue;

@@ -60,7 +60,7 @@ JoinAsk ask_of(const kafka::JoinGroupRequest& body, bus::ControlRequest* request
 
 bool has_long_name(const JoinAsk& ask) {
   const auto is_long = [](std::string_view name) { return name.size() > name_bytes_max; };
-  return is_long(ask.client_id) || is_long(ask.protocol_type) ||
+  return is_long(ask.member_id) || is_long(ask.client_id) || is_long(ask.protocol_type) ||
          (ask.instance_id && is_long(*ask.instance_id)) ||
          std::any_of(ask.protocols.begin(), ask.protocols.end(),
                      [&](const GroupProtocol& p) { return is_long(p.name); });
@@ -89,11 +89,10 @@ void GroupCoordinator::join_group(bus::ControlRequest* request, Now now) {
   if (!fits) return refuse(ErrorCode::invalid_session_timeout);
   Entry* entry = find_entry(body->group_id);
   if (entry == nullptr && !ask.member_id.empty()) return refuse(ErrorCode::unknown_member_id);
-  // Members that are here may always come again, or a full node would lose its groups.
-  const bool is_new = ask.member_id.empty();
-  if (is_new && memory_bytes_ + request->body.size() > limits_.group_bytes_max) {
-    return refuse(ErrorCode::group_max_size_reached);
-  }
+  const bool is_member = entry != nullptr && (entry->group.members().contains(ask.member_id) ||
+                                              (entry->consumer != nullptr &&
+                                               entry->consumer->members().contains(ask.member_id)));
+  if (!has_memory_for(*request, is_member)) return refuse(ErrorCode::group_max_size_reached);
   if (entry == nullptr) entry = make_entry(body->group_id, partition->index);
   if (entry == nullptr) return refuse(ErrorCode::group_max_size_reached);
   const std::string member_id =
@@ -131,6 +130,9 @@ void GroupCoordinator::sync_group(bus::ControlRequest* request, Now now) {
   // What was asked under an earlier coordinator is asked again from the start.
   if (error == ErrorCode::coordinator_load_in_progress) error = ErrorCode::rebalance_in_progress;
   if (error == ErrorCode::none && entry == nullptr) error = ErrorCode::unknown_member_id;
+  if (error == ErrorCode::none && !has_memory_for(*request, true)) {
+    error = ErrorCode::coordinator_not_available;
+  }
   if (error != ErrorCode::none) return answer_sync({.ticket = request, .error = error});
   SyncAsk ask;
   ask.ticket = request;

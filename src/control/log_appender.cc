@@ -26,6 +26,15 @@ LogAppender::LogAppender(std::size_t batch_bytes_max)
 
 bool LogAppender::add(const Target& target, const std::shared_ptr<Write>& write,
                       std::span<const Record> records, std::int64_t wall_ms) {
+  const auto fits = [&](const Record& record) {
+    const std::size_t size = record::record_bytes(
+        to_record(record.key, record.value, record.is_tombstone, wall_ms), 0, 0);
+    return record::header_bytes + size <= batch_bytes_max_;
+  };
+  if (!std::all_of(records.begin(), records.end(), fits)) {
+    write->error = ErrorCode::message_too_large;
+    return false;
+  }
   std::unique_ptr<Lane>& lane = lanes_[target.partition];
   if (lane == nullptr) {
     lane = std::make_unique<Lane>();
@@ -33,12 +42,6 @@ bool LogAppender::add(const Target& target, const std::shared_ptr<Write>& write,
   }
   TR_ASSERT(lane->target == target);
   for (const Record& record : records) {
-    const std::size_t size = record::record_bytes(
-        to_record(record.key, record.value, record.is_tombstone, wall_ms), 0, 0);
-    if (record::header_bytes + size > batch_bytes_max_) {
-      write->error = ErrorCode::message_too_large;
-      continue;
-    }
     lane->items.push_back({.key_bytes = static_cast<std::uint32_t>(record.key.size()),
                            .value_bytes = static_cast<std::uint32_t>(record.value.size()),
                            .is_tombstone = record.is_tombstone,

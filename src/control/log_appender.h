@@ -52,8 +52,8 @@ class LogAppender {
   // `batch_bytes_max`: the largest batch that is built.
   explicit LogAppender(std::size_t batch_bytes_max);
 
-  // A record that no batch can hold is left out, with an error. False: nothing was added, so the
-  // write has ended.
+  // They belong together: false, and none of them is added, when no batch can hold one of them. The
+  // write then has its error, and nothing else is told of it.
   bool add(const Target& target, const std::shared_ptr<Write>& write,
            std::span<const Record> records, std::int64_t wall_ms);
   // The partition is not ours any more: who waits to be sent ends with not_coordinator. What is

@@ -68,11 +68,9 @@ void MarkerWriter::send_queue(Now now) {
 void MarkerWriter::send(Item item, Now now) {
   const NamedPartition& to = item.partition();
   const Topic* topic = state_.find_topic(to.topic);
-  const bool is_there = topic != nullptr && to.partition >= 0 &&
-                        static_cast<std::size_t>(to.partition) < topic->partitions.size();
-  if (!is_there) return end(item, ErrorCode::unknown_topic_or_partition, now);
-  const PartitionRecord& partition = topic->partitions[static_cast<std::size_t>(to.partition)];
-  if (partition.leader != node_id_) return end(item, ErrorCode::not_leader_or_follower, now);
+  const PartitionRecord* partition = state_.find_partition(to.topic, to.partition);
+  if (partition == nullptr) return end(item, ErrorCode::unknown_topic_or_partition, now);
+  if (partition->leader != node_id_) return end(item, ErrorCode::not_leader_or_follower, now);
   const Marker& marker = item.job->marker;
   auto slot = std::make_unique<Slot>();
   bus::LogTask& task = slot->task;
@@ -80,8 +78,8 @@ void MarkerWriter::send(Item item, Now now) {
   task.owner = bus::owner_core(topic->id, to.partition, core_count_);
   task.topic = topic->id;
   task.partition = to.partition;
-  task.incarnation = partition.incarnation;
-  task.leader_epoch = partition.leader_epoch;
+  task.incarnation = partition->incarnation;
+  task.leader_epoch = partition->leader_epoch;
   task.transaction_version = marker.transaction_version;
   task.records = record::store_marker_batch(
       slot->bytes, {.producer_id = marker.producer.id,
@@ -111,9 +109,7 @@ void MarkerWriter::end(const Item& item, ErrorCode error, Now now) {
   Job& job = *item.job;
   if (job.is_cancelled) return;
   const NamedPartition& to = item.partition();
-  const Topic* topic = state_.find_topic(to.topic);
-  const bool is_gone =
-      topic == nullptr || static_cast<std::size_t>(to.partition) >= topic->partitions.size();
+  const bool is_gone = state_.find_partition(to.topic, to.partition) == nullptr;
   const Outcome outcome = outcome_of(error);
   if (job.is_persistent && outcome == Outcome::again && !is_gone) {
     retries_.emplace_back(now.instant + retry_delay, item);

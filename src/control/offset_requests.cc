@@ -175,9 +175,10 @@ class GroupFetch {
   using Partition = Topics::OffsetFetchResponsePartitions;
 
   // `unstable`: offsets that may become the group's at any time; null when nobody minds.
+  // `room`: of the whole answer; outlives this.
   GroupFetch(const ClusterState& state, const OffsetTable* offsets,
-             const TransactionalOffsets* unstable, bool by_id)
-      : state_(state), offsets_(offsets), unstable_(unstable), by_id_(by_id) {}
+             const TransactionalOffsets* unstable, bool by_id, ReplyRoom& room)
+      : state_(state), offsets_(offsets), unstable_(unstable), by_id_(by_id), room_(room) {}
 
   void add(std::string_view name, const Uuid& id, std::span<const std::int32_t> indexes,
            ErrorCode error) {
@@ -206,7 +207,7 @@ class GroupFetch {
   std::span<Topics> topics() { return topics_; }
 
  private:
-  Partition answer(std::string_view topic, std::int32_t index, ErrorCode error) const {
+  Partition answer(std::string_view topic, std::int32_t index, ErrorCode error) {
     Partition made{.partition_index = index, .committed_offset = -1, .metadata = "",
                    .error_code = to_wire(error)};
     const bool is_unstable = error == ErrorCode::none && unstable_ != nullptr &&
@@ -217,6 +218,10 @@ class GroupFetch {
                                     ? offsets_->find(topic, index)
                                     : nullptr;
     if (found == nullptr) return made;
+    if (!room_.take(OffsetTable::bytes_of(topic, found->metadata))) {
+      made.error_code = to_wire(ErrorCode::invalid_request);
+      return made;
+    }
     made.committed_offset = found->offset;
     made.committed_leader_epoch = found->leader_epoch;
     made.metadata = std::string_view(found->metadata);
@@ -227,6 +232,7 @@ class GroupFetch {
   const OffsetTable* offsets_;
   const TransactionalOffsets* unstable_;
   bool by_id_;
+  ReplyRoom& room_;
   std::vector<Topics> topics_;
   std::deque<std::vector<Partition>> rooms_;
 };
@@ -259,6 +265,7 @@ void GroupCoordinator::fetch_offsets(bus::ControlRequest* request) {
   const bool by_id = request->api_version >= fetch_first_by_id;
   kafka::OffsetFetchResponse response;
   std::deque<GroupFetch> fetches;
+  ReplyRoom room = reply_room();
   const TransactionalOffsets* unstable = nullptr;
   const auto offsets_of = [&](std::string_view group, ErrorCode& error) -> const OffsetTable* {
     Partition* partition = nullptr;
@@ -271,7 +278,7 @@ void GroupCoordinator::fetch_offsets(bus::ControlRequest* request) {
   if (request->api_version < fetch_first_with_groups) {
     ErrorCode error = ErrorCode::none;
     const OffsetTable* offsets = offsets_of(body->group_id, error);
-    GroupFetch& fetch = fetches.emplace_back(state_, offsets, unstable, false);
+    GroupFetch& fetch = fetches.emplace_back(state_, offsets, unstable, false, room);
     if (body->topics.null && error == ErrorCode::none) fetch.add_all();
     for (const auto& topic : body->topics.items) {
       fetch.add(topic.name, {}, topic.partition_indexes, error);
@@ -293,7 +300,7 @@ void GroupCoordinator::fetch_offsets(bus::ControlRequest* request) {
     if (entry != nullptr && entry->consumer != nullptr && has_epoch) {
       error = entry->consumer->check_commit(asked.member_id.value, asked.member_epoch);
     }
-    GroupFetch& fetch = fetches.emplace_back(state_, offsets, unstable, by_id);
+    GroupFetch& fetch = fetches.emplace_back(state_, offsets, unstable, by_id, room);
     if (asked.topics.null && error == ErrorCode::none) fetch.add_all();
     for (const auto& topic : asked.topics.items) {
       if (error != ErrorCode::none) break;

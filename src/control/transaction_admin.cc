@@ -22,6 +22,7 @@ void TransactionCoordinator::describe(bus::ControlRequest* request) {
   std::vector<Told> all;
   std::deque<std::vector<Told::TopicData>> topic_rooms;
   std::deque<std::vector<std::int32_t>> index_rooms;
+  ReplyRoom room(2 * limits_.transaction_bytes_max);  // Every one fits, once.
   for (const std::string_view id : body->transactional_ids) {
     Told& made = all.emplace_back();
     made.transactional_id = id;
@@ -30,6 +31,9 @@ void TransactionCoordinator::describe(bus::ControlRequest* request) {
     Entry* entry = nullptr;
     ErrorCode error = find(id, partition, entry);
     if (error == ErrorCode::none && entry == nullptr) error = ErrorCode::transactional_id_not_found;
+    if (error == ErrorCode::none && !room.take(entry->counted_bytes)) {
+      error = ErrorCode::invalid_request;
+    }
     made.error_code = to_wire(error);
     if (error != ErrorCode::none) continue;
     const TransactionRecord& record = entry->transaction.record();

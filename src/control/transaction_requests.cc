@@ -36,21 +36,30 @@ ErrorCode told(ErrorCode error, std::int16_t version, std::int16_t first_fenced)
   return is_known ? error : ErrorCode::invalid_producer_epoch;
 }
 
-template <class Topics>
-std::vector<NamedPartition> partitions_of(const Topics& topics) {
-  std::vector<NamedPartition> all;
-  for (const auto& topic : topics) {
-    for (const std::int32_t index : topic.partitions) {
-      all.push_back({std::string(topic.name), index});
-    }
-  }
-  return all;
+// Topics and partitions of one request: they are written out, and told one by one in the answer.
+constexpr std::size_t items_max = 65'536;
+
+const auto& indexes_of(const auto& topic) {
+  if constexpr (requires { topic.partition_indexes; }) return topic.partition_indexes;
+  else return topic.partitions;
 }
 
-bool is_there(const ClusterState& state, const NamedPartition& one) {
-  const Topic* topic = state.find_topic(one.topic);
-  return topic != nullptr && one.partition >= 0 &&
-         static_cast<std::size_t>(one.partition) < topic->partitions.size();
+// False: they are more than items_max, counted in `items`.
+bool count_items(const auto& topics, std::size_t& items) {
+  items += topics.size();
+  for (const auto& topic : topics) items += indexes_of(topic).size();
+  return items <= items_max;
+}
+
+// A name that no topic has is left empty: it may be of any length.
+std::vector<NamedPartition> partitions_of(const auto& topics, const ClusterState& state) {
+  std::vector<NamedPartition> all;
+  for (const auto& topic : topics) {
+    const bool is_known = state.find_topic(topic.name) != nullptr;
+    const std::string name(is_known ? topic.name : std::string_view{});
+    for (const std::int32_t index : indexes_of(topic)) all.push_back({name, index});
+  }
+  return all;
 }
 
 // The answers to topics, whose partitions have errors one after the other.
@@ -125,6 +134,10 @@ void TransactionCoordinator::add_partitions(bus::ControlRequest* request, Now no
   using Request = kafka::AddPartitionsToTxnRequest;
   const Result<Request> body = decode<Request>(*request);
   if (!body) return close(request);
+  std::size_t items = body->transactions.size();
+  bool is_small = count_items(body->v3_and_below_topics, items);
+  for (const auto& one : body->transactions) is_small &= count_items(one.topics, items);
+  if (!is_small) return close(request);
   const auto pending = std::make_shared<Pending>();
   pending->request = request;
   std::vector<Ask> asks;
@@ -132,7 +145,7 @@ void TransactionCoordinator::add_partitions(bus::ControlRequest* request, Now no
                        std::int16_t version, const auto& topics) {
     Ask made{.id = std::string(id), .producer = producer, .version = version,
              .verify_only = verify_only, .pending = pending, .first = pending->errors.size(),
-             .items = partitions_of(topics)};
+             .items = partitions_of(topics, state_)};
     pending->errors.resize(made.first + made.items.size(), ErrorCode::operation_not_attempted);
     made.partitions = {made.items.begin(), made.items.end()};
     asks.push_back(std::move(made));
@@ -150,7 +163,8 @@ void TransactionCoordinator::add_partitions(bus::ControlRequest* request, Now no
   for (Ask& made : asks) {
     bool has_unknown = false;
     for (std::size_t i = 0; i < made.items.size(); ++i) {
-      if (is_there(state_, made.items[i])) continue;
+      const NamedPartition& one = made.items[i];
+      if (state_.find_partition(one.topic, one.partition) != nullptr) continue;
       pending->errors[made.first + i] = ErrorCode::unknown_topic_or_partition;
       has_unknown = true;
     }
@@ -336,6 +350,10 @@ void TransactionCoordinator::write_markers(bus::ControlRequest* request, Now now
   const Result<kafka::WriteTxnMarkersRequest> body =
       decode<kafka::WriteTxnMarkersRequest>(*request);
   if (!body) return close(request);
+  std::size_t items = body->markers.size();
+  bool is_small = true;
+  for (const auto& asked : body->markers) is_small &= count_items(asked.topics, items);
+  if (!is_small) return close(request);
   const auto pending = std::make_shared<Pending>();
   pending->request = request;
   std::vector<std::shared_ptr<MarkerJob>> jobs;
@@ -347,13 +365,11 @@ void TransactionCoordinator::write_markers(bus::ControlRequest* request, Now now
                    .is_commit = asked.transaction_result,
                    .coordinator_epoch = asked.coordinator_epoch,
                    .transaction_version = asked.transaction_version};
-    for (const auto& topic : asked.topics) {
-      for (const std::int32_t index : topic.partition_indexes) {
-        job->partitions.push_back({std::string(topic.name), index});
-      }
-    }
-    pending->errors.resize(job->first + job->partitions.size());
-    jobs.push_back(std::move(job));
+    job->partitions = partitions_of(asked.topics, state_);
+    // What no producer can have begun, nobody can end.
+    const bool can_be = asked.producer_id >= 0 && asked.producer_epoch >= 0;
+    pending->errors.resize(job->first + job->partitions.size(), ErrorCode::invalid_request);
+    if (can_be) jobs.push_back(std::move(job));
   }
   pending->left = jobs.size() + 1;
   for (const auto& job : jobs) markers_.start(job, now);

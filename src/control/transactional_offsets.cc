@@ -7,32 +7,47 @@ namespace tailrace::control {
 
 void TransactionalOffsets::add(std::int64_t producer_id, const OffsetKey& key,
                                const OffsetRecord& record, std::uint64_t write) {
-  const auto [at, is_new] = producers_[producer_id].try_emplace(key);
-  if (!is_new) memory_bytes_ -= OffsetTable::bytes_of(key.topic, at->second.record.metadata);
+  Versions& versions = producers_[producer_id][key];
+  if (write == 0) erase(key, versions, versions.begin(), versions.end());
   memory_bytes_ += OffsetTable::bytes_of(key.topic, record.metadata);
-  size_ += is_new ? 1 : 0;
-  at->second = {record, write};
+  ++size_;
+  versions.push_back({record, write});
+}
+
+void TransactionalOffsets::erase(const OffsetKey& key, Versions& versions,
+                                 Versions::iterator first, Versions::iterator last) {
+  for (auto at = first; at != last; ++at) {
+    memory_bytes_ -= OffsetTable::bytes_of(key.topic, at->record.metadata);
+    --size_;
+  }
+  versions.erase(first, last);
 }
 
 void TransactionalOffsets::keep(std::int64_t producer_id, std::uint64_t write,
                                 std::uint64_t order) {
   const auto found = producers_.find(producer_id);
   if (found == producers_.end()) return;
-  for (auto& [key, held] : found->second) {
-    if (held.write == write) held.record.order = order;
+  for (auto& [key, versions] : found->second) {
+    const auto held = std::find_if(versions.begin(), versions.end(),
+                                   [&](const Held& one) { return one.write == write; });
+    if (held == versions.end()) continue;
+    held->record.order = order;
+    held->write = 0;
+    erase(key, versions, versions.begin(), held);
   }
 }
 
 void TransactionalOffsets::forget(std::int64_t producer_id, std::uint64_t write) {
   const auto found = producers_.find(producer_id);
   if (found == producers_.end()) return;
-  std::erase_if(found->second, [&](const auto& one) {
-    const auto& [key, held] = one;
-    if (held.write != write) return false;
-    memory_bytes_ -= OffsetTable::bytes_of(key.topic, held.record.metadata);
-    --size_;
-    return true;
-  });
+  Offsets& offsets = found->second;
+  for (auto at = offsets.begin(); at != offsets.end();) {
+    auto& [key, versions] = *at;
+    const auto held = std::find_if(versions.begin(), versions.end(),
+                                   [&](const Held& one) { return one.write == write; });
+    if (held != versions.end()) erase(key, versions, held, std::next(held));
+    at = versions.empty() ? offsets.erase(at) : std::next(at);
+  }
   if (found->second.empty()) producers_.erase(found);
 }
 
@@ -40,11 +55,10 @@ std::vector<TransactionalOffsets::Pending> TransactionalOffsets::take(std::int64
   std::vector<Pending> taken;
   const auto found = producers_.find(producer_id);
   if (found == producers_.end()) return taken;
-  for (auto& [key, held] : found->second) {
-    memory_bytes_ -= OffsetTable::bytes_of(key.topic, held.record.metadata);
-    taken.push_back({key, std::move(held.record)});
+  for (auto& [key, versions] : found->second) {
+    taken.push_back({key, versions.back().record});
+    erase(key, versions, versions.begin(), versions.end());
   }
-  size_ -= taken.size();
   producers_.erase(found);
   return taken;
 }

@@ -20,7 +20,8 @@ class TransactionalOffsets {
     OffsetRecord record;
   };
 
-  // The newest of a producer for one key counts. `write` names what has put it there.
+  // The newest of a producer for one key counts. `write` names what has put it there; 0: it is
+  // durable already.
   void add(std::int64_t producer_id, const OffsetKey& key, const OffsetRecord& record,
            std::uint64_t write);
   // That write is durable, at this place in the order of all; or it was not kept.
@@ -30,7 +31,6 @@ class TransactionalOffsets {
   std::vector<Pending> take(std::int64_t producer_id);
 
   bool contains(std::string_view topic, std::int32_t partition) const;
-  bool has(std::int64_t producer_id) const { return producers_.contains(producer_id); }
   std::vector<std::int64_t> producers() const;
   bool empty() const { return producers_.empty(); }
   std::size_t size() const { return size_; }
@@ -40,9 +40,15 @@ class TransactionalOffsets {
  private:
   struct Held {
     OffsetRecord record;
-    std::uint64_t write = 0;
+    std::uint64_t write = 0;  // on its way; 0: durable
   };
-  using Offsets = std::map<OffsetKey, Held>;
+  // The oldest first: the last durable one, and what is on its way behind it, which may fail.
+  using Versions = std::vector<Held>;
+  using Offsets = std::map<OffsetKey, Versions>;
+
+  // Versions [first, last) of it are no longer needed.
+  void erase(const OffsetKey& key, Versions& versions, Versions::iterator first,
+             Versions::iterator last);
 
   std::map<std::int64_t, Offsets> producers_;
   std::size_t size_ = 0;

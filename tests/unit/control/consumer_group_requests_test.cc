@@ -275,6 +275,32 @@ TEST_F(ConsumerRequests, ALiveGroupMovesToTheConsumerProtocolAndBack) {
   EXPECT_EQ(rig.committed("g", "orders", 0), "5");
 }
 
+TEST_F(ConsumerRequests, ATopicThatAClassicMemberNamesTwiceIsReadOnce) {
+  kafka::JoinGroupRequest request;
+  request.group_id = "g";
+  request.session_timeout_ms = 10'000;
+  request.rebalance_timeout_ms = 60'000;
+  request.protocol_type = "consumer";
+  const std::string_view reads("\0\1\0\0\0\2\0\6orders\0\6orders\0\0\0\0\0\0\0\0", 30);
+  kafka::JoinGroupRequest::JoinGroupRequestProtocol protocol{"range", as_bytes(reads)};
+  request.protocols = {&protocol, 1};
+  Rig::Sent& sent = rig.send(request, 3);
+  rig.pass({});
+  const std::string id(rig.read<kafka::JoinGroupResponse>(sent).member_id);
+  rig.sync("g", id, 1, plan_of({0, 1, 2, 3, 4, 5, 6, 7, 8, 9}));
+  EXPECT_EQ(join("n").epoch, 2);
+  EXPECT_EQ(described(), "Reconciling 2/2 " + id + "@1:10c n@2:0");
+}
+
+TEST_F(ConsumerRequests, ATopicsNameThatIsTooLongIsRefused) {
+  const std::string name(250, 'x');
+  std::string_view topic = name;
+  Beat request{.group_id = "g", .member_id = "a", .rebalance_timeout_ms = 60'000};
+  request.subscribed_topic_names = std::span(&topic, 1);
+  request.topic_partitions = std::span<Beat::TopicPartitions>();
+  EXPECT_EQ(told(rig.send(request, 1)).error, 42);
+}
+
 TEST_F(ConsumerRequests, AGroupOfAnotherKindOfClientCannotMove) {
   kafka::JoinGroupRequest request;
   request.group_id = "g";

@@ -503,5 +503,17 @@ TEST(Group, MemoryIsCountedAndGivenBack) {
   EXPECT_EQ(story.group.memory_bytes(), 0U);
 }
 
+TEST(Group, MemoryIsGivenBackAfterARebalanceThatWasInterrupted) {
+  Story story;
+  story.starts_with_two();
+  story.joins("a", {.id = "a1"});
+  story.joins("b", {.id = "b1"});
+  story.pass(seconds(3));
+  ASSERT_EQ(story.group.state_name(), "CompletingRebalance");
+  story.leaves("a1");
+  story.leaves("b1");
+  EXPECT_EQ(story.group.memory_bytes(), 0U);
+}
+
 }  // namespace
 }  // namespace tailrace::control

@@ -163,6 +163,34 @@ TEST_F(TransactionRequests, AnOperatorWritesMarkersByHand) {
                 .markers[0].topics[0].partitions[0].error_code, 47);
 }
 
+TEST_F(TransactionRequests, NobodyCanHaveBegunWhatAMarkerBelow0Ends) {
+  using Marker = kafka::WriteTxnMarkersRequest::WritableTxnMarker;
+  std::int32_t index = 0;
+  Marker::WritableTxnMarkerTopic topic{"orders", {&index, 1}};
+  std::array<Marker, 3> markers;
+  markers[0] = {.producer_id = -1, .producer_epoch = 2, .topics = {&topic, 1}};
+  markers[1] = {.producer_id = 44, .producer_epoch = -1, .topics = {&topic, 1}};
+  markers[2] = {.producer_id = 44, .producer_epoch = 2, .topics = {&topic, 1}};
+  kafka::WriteTxnMarkersRequest request;
+  request.markers = markers;
+  const auto told = rig.ask<kafka::WriteTxnMarkersResponse>(request, 1);
+  EXPECT_EQ(told.markers[0].topics[0].partitions[0].error_code, 42);
+  EXPECT_EQ(told.markers[1].topics[0].partitions[0].error_code, 42);
+  EXPECT_EQ(told.markers[2].topics[0].partitions[0].error_code, 0);
+}
+
+TEST_F(TransactionRequests, ALongNameIsNotWrittenOutForEachPartition) {
+  const std::string name(20'000, 'x');
+  std::vector<std::int32_t> indexes(60'000);
+  kafka::AddPartitionsToTxnRequest request;
+  kafka::AddPartitionsToTxnRequest::V3AndBelowTopic topic{name, indexes};
+  request.v3_and_below_transactional_id = "tx";
+  request.v3_and_below_topics = {&topic, 1};
+  const auto told = rig.ask<kafka::AddPartitionsToTxnResponse>(request, 3);
+  ASSERT_EQ(told.results_by_topic_v3_and_below[0].results_by_partition.size(), indexes.size());
+  EXPECT_EQ(told.results_by_topic_v3_and_below[0].results_by_partition[0].partition_error_code, 3);
+}
+
 TEST_F(TransactionRequests, WhatCannotBeReadEndsTheConnection) {
   for (const auto key : std::initializer_list<std::int16_t>{22, 24, 25, 26, 27, 28, 65, 66}) {
     const std::string_view broken("\xff\xff\xff", 3);

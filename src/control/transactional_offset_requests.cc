@@ -33,12 +33,6 @@ std::optional<std::string> optional_of(const kafka::NullableString& text) {
   return std::string(text.value);
 }
 
-bool is_there(const ClusterState& state, std::string_view name, std::int32_t partition) {
-  const Topic* topic = state.find_topic(name);
-  return topic != nullptr && partition >= 0 &&
-         static_cast<std::size_t>(partition) < topic->partitions.size();
-}
-
 }  // namespace
 
 void GroupCoordinator::commit_transactional(bus::ControlRequest* request, ErrorCode error,
@@ -91,7 +85,7 @@ void GroupCoordinator::commit_transactional(bus::ControlRequest* request, ErrorC
     for (const auto& at : topic.partitions) {
       ErrorCode& code = pending->errors[item++];
       const std::string_view metadata = at.committed_metadata.value;
-      if (!is_there(state_, topic.name, at.partition_index)) {
+      if (state_.find_partition(topic.name, at.partition_index) == nullptr) {
         code = ErrorCode::unknown_topic_or_partition;
       } else if (metadata.size() > limits_.offset_metadata_bytes_max) {
         code = ErrorCode::offset_metadata_too_large;
@@ -151,7 +145,7 @@ void GroupCoordinator::send_transactional(Entry& entry, const ProducerIdentity& 
   }
   transactional_groups_[{entry.partition, producer.id}].insert(entry.name);
   ++pending->writes_out;
-  ++entry.commits_out;
+  ++entry.writes_out;
   counters_.offset_commits.add(offsets.size());
   log_tasks_.push_back(&task);
   transactional_writes_.emplace(&task, std::move(made));
@@ -168,7 +162,7 @@ bool GroupCoordinator::on_transactional_done(const bus::LogTask* task, Now now) 
   if (is_lost) error = ErrorCode::not_coordinator;
   if (error != ErrorCode::none) counters_.write_failures.add();
   if (Entry* entry = is_lost ? nullptr : find_entry(write)) {
-    --entry->commits_out;
+    --entry->writes_out;
     if (error == ErrorCode::none) {
       entry->transactional.keep(done->producer_id, done->number, ++offset_order_);
     } else {

@@ -1,4 +1,4 @@
-#include "control/alter_loggers.h"
+#include "control/logger_change.h"
 
 #include <fmt/format.h>
 
@@ -20,6 +20,9 @@ bool read_level(std::string_view name, LogLevel& level) {
 
 Refusal read_logger_change(std::string_view logger, std::int8_t operation,
                            const kafka::NullableString& value, LogLevel& level) {
+  if (operation < 0 || operation > 3) {
+    return {ErrorCode::invalid_request, fmt::format("Unknown operation {}", operation)};
+  }
   if (operation >= 2) {
     return {ErrorCode::invalid_request,
             fmt::format("{} operation is not allowed for the BROKER_LOGGER resource",

@@ -1,4 +1,4 @@
-#include "control/alter_loggers.h"
+#include "control/logger_change.h"
 
 #include <gtest/gtest.h>
 
