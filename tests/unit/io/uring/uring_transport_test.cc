@@ -348,7 +348,7 @@ TEST(UringTransport, ConnectsAndPlaysBothRoles) {
   client.transport->close(conn);
   EXPECT_TRUE(client.until([&] {
     server.step();
-    return client.closed.contains(conn) && server.closed.contains(other);
+    return client.closed.contains(conn) && server.closed.contains(server.accepted.at(0));
   }));
 }
 
