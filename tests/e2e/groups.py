@@ -69,16 +69,12 @@ def kafka_reads_the_topic(context):
     """Kafka's own formatters understand the records of __consumer_offsets."""
     kcat_by_group(context)
     time.sleep(0.5)
-    said = {}
-    for name in ["OffsetsMessageFormatter", "GroupMetadataMessageFormatter"]:
-        said[name] = kafka_tools.with_server(
-            context, "org.apache.kafka.tools.consumer.ConsoleConsumer", "--topic",
-            "__consumer_offsets", "--from-beginning", "--timeout-ms", "8000", "--formatter",
-            f"org.apache.kafka.tools.consumer.{name}", code=None)
-    text = said["OffsetsMessageFormatter"]
+    text = kafka_tools.read_formatted(context, "__consumer_offsets", "OffsetsMessageFormatter",
+                                      f'"group":"{GROUP}"')
     expect(re.search(rf'"group":"{GROUP}","topic":"{GROUP}","partition":1', text), text[-3000:])
     expect('"offset":100' in text, text[-3000:])
-    text = said["GroupMetadataMessageFormatter"]
+    text = kafka_tools.read_formatted(context, "__consumer_offsets",
+                                      "GroupMetadataMessageFormatter", f'"group":"{GROUP}"')
     expect(f'"group":"{GROUP}"' in text and '"protocolType":"consumer"' in text, text[-3000:])
 
 

@@ -27,6 +27,19 @@ def with_server(context, main_class, *arguments, **options):
                 **options)
 
 
+def read_formatted(context, topic, formatter, wanted):
+    """What Kafka's own formatter says of a topic of records. The console consumer gives up when it
+    gets none for a while, which joining its group may take on a busy machine."""
+    text = ""
+    for wait_ms in (8000, 30000):
+        text = with_server(context, "org.apache.kafka.tools.consumer.ConsoleConsumer", "--topic",
+                           topic, "--from-beginning", "--timeout-ms", str(wait_ms), "--formatter",
+                           f"org.apache.kafka.tools.consumer.{formatter}", code=None)
+        if wanted in text:
+            break
+    return text
+
+
 def topics(context, *arguments, **options):
     return with_server(context, "org.apache.kafka.tools.TopicCommand", *arguments, **options)
 

@@ -80,11 +80,10 @@ def tools(context):
 
 def kafka_reads_the_topic(context):
     """Kafka's own formatter understands the records of __transaction_state."""
-    text = kafka_tools.with_server(
-        context, "org.apache.kafka.tools.consumer.ConsoleConsumer", "--topic",
-        "__transaction_state", "--from-beginning", "--timeout-ms", "8000", "--formatter",
-        "org.apache.kafka.tools.consumer.TransactionLogMessageFormatter", code=None)
-    expect('"transactionalId":"late"' in text, text[-3000:])
+    wanted = '"transactionalId":"late"'
+    text = kafka_tools.read_formatted(context, "__transaction_state",
+                                      "TransactionLogMessageFormatter", wanted)
+    expect(wanted in text, text[-3000:])
     expect('"transactionStatus":' in text and '"producerEpoch":' in text, text[-3000:])
 
 
