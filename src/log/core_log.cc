@@ -267,6 +267,7 @@ bool CoreLog::may_open_transaction() {
     transactions_ += partition->producers_.open_count();
     transactions_ += partition->transactions_.aborted().size();
   }
+  if (transactions_ >= limits_.transactions_max / 2) compactor_.shed_aborted();
   return transactions_ < limits_.transactions_max;
 }
 

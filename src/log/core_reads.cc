@@ -196,14 +196,16 @@ void CoreReads::on_cold_done(const Reader::Done& done) {
   Read& read = reads_.at(id);
   TR_ASSERT(read.job == done.job);
   PartitionLog& partition = partitions_.at(read.partition);
-  if (!done.batches && read_again(partition, id, done.batches.error().code)) return;
+  const bool is_gap = !done.batches && done.batches.error().code == Errc::not_found;
+  if (read_again(partition, id, is_gap)) return;
   if (!read.is_search) {
     if (done.batches) {
       const bool too_large = !read.request.at_least_one &&
                              done.batches->size() > read.request.bytes_max;
+      const bool has_piece = !done.batches->empty() && !too_large;
       read.piece_store[0] = *done.batches;
-      read.pieces = {read.piece_store.data(), too_large ? 0U : 1U};
-      read.bytes = too_large ? 0 : done.batches->size();
+      read.pieces = {read.piece_store.data(), has_piece ? 1U : 0U};
+      read.bytes = has_piece ? done.batches->size() : 0;
     }
     finish(id, done.batches ? Result<void>{} : fail(done.batches.error()));
     return;
@@ -222,13 +224,13 @@ void CoreReads::on_cold_done(const Reader::Done& done) {
   }
 }
 
-bool CoreReads::read_again(PartitionLog& partition, ReadId id, Errc code) {
+bool CoreReads::read_again(PartitionLog& partition, ReadId id, bool is_gap) {
   Read& read = reads_.at(id);
   const std::int64_t at = read.is_search ? read.searched_to : read.request.offset;
   const SegmentInfo* now = partition.find_segment(std::max(at, read.segment.base_offset));
   const bool replaced = now != nullptr && now->generation != read.segment.generation;
-  const bool gap = !read.is_search && code == Errc::not_found && read.segment.may_have_gaps();
-  if (!replaced && !gap) return false;
+  const bool skips = !read.is_search && is_gap && read.segment.may_have_gaps();
+  if (!replaced && !skips) return false;
   reader_.release(read.job);
   read.job = UINT32_MAX;
   if (read.is_search) {

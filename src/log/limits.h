@@ -35,7 +35,7 @@ struct Limits {
   // Those with an open transaction are kept beyond this.
   std::uint32_t producers_max = 16384;
   // Open and aborted transactions remembered, all partitions together. None is ever forgotten
-  // before its records are: beyond this no further one may begin.
+  // before its records are gone, by retention or compaction: beyond this no further one may begin.
   std::uint32_t transactions_max = 65536;
   std::uint32_t open_files_max = 4096;
   std::uint32_t index_interval_bytes = 64U << 10;

@@ -181,6 +181,7 @@ class PartitionLog {
   std::int64_t cut_end_ = 0;           // staged_end at the cut of the checkpoint under way
   std::int64_t checkpointed_end_ = 0;  // and of the newest that is written: all synced before it
   Instant compact_again_at_;           // after an error
+  std::int64_t markers_go_ms_ = INT64_MAX;  // wall clock: all that wait to go may by then
   std::uint32_t generation_next_ = 1;  // of what a compaction makes; never one that was in use
 
   GrowingRing<CachedBatch> batches_;   // by offset, up to staged_end without a gap
