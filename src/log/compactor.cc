@@ -15,7 +15,9 @@ namespace {
 constexpr std::uint64_t scan_tag = make_tag(Asker::compactor, 0);
 constexpr std::uint64_t file_tag = make_tag(Asker::compactor, 1);
 // Of records in one step, so that the requests beside it wait no longer than for each other.
-constexpr std::uint64_t step_bytes_max = 128U << 10;
+constexpr std::uint64_t step_bytes_max = 32U << 10;
+// How many times as long as reading a byte of records it takes to pack it again, by codec.
+constexpr std::array<std::uint64_t, record::codec_mask + 1> packing_cost = {0, 16, 2, 2, 4};
 // How much may be made up for when turns come late.
 constexpr Duration burst = milliseconds(4);
 constexpr Duration retry_after = seconds(30);
@@ -128,16 +130,11 @@ void Compactor::work(PartitionLog& partition, Now now) {
       wants_turn_ = true;
       return;
     }
-    const std::uint64_t written_before = file_.size_bytes();
-    const std::uint64_t read = scan_.batch().bytes.size();
-    const Result<void> taken = phase_ == Phase::mapping
-                                   ? map_batch(scan_.batch())
-                                   : clean_batch(partition, scan_.batch(), now);
-    if (!taken) return on_error(partition, taken.error(), now);
-    const std::uint64_t cost = read + (file_.size_bytes() - written_before);
-    bytes += cost;
+    const Result<std::uint64_t> cost = take(partition, scan_.batch(), now);
+    if (!cost) return on_error(partition, cost.error(), now);
+    bytes += *cost;
     allowed_at_ = allowed_at_ + nanoseconds(static_cast<std::int64_t>(
-                                    cost * 1'000'000'000 / limits_.compaction_bytes_per_second));
+                                    *cost * 1'000'000'000 / limits_.compaction_bytes_per_second));
     if (!map_full_) {
       scan_.next();
       continue;
@@ -146,6 +143,20 @@ void Compactor::work(PartitionLog& partition, Now now) {
     scan_.close();
     begin_cleaning(partition);
   }
+}
+
+// Maps or cleans it; returns what that costs, in bytes of compaction_bytes_per_second.
+Result<std::uint64_t> Compactor::take(PartitionLog& partition, const record::BatchView& batch,
+                                      Now now) {
+  const std::uint64_t written_before = file_.size_bytes();
+  const std::uint64_t unpacked_before = filter_.unpacked_bytes();
+  const std::uint64_t packed_before = filter_.packed_bytes();
+  const Result<void> taken =
+      phase_ == Phase::mapping ? map_batch(batch) : clean_batch(partition, batch, now);
+  if (!taken) return fail(taken.error());
+  return batch.bytes.size() + (file_.size_bytes() - written_before) +
+         (filter_.unpacked_bytes() - unpacked_before) +
+         (filter_.packed_bytes() - packed_before) * packing_cost[batch.header.codec_bits()];
 }
 
 // ---- what there is to do
@@ -307,6 +318,8 @@ void Compactor::begin_group(PartitionLog& partition) {
 Result<void> Compactor::clean_batch(PartitionLog& partition, const record::BatchView& batch,
                                     Now now) {
   group_.leader_epoch = batch.header.leader_epoch;
+  // From when frames were larger: it can be read still, but not written.
+  if (batch.bytes.size() > limits_.batch_bytes_max()) return fail(Errc::too_large);
   if (!batch.header.is_control()) return clean_records(partition, batch);
   clean_marker(partition, batch, now);
   return {};

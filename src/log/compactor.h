@@ -130,6 +130,7 @@ class Compactor {
   void begin(PartitionLog& partition, PartitionId id, const Dirt& dirt, Now now);
   PartitionLog* partition_of_pass();
   void work(PartitionLog& partition, Now now);
+  Result<std::uint64_t> take(PartitionLog& partition, const record::BatchView& batch, Now now);
   Result<void> map_batch(const record::BatchView& batch);
   Result<void> clean_batch(PartitionLog& partition, const record::BatchView& batch, Now now);
   void clean_marker(PartitionLog& partition, const record::BatchView& batch, Now now);

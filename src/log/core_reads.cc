@@ -94,6 +94,13 @@ SegmentInfo CoreReads::written_part(const PartitionLog& partition, const Segment
   SegmentInfo part = segment;
   if (partition.written_.base_offset == segment.base_offset) {
     part.size_bytes = partition.written_.bytes;
+    // It ends with a block: not inside of a batch, of which the rest is in memory only.
+    if (partition.has_unwritten()) {
+      const CachedBatch& next =
+          partition.batches_[partition.first_unwritten_ - partition.batches_first_];
+      const bool is_cut = next.segment_base == segment.base_offset;
+      if (is_cut) part.size_bytes = std::min<std::uint64_t>(part.size_bytes, next.segment_pos);
+    }
   } else if (partition.written_.base_offset < segment.base_offset) {
     part.size_bytes = 0;
   }
@@ -184,8 +191,8 @@ void CoreReads::search_hot(PartitionLog& partition, Read& read) {
     const Bytes bytes = cache_.bytes(batch.chunk).subspan(batch.chunk_pos, batch.bytes);
     const Result<record::BatchView> view = record::parse_batch(bytes);
     TR_ASSERT(view.has_value());
-    const auto found = checker_.find_timestamp(*view, read.timestamp);
-    if (!found || found->offset < partition.log_start_) continue;
+    const auto found = checker_.find_timestamp(*view, read.timestamp, partition.log_start_);
+    if (!found) continue;
     read.found = *found;
     return;
   }
@@ -269,8 +276,8 @@ void CoreReads::search_batches(PartitionLog& partition, Read& read, Bytes batche
     }
     batches = batches.subspan(view->bytes.size());
     if (view->header.max_timestamp >= read.timestamp) {
-      const auto found = checker_.find_timestamp(*view, read.timestamp);
-      if (found && found->offset >= partition.log_start_) {
+      const auto found = checker_.find_timestamp(*view, read.timestamp, partition.log_start_);
+      if (found) {
         read.found = *found;
         return;
       }

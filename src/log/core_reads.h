@@ -96,7 +96,7 @@ class CoreReads {
   void finish(ReadId id, Result<void> status);
   // Offset from which every batch is in memory; staged_end when none is.
   std::int64_t hot_start(PartitionLog& partition);
-  // The part of a segment that its file has.
+  // The part of a segment that its file has, in whole batches.
   static SegmentInfo written_part(const PartitionLog& partition, const SegmentInfo& segment);
 
   Slab<PartitionLog>& partitions_;

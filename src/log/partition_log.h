@@ -132,6 +132,10 @@ class PartitionLog {
     transactions_.on_durable(offset);
   }
 
+  // How many segments lie wholly before `offset`; never the last, which is appended to.
+  std::size_t segments_before(std::int64_t offset) const;
+  // How many of the first `count` may go: nothing of them waits to be written or to be durable.
+  std::size_t removable(std::size_t count) const;
   // Forgets the oldest segments; the caller deletes their files.
   void drop_segments(std::size_t count);
   // `made` is in place of `count` segments from `first` on, and covers the same offsets. What of

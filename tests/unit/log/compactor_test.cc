@@ -259,6 +259,26 @@ TEST_F(CompactorTest, ItStopsInTheMiddleOfIt) {
   }
 }
 
+TEST_F(CompactorTest, ABatchFromWhenFramesWereLargerIsLeftWhereItIs) {
+  limits.read_buffer_bytes = 64U << 10;
+  node = std::make_unique<LogNode>(limits);
+  node->config.segment_bytes = 700;
+  node->config.compaction = {.dirty_ratio_min = 0};
+  ASSERT_TRUE(node->boot());
+  write({{"a", std::string(14'000, 'x')}});
+  roll_and_checkpoint();
+  node->logs[0]->begin_stop();
+  ASSERT_TRUE(node->stops_at_once());
+  node->crash(prng);
+  limits.frame_bytes_max = 16U << 10;
+  node->set_limits(limits);
+  ASSERT_TRUE(node->boot()) << node->why;
+  compact();
+  EXPECT_EQ(passes(), 0U);
+  EXPECT_EQ(node->logs[0]->counters().compaction_failures.load(), 1U);
+  EXPECT_EQ(records().size(), 1U);
+}
+
 TEST_F(CompactorTest, RotIsFoundAndNothingIsLost) {
   write({{"a", "1"}});
   write({{"b", std::string(300, 'y')}});
