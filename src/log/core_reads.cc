@@ -98,8 +98,10 @@ SegmentInfo CoreReads::written_part(const PartitionLog& partition, const Segment
     if (partition.has_unwritten()) {
       const CachedBatch& next =
           partition.batches_[partition.first_unwritten_ - partition.batches_first_];
-      const bool is_cut = next.segment_base == segment.base_offset;
-      if (is_cut) part.size_bytes = std::min<std::uint64_t>(part.size_bytes, next.segment_pos);
+      if (next.segment_base == segment.base_offset) {
+        part.size_bytes = std::min<std::uint64_t>(part.size_bytes, next.segment_pos);
+        part.end_offset = next.base_offset;
+      }
     }
   } else if (partition.written_.base_offset < segment.base_offset) {
     part.size_bytes = 0;
@@ -162,7 +164,9 @@ bool CoreReads::search_cold(PartitionLog& partition, ReadId id, std::int64_t hot
     if (segment.end_offset <= read.searched_to || segment.base_offset >= hot) continue;
     const SegmentInfo part = written_part(partition, segment);
     if (segment.max_timestamp < read.timestamp || part.size_bytes == 0) continue;
-    read.segment = segment;
+    if (part.end_offset <= read.searched_to) continue;
+    // No more than that: what follows may leave memory meanwhile, and then it is looked at here.
+    read.segment = part;
     const bool is_active = partition.is_active(segment.base_offset);
     const Result<std::uint32_t> job = reader_.start(
         {.key = partition.key(),
@@ -170,6 +174,7 @@ bool CoreReads::search_cold(PartitionLog& partition, ReadId id, std::int64_t hot
          .index = is_active && !partition.index_.entries().empty() ? &partition.index_ : nullptr,
          .offset = read.by_offset ? read.searched_to : -1,
          .timestamp = read.timestamp,
+         .offset_start = read.searched_to,
          .word = id.packed()});
     if (!job) {
       finish(id, fail(job.error()));

@@ -36,6 +36,7 @@ class LogSimulation {
     std::int64_t offset = 0;
     std::int64_t offset_end = 0;
     std::int64_t stable_end = 0;
+    bool is_told = false;  // what was aborted in it was looked at
     bool fills = false;  // of the final reading: the next one follows
   };
   struct Deletion {

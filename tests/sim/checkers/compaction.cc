@@ -54,7 +54,9 @@ const FoundBatch* CompactionChecker::find(std::span<const FoundBatch> found,
                                    [](const FoundBatch& batch, std::int64_t wanted) {
                                      return batch.header.base_offset < wanted;
                                    });
-  return at == found.end() || at->header.base_offset != offset ? nullptr : &*at;
+  if (at == found.end() || at->header.base_offset != offset) return nullptr;
+  // Without a producer either it is nobody's: a segment has at least one batch.
+  return at->records.empty() && !at->header.has_producer() ? nullptr : &*at;
 }
 
 void CompactionChecker::check_untouched(std::span<const FoundBatch> found) {
@@ -82,6 +84,7 @@ void CompactionChecker::check_old(std::span<const FoundBatch> found) {
     const bool is_aborted = transactions_.is_aborted(*given);
     for (const ModelRecord& record : batch.records) {
       if (record.offset >= end) return;
+      if (record.offset < partition_.log_start()) continue;  // Went when it had been read.
       const auto& same = by_key_[record.key];
       const bool is_newest = std::none_of(same.begin(), same.end(), [&](const ModelRecord* other) {
         return other->offset > record.offset && other->offset < end;
