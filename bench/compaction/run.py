@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a compaction costs those who write beside it: produce at a fixed rate to one topic, without
-and beside a compaction of another on the same core, in turns: while it reads the keys (mapping), and
-while it writes what is left (cleaning). Ratios are taken pair by pair."""
+and beside a compaction of another on the same core, in turns: while it reads the keys (mapping),
+and while it writes what is left (cleaning). Ratios are taken pair by pair."""
 import argparse
 import os
 import statistics

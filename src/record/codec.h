@@ -51,8 +51,8 @@ class Encoder {
 
   // No more room than this is ever needed.
   static std::size_t bound(std::size_t plain_bytes);
-  // With so much more room than a result takes, it is found to fit: some codecs ask for room for the
-  // worst of their next block.
+  // With so much more room than a result takes it is found to fit: some codecs ask for the room
+  // that the worst of their next block would take.
   static constexpr std::size_t slack_bytes = std::size_t{128} << 10;
 
   // Compresses `plain` into `room` and returns the size; `codec` is not none. A level of 0 is the
