@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""What a compaction costs those who write beside it: produce at a fixed rate to one topic, with and
-without a compaction of another on the same core, in turns. Ratios are taken pair by pair."""
+"""What a compaction costs those who write beside it: produce at a fixed rate to one topic, without
+and beside a compaction of another on the same core, in turns: while it reads the keys (mapping),
+and while it writes what is left (cleaning). Ratios are taken pair by pair."""
 import argparse
 import os
 import statistics
@@ -17,6 +18,8 @@ from common import (SIZES, Broker, describe_machine, need, print_table, say,  # 
 from wire import Connection, array, string  # noqa: E402
 
 CHECK_SECONDS = 1
+# What grows in each.
+PHASES = {"mapping": "compaction_read_bytes_total", "cleaning": "compaction_written_bytes_total"}
 
 
 def set_policy(broker, policy):
@@ -27,6 +30,15 @@ def set_policy(broker, policy):
     error, = struct.unpack_from(">h", answer, 8)
     if error != 0:
         raise SystemExit(f"bench: cleanup.policy={policy}: error {error}")
+
+
+def wait_for_growth(broker, metric, most_seconds=120):
+    before = broker.metric(metric)
+    deadline = time.monotonic() + most_seconds
+    while broker.metric(metric) < before + (1 << 20):
+        if time.monotonic() > deadline:
+            raise SystemExit("bench: nothing is compacted")
+        time.sleep(0.1)
 
 
 def fill(broker, options):
@@ -55,9 +67,11 @@ def main():
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--share", type=float, default=0.3, help="of the most, for the rate")
-    parser.add_argument("--mb", type=int, default=512, help="of the topic that is compacted")
-    parser.add_argument("--keys", type=int, default=100_000)
-    parser.add_argument("--value-bytes", type=int, default=200)
+    parser.add_argument("--mb", type=int, default=256, help="of the topic that is compacted")
+    parser.add_argument("--keys", type=int, default=300_000,
+                        help="whose newest records are written anew: so long that no pass ends "
+                             "while it is measured")
+    parser.add_argument("--value-bytes", type=int, default=400)
     parser.add_argument("--codec", default="none")
     parser.add_argument("--bytes-per-second", type=int, help="instead of the profile's")
     options = parser.parse_args()
@@ -75,29 +89,29 @@ def main():
             shape = {"topic": "bench", "partitions": 8, "bytes": SIZES[size], "connections": 4,
                      "depth": 4, "warm_up": 1, "seconds": options.seconds}
             rate = broker.load("produce", total_bytes=1 << 30, **shape)["per_s"] * options.share
-            without, beside, moved = [], [], []
+            runs = {"without": [], "mapping": [], "cleaning": []}
+            moved = {"mapping": [], "cleaning": []}
             for _ in range(options.repeats):
                 set_policy(broker, "delete")
                 time.sleep(1)
-                without.append(broker.load("produce", rate=rate, **shape))
-                before = broker.metric("compaction_read_bytes_total")
+                runs["without"].append(broker.load("produce", rate=rate, **shape))
                 set_policy(broker, "compact")
-                time.sleep(2 * CHECK_SECONDS)
-                beside.append(broker.load("produce", rate=rate, **shape))
-                moved.append((broker.metric("compaction_read_bytes_total") - before) / 1e6)
-            for what, runs in (("without", without), ("beside a compaction", beside)):
-                rows.append([size, what, spread(run["per_s"] for run in runs),
-                             spread(run["p50_us"] for run in runs),
-                             spread(run["p99_us"] for run in runs),
-                             spread(run["p999_us"] for run in runs)])
-            if min(moved) == 0:
-                raise SystemExit("bench: nothing was compacted")
-            ratios = [b["p99_us"] / w["p99_us"] for b, w in zip(beside, without)]
-            say(f"{size}: p99 beside / without, pair by pair: median "
-                f"{statistics.median(ratios):.2f} ({min(ratios):.2f}..{max(ratios):.2f}); "
-                f"compaction read {spread(moved)} MB in each; records dropped "
-                f"{broker.metric('compaction_records_dropped_total'):.0f}, passes "
-                f"{broker.metric('compactions_total'):.0f}")
+                for phase, metric in PHASES.items():
+                    wait_for_growth(broker, metric)
+                    before = broker.metric(metric)
+                    runs[phase].append(broker.load("produce", rate=rate, **shape))
+                    moved[phase].append((broker.metric(metric) - before) / 1e6)
+            for what, those in runs.items():
+                rows.append([size, what, spread(run["per_s"] for run in those),
+                             spread(run["p50_us"] for run in those),
+                             spread(run["p99_us"] for run in those),
+                             spread(run["p999_us"] for run in those)])
+            for phase, metric in PHASES.items():
+                ratios = [b["p99_us"] / w["p99_us"]
+                          for b, w in zip(runs[phase], runs["without"])]
+                say(f"{size}: p99 beside {phase} / without, pair by pair: median "
+                    f"{statistics.median(ratios):.2f} ({min(ratios):.2f}..{max(ratios):.2f}); "
+                    f"{spread(moved[phase])} MB {metric.split('_')[1]} meanwhile")
     say()
     print_table(["size", "produce", "requests/s", "p50 us", "p99 us", "p99.9 us"], rows)
 

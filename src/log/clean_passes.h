@@ -23,7 +23,7 @@ struct CleanPass {
   std::int64_t end_offset = 0;  // exclusive: of what was cleaned first in it
   std::int64_t first_ms = 0;    // wall clock of the first and of the last pass that this stands for
   std::int64_t last_ms = 0;
-  std::uint64_t waiting = 0;    // tombstones and markers of its offsets that only wait to go
+  std::uint64_t waiting = 0;    // tombstones of its offsets that only wait to go
   friend bool operator==(const CleanPass&, const CleanPass&) = default;
 };
 

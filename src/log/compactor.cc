@@ -1,11 +1,13 @@
 #include "log/compactor.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
 #include "base/aligned.h"
 #include "base/log.h"
+#include "record/control_record.h"
 
 namespace tailrace::log {
 namespace {
@@ -13,7 +15,9 @@ namespace {
 constexpr std::uint64_t scan_tag = make_tag(Asker::compactor, 0);
 constexpr std::uint64_t file_tag = make_tag(Asker::compactor, 1);
 // Of records in one step, so that the requests beside it wait no longer than for each other.
-constexpr std::uint64_t step_bytes_max = 128U << 10;
+constexpr std::uint64_t step_bytes_max = 32U << 10;
+// How many times as long as reading a byte of records it takes to pack it again, by codec.
+constexpr std::array<std::uint64_t, record::codec_mask + 1> packing_cost = {0, 16, 2, 2, 4};
 // How much may be made up for when turns come late.
 constexpr Duration burst = milliseconds(4);
 constexpr Duration retry_after = seconds(30);
@@ -22,6 +26,14 @@ std::uint64_t dedupe_bytes(const Limits& limits) { return limits.compaction_memo
 
 // Kafka's index counts offsets in 31 bits from the segment's base; a copy of ours should fit.
 bool offsets_fit(std::int64_t base, std::int64_t end) { return end - base <= INT32_MAX; }
+
+// As Kafka's are, and a newer version's may be.
+constexpr std::size_t marker_bytes_max = 256;
+
+std::int64_t time_after(std::int64_t time_ms, std::int64_t delay_ms) {
+  std::int64_t after = 0;
+  return __builtin_add_overflow(time_ms, delay_ms, &after) ? INT64_MAX : after;
+}
 
 bool is_older(std::int64_t time_ms, std::int64_t age_ms, std::int64_t wall_ms) {
   std::int64_t age = 0;
@@ -118,16 +130,11 @@ void Compactor::work(PartitionLog& partition, Now now) {
       wants_turn_ = true;
       return;
     }
-    const std::uint64_t written_before = file_.size_bytes();
-    const std::uint64_t read = scan_.batch().bytes.size();
-    const Result<void> taken = phase_ == Phase::mapping
-                                   ? map_batch(scan_.batch())
-                                   : clean_batch(partition, scan_.batch());
-    if (!taken) return on_error(partition, taken.error(), now);
-    const std::uint64_t cost = read + (file_.size_bytes() - written_before);
-    bytes += cost;
+    const Result<std::uint64_t> cost = take(partition, scan_.batch(), now);
+    if (!cost) return on_error(partition, cost.error(), now);
+    bytes += *cost;
     allowed_at_ = allowed_at_ + nanoseconds(static_cast<std::int64_t>(
-                                    cost * 1'000'000'000 / limits_.compaction_bytes_per_second));
+                                    *cost * 1'000'000'000 / limits_.compaction_bytes_per_second));
     if (!map_full_) {
       scan_.next();
       continue;
@@ -136,6 +143,20 @@ void Compactor::work(PartitionLog& partition, Now now) {
     scan_.close();
     begin_cleaning(partition);
   }
+}
+
+// Maps or cleans it; returns what that costs, in bytes of compaction_bytes_per_second.
+Result<std::uint64_t> Compactor::take(PartitionLog& partition, const record::BatchView& batch,
+                                      Now now) {
+  const std::uint64_t written_before = file_.size_bytes();
+  const std::uint64_t unpacked_before = filter_.unpacked_bytes();
+  const std::uint64_t packed_before = filter_.packed_bytes();
+  const Result<void> taken =
+      phase_ == Phase::mapping ? map_batch(batch) : clean_batch(partition, batch, now);
+  if (!taken) return fail(taken.error());
+  return batch.bytes.size() + (file_.size_bytes() - written_before) +
+         (filter_.unpacked_bytes() - unpacked_before) +
+         (filter_.packed_bytes() - packed_before) * packing_cost[batch.header.codec_bits()];
 }
 
 // ---- what there is to do
@@ -155,13 +176,18 @@ Compactor::Dirt Compactor::dirt_of(const PartitionLog& partition, Now now) const
     if (is_dirty && rule.lag_ms_min > 0 && !is_older(newest, rule.lag_ms_min, now.wall_ms)) break;
     ++dirt.segments;
     dirt.bytes += segment.size_bytes;
+    dirt.end_offset = segment.end_offset;
     if (!is_dirty) continue;
     dirt.dirty_bytes += segment.size_bytes;
     dirt.due = dirt.due || (rule.lag_ms_max < INT64_MAX &&
                             is_older(segment.created_ms, rule.lag_ms_max, now.wall_ms));
   }
   if (dirt.segments == 0) return dirt;
+  const auto& aborted = partition.transactions_.aborted();
   dirt.due = dirt.due ||
+             (sheds_aborted_ && !aborted.empty() &&
+              aborted.front().last_offset < dirt.end_offset);
+  dirt.due = dirt.due || partition.markers_go_ms_ <= now.wall_ms ||
              partition.clean_passes_.has_expired(rule.delete_retention_ms, now.wall_ms) ||
              (dirt.dirty_bytes > 0 && dirt.ratio() >= rule.dirty_ratio_min);
   return dirt;
@@ -183,6 +209,7 @@ void Compactor::choose(Now now, std::uint64_t usable_bytes) {
     best = partitions_.handle_at(i);
     most = dirt;
   }
+  if (best.is_null()) sheds_aborted_ = false;
   if (!best.is_null()) begin(partitions_.at(best), best, most, now);
 }
 
@@ -288,19 +315,38 @@ void Compactor::begin_group(PartitionLog& partition) {
   start_input();
 }
 
-Result<void> Compactor::clean_batch(PartitionLog& partition, const record::BatchView& batch) {
-  const record::BatchHeader& header = batch.header;
-  group_.leader_epoch = header.leader_epoch;
-  if (!header.is_control()) return clean_records(partition, batch);
-  const bool has_records = transactions_.on_marker(header.producer_id);
-  const bool waits = !has_records && header.base_offset < pass_.end;
-  if (waits && header.base_offset < pass_.expired_end) {
-    counters_.records_dropped += static_cast<std::uint64_t>(header.record_count);
-    return {};
-  }
-  if (waits) keep_waiting(partition, header.base_offset);
-  write(batch, {.offset = header.last_offset(), .timestamp = header.max_timestamp});
+Result<void> Compactor::clean_batch(PartitionLog& partition, const record::BatchView& batch,
+                                    Now now) {
+  group_.leader_epoch = batch.header.leader_epoch;
+  // From when frames were larger: it can be read still, but not written.
+  if (batch.bytes.size() > limits_.batch_bytes_max()) return fail(Errc::too_large);
+  if (!batch.header.is_control()) return clean_records(partition, batch);
+  clean_marker(partition, batch, now);
   return {};
+}
+
+void Compactor::clean_marker(PartitionLog& partition, const record::BatchView& batch, Now now) {
+  const record::BatchHeader& header = batch.header;
+  const record::FoundRecord newest{.offset = header.last_offset(),
+                                   .timestamp = header.max_timestamp};
+  const bool has_rest = transactions_.on_marker(header.producer_id);
+  if (has_rest || partition.producers_.ends_with(header)) return write(batch, newest);
+  std::int64_t goes_ms = header.base_timestamp;
+  if (header.has_delete_horizon()) {
+    if (goes_ms <= now.wall_ms) {
+      counters_.records_dropped += static_cast<std::uint64_t>(header.record_count);
+      return;
+    }
+    write(batch, newest);
+  } else {
+    goes_ms = time_after(now.wall_ms, pass_.rule.delete_retention_ms);
+    std::array<std::byte, marker_bytes_max + record::horizon_growth_max> made;
+    if (batch.bytes.size() > marker_bytes_max) return write(batch, newest);
+    const Result<Bytes> waiting = record::with_delete_horizon(made, batch, goes_ms);
+    if (!waiting) return write(batch, newest);  // No marker of ours.
+    write({*record::parse_header(*waiting), *waiting}, newest);
+  }
+  pass_.markers_go_ms = std::max(pass_.markers_go_ms, goes_ms);
 }
 
 Result<void> Compactor::clean_records(PartitionLog& partition, const record::BatchView& batch) {
@@ -321,7 +367,10 @@ Result<void> Compactor::clean_records(PartitionLog& partition, const record::Bat
     write({*record::parse_header(filtered->batch), filtered->batch}, filtered->newest);
   } else if (header.base_offset >= pass_.end || partition.producers_.ends_with(header)) {
     write_empty(header);
+  } else {
+    return {};
   }
+  if (header.is_transactional()) transactions_.on_kept(header.producer_id);
   return {};
 }
 
@@ -359,10 +408,12 @@ void Compactor::finish_group() {
   phase_ = Phase::finishing;
   if (file_.size_bytes() == 0) {
     // A segment has at least one batch, if only to say that these offsets are gone.
+    const std::int64_t last = group_.made.end_offset - 1 - group_.made.base_offset;
     write_empty({.base_offset = group_.made.base_offset,
                  .leader_epoch = group_.leader_epoch,
-                 .last_offset_delta = static_cast<std::int32_t>(group_.made.end_offset - 1 -
-                                                                group_.made.base_offset)});
+                 // One segment may have a few more offsets than fit.
+                 .last_offset_delta =
+                     static_cast<std::int32_t>(std::min<std::int64_t>(last, INT32_MAX))});
   }
   if (file_.ready()) file_.finish();
 }
@@ -383,6 +434,8 @@ void Compactor::swap(PartitionLog& partition, Now now) {
   }
   group_.made.size_bytes = file_.size_bytes();
   partition.replace_segments(static_cast<std::size_t>(at - segments.begin()), count, group_.made);
+  // Of what was aborted before its end nothing is left, here or in the segments before.
+  partition.transactions_.trim_front(group_.made.end_offset);
   reader_.forget(pass_.key);
   flusher_.store_index(index_path(pass_.key, group_.made), std::move(group_.index),
                        group_.made.size_bytes);
@@ -397,6 +450,7 @@ void Compactor::swap(PartitionLog& partition, Now now) {
 void Compactor::end_pass(PartitionLog& partition, Now now) {
   partition.clean_passes_.add(pass_.end, now.wall_ms, pass_.rule.delete_retention_ms,
                               pass_.waiting);
+  partition.markers_go_ms_ = pass_.markers_go_ms == INT64_MIN ? INT64_MAX : pass_.markers_go_ms;
   flusher_.want_checkpoint();  // The old files wait for it.
   ++counters_.passes;
   phase_ = Phase::idle;

@@ -22,8 +22,13 @@
 //
 // Tombstones: one that stays in its first pass has by then outlived all older records of its key,
 // as those lie before it, and were dropped before it was written. From then on it waits for
-// delete.retention.ms only (clean_passes.h). Markers of transactions wait like tombstones, once
-// nothing of their transaction is left.
+// delete.retention.ms only (clean_passes.h).
+//
+// Aborted transactions: their records go, and with the swap of the segment that has the marker the
+// partition forgets that there was one, for readers as well. The marker itself, like that of a
+// committed transaction, stays as long as anything of the transaction does, and then for
+// delete.retention.ms. It is not known beforehand in which pass that will be, so there, as Kafka
+// does it for all, the time is written into its batch.
 #pragma once
 
 #include <vector>
@@ -66,6 +71,9 @@ class Compactor {
 
   // A config has changed: look for work soon.
   void look_soon() { look_at_ = Instant{}; }
+  // Aborted transactions take the place of new ones: whatever partition has some that a pass would
+  // make forgotten is due.
+  void shed_aborted() { sheds_aborted_ = true; }
   // Nothing more is begun, and what is under way is given up; then idle().
   void stop() { stopping_ = true; }
   bool idle() const { return phase_ == Phase::idle; }
@@ -90,6 +98,7 @@ class Compactor {
     std::size_t segments = 0;       // from the front, that may be compacted
     std::uint64_t bytes = 0;        // of them
     std::uint64_t dirty_bytes = 0;  // that no pass has seen
+    std::int64_t end_offset = 0;    // of the last of them
     bool due = false;
     double ratio() const {
       return bytes == 0 ? 0 : static_cast<double>(dirty_bytes) / static_cast<double>(bytes);
@@ -106,6 +115,7 @@ class Compactor {
     std::int64_t end = 0;                 // the map knows all keys before it, from dirty_from on
     std::int64_t expired_end = 0;         // tombstones before it need not stay
     std::vector<std::uint64_t> waiting;   // see CleanPasses::add
+    std::int64_t markers_go_ms = INT64_MIN;  // the last of those that wait
   };
   // The file being made.
   struct Group {
@@ -120,8 +130,10 @@ class Compactor {
   void begin(PartitionLog& partition, PartitionId id, const Dirt& dirt, Now now);
   PartitionLog* partition_of_pass();
   void work(PartitionLog& partition, Now now);
+  Result<std::uint64_t> take(PartitionLog& partition, const record::BatchView& batch, Now now);
   Result<void> map_batch(const record::BatchView& batch);
-  Result<void> clean_batch(PartitionLog& partition, const record::BatchView& batch);
+  Result<void> clean_batch(PartitionLog& partition, const record::BatchView& batch, Now now);
+  void clean_marker(PartitionLog& partition, const record::BatchView& batch, Now now);
   Result<void> clean_records(PartitionLog& partition, const record::BatchView& batch);
   bool keeps(const PartitionLog& partition, const record::BatchFilter::Seen& seen);
   void keep_waiting(const PartitionLog& partition, std::int64_t offset);
@@ -155,6 +167,7 @@ class Compactor {
 
   Phase phase_ = Phase::idle;
   bool stopping_ = false;
+  bool sheds_aborted_ = false;
   Pass pass_;
   Group group_;
   Instant look_at_;

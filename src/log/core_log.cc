@@ -10,9 +10,6 @@
 namespace tailrace::log {
 namespace {
 
-// A batch may become so much larger when its records are decompressed.
-constexpr std::size_t decompressed_bytes_max = std::size_t{256} << 20;
-
 std::size_t cache_bytes(const Limits& limits) {
   return limits.cache_bytes / limits.frame_bytes_max * limits.frame_bytes_max;
 }
@@ -40,7 +37,7 @@ CoreLog::CoreLog(const Limits& limits, MutableBytes memory)
       reader_(limits,
               memory.subspan(cache_bytes(limits) + write_bytes(limits), read_bytes(limits)), files_,
               queue_),
-      checker_(decompressed_bytes_max),
+      checker_(limits.decompressed_bytes_max(), limits.batch_bytes_max()),
       partitions_(limits.partitions_max),
       flusher_(limits, {partitions_, commit_, cache_, files_, writer_, queue_}),
       reads_(limits, {partitions_, cache_, reader_, checker_}),
@@ -268,6 +265,7 @@ bool CoreLog::may_open_transaction() {
     transactions_ += partition->producers_.open_count();
     transactions_ += partition->transactions_.aborted().size();
   }
+  if (transactions_ >= limits_.transactions_max / 2) compactor_.shed_aborted();
   return transactions_ < limits_.transactions_max;
 }
 
@@ -398,20 +396,19 @@ Result<std::uint64_t> CoreLog::advance_log_start(PartitionLog& partition, std::i
   if (offset < partition.log_start_ || offset > partition.durable_end_) {
     return fail(Errc::out_of_range);
   }
+  const Result<std::uint64_t> seq = move_log_start(partition, offset);
+  if (!seq) return seq;
+  delete_segments(partition, partition.removable(partition.segments_before(offset)), *seq);
+  return seq;
+}
+
+Result<std::uint64_t> CoreLog::move_log_start(PartitionLog& partition, std::int64_t offset) {
   const Result<CommitLog::Draft> draft = commit_.begin(0);
   if (!draft) return fail(draft.error());
   const std::uint64_t seq = commit_.finish(
       {.kind = EntryKind::log_start, .key = partition.key(), .base_offset = offset});
-  const PartitionId id = partition.id_;
   partition.set_log_start(offset);
-  note_advanced(partition, id);
-  std::size_t whole = 0;
-  while (whole + 1 < partition.segments_.size() &&
-         partition.segments_[whole].end_offset <= offset &&
-         partition.segments_[whole].base_offset < partition.written_.base_offset) {
-    ++whole;
-  }
-  delete_segments(partition, whole, seq);
+  note_advanced(partition, partition.id_);
   return seq;
 }
 
@@ -465,30 +462,16 @@ Result<ReadId> CoreLog::find_timestamp(PartitionLog& partition, std::int64_t tim
 
 // ---- retention
 
-void CoreLog::apply_retention(PartitionLog& partition, PartitionId id, Now now) {
-  const std::size_t allowed = segments_to_delete(partition.segments_, partition.log_start_,
-                                                 partition.config_.retention, now.wall_ms);
-  std::size_t count = 0;
-  while (count < allowed && count + 1 < partition.segments_.size() &&
-         partition.segments_[count].base_offset < partition.written_.base_offset &&
-         partition.segments_[count].end_offset <= partition.durable_end_) {
-    ++count;
-  }
+void CoreLog::apply_retention(PartitionLog& partition, Now now) {
+  const std::size_t count =
+      partition.removable(segments_to_delete(partition.segments_, partition.log_start_,
+                                             partition.config_.retention, now.wall_ms));
   if (count == 0) return;
   const std::int64_t start = partition.segments_[count].base_offset;
-  std::uint64_t seq = commit_.staged_seq();
-  if (start > partition.log_start_) {
-    const Result<CommitLog::Draft> draft = commit_.begin(0);
-    if (!draft) {
-      retention_at_ = now.instant;  // Again at the next turn.
-      return;
-    }
-    seq = commit_.finish(
-        {.kind = EntryKind::log_start, .key = partition.key(), .base_offset = start});
-    partition.set_log_start(start);
-    note_advanced(partition, id);
-  }
-  delete_segments(partition, count, seq);
+  Result<std::uint64_t> seq = commit_.staged_seq();
+  if (start > partition.log_start_) seq = move_log_start(partition, start);
+  if (seq) return delete_segments(partition, count, *seq);
+  retention_at_ = now.instant;  // Again at the next turn.
 }
 
 void CoreLog::delete_segments(PartitionLog& partition, std::size_t count, std::uint64_t seq) {
@@ -513,7 +496,7 @@ void CoreLog::check_clock(Now now) {
     PartitionLog* partition = partitions_.at_index(i);
     if (partition == nullptr || partition->removing_) continue;
     partition->producers_.expire(expired_ms);
-    apply_retention(*partition, partitions_.handle_at(i), now);
+    apply_retention(*partition, now);
   }
 }
 

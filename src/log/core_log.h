@@ -185,7 +185,9 @@ class CoreLog {
   void on_wal_done(const DiskDone& done);
   void advance_durable();
   void note_advanced(PartitionLog& partition, PartitionId id);
-  void apply_retention(PartitionLog& partition, PartitionId id, Now now);
+  // The log begins at `offset` from now on, durably when durable_seq() reaches the result.
+  Result<std::uint64_t> move_log_start(PartitionLog& partition, std::int64_t offset);
+  void apply_retention(PartitionLog& partition, Now now);
   void delete_segments(PartitionLog& partition, std::size_t count, std::uint64_t seq);
   void finish_removals();
   void remove_files_of(PartitionLog& partition, std::uint64_t seq);

@@ -257,11 +257,7 @@ Result<bool> CoreLog::replay_tail(PartitionLog& partition, const Entry& entry, B
 Result<bool> CoreLog::replay_log_start(PartitionLog& partition, std::int64_t offset) {
   if (offset > partition.staged_end_) return fail(Errc::malformed);
   partition.set_log_start(std::max(partition.log_start_, offset));
-  std::size_t whole = 0;
-  while (whole + 1 < partition.segments_.size() &&
-         partition.segments_[whole].end_offset <= partition.log_start_) {
-    ++whole;
-  }
+  const std::size_t whole = partition.segments_before(partition.log_start_);
   if (whole == 0) return true;
   if (partition.jobs_ > 0) return false;  // Being written to make memory free.
   const SegmentPlace first{partition.segments_[whole].base_offset, 0};

@@ -94,6 +94,15 @@ SegmentInfo CoreReads::written_part(const PartitionLog& partition, const Segment
   SegmentInfo part = segment;
   if (partition.written_.base_offset == segment.base_offset) {
     part.size_bytes = partition.written_.bytes;
+    // It ends with a block: not inside of a batch, of which the rest is in memory only.
+    if (partition.has_unwritten()) {
+      const CachedBatch& next =
+          partition.batches_[partition.first_unwritten_ - partition.batches_first_];
+      if (next.segment_base == segment.base_offset) {
+        part.size_bytes = std::min<std::uint64_t>(part.size_bytes, next.segment_pos);
+        part.end_offset = next.base_offset;
+      }
+    }
   } else if (partition.written_.base_offset < segment.base_offset) {
     part.size_bytes = 0;
   }
@@ -155,7 +164,9 @@ bool CoreReads::search_cold(PartitionLog& partition, ReadId id, std::int64_t hot
     if (segment.end_offset <= read.searched_to || segment.base_offset >= hot) continue;
     const SegmentInfo part = written_part(partition, segment);
     if (segment.max_timestamp < read.timestamp || part.size_bytes == 0) continue;
-    read.segment = segment;
+    if (part.end_offset <= read.searched_to) continue;
+    // No more than that: what follows may leave memory meanwhile, and then it is looked at here.
+    read.segment = part;
     const bool is_active = partition.is_active(segment.base_offset);
     const Result<std::uint32_t> job = reader_.start(
         {.key = partition.key(),
@@ -163,6 +174,7 @@ bool CoreReads::search_cold(PartitionLog& partition, ReadId id, std::int64_t hot
          .index = is_active && !partition.index_.entries().empty() ? &partition.index_ : nullptr,
          .offset = read.by_offset ? read.searched_to : -1,
          .timestamp = read.timestamp,
+         .offset_start = read.searched_to,
          .word = id.packed()});
     if (!job) {
       finish(id, fail(job.error()));
@@ -184,8 +196,8 @@ void CoreReads::search_hot(PartitionLog& partition, Read& read) {
     const Bytes bytes = cache_.bytes(batch.chunk).subspan(batch.chunk_pos, batch.bytes);
     const Result<record::BatchView> view = record::parse_batch(bytes);
     TR_ASSERT(view.has_value());
-    const auto found = checker_.find_timestamp(*view, read.timestamp);
-    if (!found || found->offset < partition.log_start_) continue;
+    const auto found = checker_.find_timestamp(*view, read.timestamp, partition.log_start_);
+    if (!found) continue;
     read.found = *found;
     return;
   }
@@ -196,14 +208,16 @@ void CoreReads::on_cold_done(const Reader::Done& done) {
   Read& read = reads_.at(id);
   TR_ASSERT(read.job == done.job);
   PartitionLog& partition = partitions_.at(read.partition);
-  if (!done.batches && read_again(partition, id, done.batches.error().code)) return;
+  const bool is_gap = !done.batches && done.batches.error().code == Errc::not_found;
+  if (read_again(partition, id, is_gap)) return;
   if (!read.is_search) {
     if (done.batches) {
       const bool too_large = !read.request.at_least_one &&
                              done.batches->size() > read.request.bytes_max;
+      const bool has_piece = !done.batches->empty() && !too_large;
       read.piece_store[0] = *done.batches;
-      read.pieces = {read.piece_store.data(), too_large ? 0U : 1U};
-      read.bytes = too_large ? 0 : done.batches->size();
+      read.pieces = {read.piece_store.data(), has_piece ? 1U : 0U};
+      read.bytes = has_piece ? done.batches->size() : 0;
     }
     finish(id, done.batches ? Result<void>{} : fail(done.batches.error()));
     return;
@@ -222,13 +236,13 @@ void CoreReads::on_cold_done(const Reader::Done& done) {
   }
 }
 
-bool CoreReads::read_again(PartitionLog& partition, ReadId id, Errc code) {
+bool CoreReads::read_again(PartitionLog& partition, ReadId id, bool is_gap) {
   Read& read = reads_.at(id);
   const std::int64_t at = read.is_search ? read.searched_to : read.request.offset;
   const SegmentInfo* now = partition.find_segment(std::max(at, read.segment.base_offset));
   const bool replaced = now != nullptr && now->generation != read.segment.generation;
-  const bool gap = !read.is_search && code == Errc::not_found && read.segment.may_have_gaps();
-  if (!replaced && !gap) return false;
+  const bool skips = !read.is_search && is_gap && read.segment.may_have_gaps();
+  if (!replaced && !skips) return false;
   reader_.release(read.job);
   read.job = UINT32_MAX;
   if (read.is_search) {
@@ -267,8 +281,8 @@ void CoreReads::search_batches(PartitionLog& partition, Read& read, Bytes batche
     }
     batches = batches.subspan(view->bytes.size());
     if (view->header.max_timestamp >= read.timestamp) {
-      const auto found = checker_.find_timestamp(*view, read.timestamp);
-      if (found && found->offset >= partition.log_start_) {
+      const auto found = checker_.find_timestamp(*view, read.timestamp, partition.log_start_);
+      if (found) {
         read.found = *found;
         return;
       }

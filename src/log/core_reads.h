@@ -84,8 +84,9 @@ class CoreReads {
   void read_hot(PartitionLog& partition, Read& read, const ReadRequest& request);
   Result<void> read_cold(PartitionLog& partition, ReadId id);
   // Another try where compaction got in the way: it left a gap up to the segment's end, or has
-  // replaced the segment while it was being read. False: it did not.
-  bool read_again(PartitionLog& partition, ReadId id, Errc code);
+  // replaced the segment while it was being read, and with it what is said of it: a read that is
+  // done holds what the log holds. False: it did not.
+  bool read_again(PartitionLog& partition, ReadId id, bool is_gap);
   // One step of a search: from searched_to on. Starts a cold read or finishes the read.
   void search(PartitionLog& partition, ReadId id);
   bool search_cold(PartitionLog& partition, ReadId id, std::int64_t hot_start);
@@ -95,7 +96,7 @@ class CoreReads {
   void finish(ReadId id, Result<void> status);
   // Offset from which every batch is in memory; staged_end when none is.
   std::int64_t hot_start(PartitionLog& partition);
-  // The part of a segment that its file has.
+  // The part of a segment that its file has, in whole batches.
   static SegmentInfo written_part(const PartitionLog& partition, const SegmentInfo& segment);
 
   Slab<PartitionLog>& partitions_;

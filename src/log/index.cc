@@ -10,6 +10,7 @@
 #include "base/aligned.h"
 #include "base/assert.h"
 #include "base/crc32c.h"
+#include "log/little_endian.h"
 
 namespace tailrace::log {
 
@@ -22,17 +23,6 @@ constexpr std::size_t crc_pos = 32;
 constexpr std::size_t entry_bytes = 24;
 static_assert(sizeof(IndexEntry) == entry_bytes);
 static_assert(std::endian::native == std::endian::little);
-
-template <class T>
-T load(const std::byte* from) {
-  T value;
-  std::memcpy(&value, from, sizeof value);
-  return value;
-}
-template <class T>
-void store(std::byte* to, T value) {
-  std::memcpy(to, &value, sizeof value);
-}
 
 bool follows(const IndexEntry& entry, const IndexEntry& previous) {
   return entry.base_offset > previous.base_offset && entry.segment_pos > previous.segment_pos &&
@@ -78,34 +68,34 @@ void Index::encode(std::uint64_t covered_bytes, std::vector<std::byte>& bytes) c
   const std::size_t content_bytes = header_bytes + entries_.size() * entry_bytes;
   bytes.assign(round_up(content_bytes, disk_block_bytes), std::byte{0});
   std::byte* at = bytes.data();
-  store(at, magic);
-  store(at + 8, version_now);
-  store(at + 12, static_cast<std::uint32_t>(entries_.size()));
-  store(at + 16, covered_bytes);
-  store(at + 24, max_timestamp_);
+  store_le(at, magic);
+  store_le(at + 8, version_now);
+  store_le(at + 12, static_cast<std::uint32_t>(entries_.size()));
+  store_le(at + 16, covered_bytes);
+  store_le(at + 24, max_timestamp_);
   if (!entries_.empty()) {
     std::memcpy(at + header_bytes, entries_.data(), entries_.size() * entry_bytes);
   }
   const Bytes content = Bytes(bytes).subspan(header_bytes, entries_.size() * entry_bytes);
-  store(at + crc_pos, crc32c(content, crc32c(Bytes(bytes).first(crc_pos))));
+  store_le(at + crc_pos, crc32c(content, crc32c(Bytes(bytes).first(crc_pos))));
   TR_ASSERT(bytes.size() % disk_block_bytes == 0);
 }
 
 Result<Index::Decoded> Index::decode(Bytes bytes, std::uint32_t interval_bytes) {
   if (bytes.size() < header_bytes) return fail(Errc::truncated);
   const std::byte* at = bytes.data();
-  if (load<std::uint64_t>(at) != magic) return fail(Errc::malformed);
-  if (load<std::uint32_t>(at + 8) != version_now) return fail(Errc::unsupported);
-  const auto count = load<std::uint32_t>(at + 12);
+  if (load_le<std::uint64_t>(at) != magic) return fail(Errc::malformed);
+  if (load_le<std::uint32_t>(at + 8) != version_now) return fail(Errc::unsupported);
+  const auto count = load_le<std::uint32_t>(at + 12);
   // Before anything is reserved for them: a count of lies must not cost memory.
   if (count > (bytes.size() - header_bytes) / entry_bytes) return fail(Errc::truncated);
   const Bytes content = bytes.subspan(header_bytes, count * entry_bytes);
-  if (load<std::uint32_t>(at + crc_pos) != crc32c(content, crc32c(bytes.first(crc_pos)))) {
+  if (load_le<std::uint32_t>(at + crc_pos) != crc32c(content, crc32c(bytes.first(crc_pos)))) {
     return fail(Errc::corrupt);
   }
 
-  Decoded decoded{Index(interval_bytes), load<std::uint64_t>(at + 16)};
-  decoded.index.max_timestamp_ = load<std::int64_t>(at + 24);
+  Decoded decoded{Index(interval_bytes), load_le<std::uint64_t>(at + 16)};
+  decoded.index.max_timestamp_ = load_le<std::int64_t>(at + 24);
   decoded.index.entries_.resize(count);
   if (count > 0) std::memcpy(decoded.index.entries_.data(), content.data(), content.size());
 

@@ -1,6 +1,7 @@
 // Limits of a core's log, filled in from the hardware profile.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "base/aligned.h"
@@ -35,7 +36,7 @@ struct Limits {
   // Those with an open transaction are kept beyond this.
   std::uint32_t producers_max = 16384;
   // Open and aborted transactions remembered, all partitions together. None is ever forgotten
-  // before its records are: beyond this no further one may begin.
+  // before its records are gone, by retention or compaction: beyond this no further one may begin.
   std::uint32_t transactions_max = 65536;
   std::uint32_t open_files_max = 4096;
   std::uint32_t index_interval_bytes = 64U << 10;
@@ -56,6 +57,14 @@ struct Limits {
   // The largest batch a topic may allow: a frame less its header, one tail, two table entries.
   std::uint32_t batch_bytes_max() const {
     return frame_bytes_max - 3 * static_cast<std::uint32_t>(disk_block_bytes);
+  }
+  // The records of a batch may become so large when they are decompressed: so much larger than the
+  // largest batch, but no more than anybody should need.
+  std::uint32_t decompressed_bytes_max() const {
+    constexpr std::uint64_t ratio = 128;
+    constexpr std::uint64_t most = std::uint64_t{256} << 20;
+    const std::uint64_t batch = batch_bytes_max();
+    return static_cast<std::uint32_t>(std::max(batch, std::min(ratio * batch, most)));
   }
   // A read buffer holds the largest batch wherever in a block it starts.
   std::uint32_t read_bytes() const {

@@ -113,6 +113,22 @@ void PartitionLog::set_log_start(std::int64_t offset) {
   transactions_.trim_front(offset);
 }
 
+std::size_t PartitionLog::segments_before(std::int64_t offset) const {
+  std::size_t count = 0;
+  while (count + 1 < segments_.size() && segments_[count].end_offset <= offset) ++count;
+  return count;
+}
+
+std::size_t PartitionLog::removable(std::size_t count) const {
+  std::size_t found = 0;
+  while (found < count && found + 1 < segments_.size() &&
+         segments_[found].base_offset < written_.base_offset &&
+         segments_[found].end_offset <= durable_end_) {
+    ++found;
+  }
+  return found;
+}
+
 void PartitionLog::drop_segments(std::size_t count) {
   TR_ASSERT(count < segments_.size());
   const auto end = segments_.begin() + static_cast<std::ptrdiff_t>(count);

@@ -132,6 +132,10 @@ class PartitionLog {
     transactions_.on_durable(offset);
   }
 
+  // How many segments lie wholly before `offset`; never the last, which is appended to.
+  std::size_t segments_before(std::int64_t offset) const;
+  // How many of the first `count` may go: nothing of them waits to be written or to be durable.
+  std::size_t removable(std::size_t count) const;
   // Forgets the oldest segments; the caller deletes their files.
   void drop_segments(std::size_t count);
   // `made` is in place of `count` segments from `first` on, and covers the same offsets. What of
@@ -181,6 +185,7 @@ class PartitionLog {
   std::int64_t cut_end_ = 0;           // staged_end at the cut of the checkpoint under way
   std::int64_t checkpointed_end_ = 0;  // and of the newest that is written: all synced before it
   Instant compact_again_at_;           // after an error
+  std::int64_t markers_go_ms_ = INT64_MAX;  // wall clock: all that wait to go may by then
   std::uint32_t generation_next_ = 1;  // of what a compaction makes; never one that was in use
 
   GrowingRing<CachedBatch> batches_;   // by offset, up to staged_end without a gap

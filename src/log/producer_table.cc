@@ -120,6 +120,7 @@ void ProducerTable::on_batch(const record::BatchHeader& batch, std::int64_t base
   Producer& producer = find_or_add(batch.producer_id);
   set_epoch(producer, batch.producer_epoch);
   producer.last_seen_ms = wall_ms;
+  producer.newest_offset = base_offset;
   const bool opens =
       batch.is_transactional() && !batch.is_control() && producer.transaction_start < 0;
   if (opens) open(producer, base_offset);
@@ -135,6 +136,7 @@ std::int64_t ProducerTable::on_marker(const record::BatchHeader& batch,
   Producer& producer = find_or_add(batch.producer_id);
   set_epoch(producer, batch.producer_epoch);
   producer.last_seen_ms = wall_ms;
+  producer.newest_offset = batch.base_offset;
   producer.coordinator_epoch = marker.coordinator_epoch;
   producer.marker = ++markers_;
   const std::int64_t start = producer.transaction_start;
@@ -194,8 +196,13 @@ bool ProducerTable::ends_with(const record::BatchHeader& batch) const {
   const auto found = producers_.find(batch.producer_id);
   if (found == producers_.end()) return false;
   const Producer& producer = found->second;
-  return producer.epoch == batch.producer_epoch && producer.batch_count > 0 &&
-         producer.batches[producer.batch_count - 1U].base_offset == batch.base_offset;
+  if (producer.epoch != batch.producer_epoch) return false;
+  if (producer.batch_count == 0) {
+    // A marker ends what was sent without sequences.
+    return producer.newest_offset < 0 ? batch.is_control()
+                                      : producer.newest_offset == batch.base_offset;
+  }
+  return producer.batches[producer.batch_count - 1U].base_offset == batch.base_offset;
 }
 
 ProducerTable::Producer& ProducerTable::find_or_add(std::int64_t producer_id) {
@@ -252,6 +259,7 @@ void ProducerTable::truncate(std::int64_t end_offset) {
     Producer& producer = *at;
     at = producer.newer;
     const std::uint8_t count_before = producer.batch_count;
+    if (producer.newest_offset >= end_offset) producer.newest_offset = -1;
     if (producer.transaction_start >= end_offset) close(producer);
     while (producer.batch_count > 0 &&
            producer.batches[producer.batch_count - 1U].base_offset >= end_offset) {

@@ -87,7 +87,8 @@ class ProducerTable {
   }
   std::size_t open_count() const { return open_count_; }
 
-  // The batch is the newest of a producer that is known.
+  // The batch is the newest with sequences of a producer that is known, or, in an epoch without
+  // any, the newest at all, a marker included: what the log tells of the producer's state.
   bool ends_with(const record::BatchHeader& batch) const;
 
   std::size_t size() const { return producers_.size(); }
@@ -124,6 +125,7 @@ class ProducerTable {
     Producer* opened_before = nullptr;  // neighbours in the order of transaction_start
     Producer* opened_after = nullptr;
     std::uint64_t marker = 0;           // which of markers_ was its newest
+    std::int64_t newest_offset = -1;    // of its batches and markers; -1: unknown since a restart
     std::int32_t coordinator_epoch = -1;
     std::int16_t epoch = -1;
     bool may_begin_anywhere = false;    // with no batch: what it sent was truncated

@@ -12,11 +12,10 @@ void TransactionScan::start(std::vector<AbortedTransaction> aborted) {
   std::sort(aborted_.begin(), aborted_.end(), begins_before);
   begun_ = 0;
   aborted_until_.clear();
-  with_records_.clear();
+  kept_.clear();
 }
 
 bool TransactionScan::on_records(std::int64_t producer_id, std::int64_t offset) {
-  with_records_.insert(producer_id);
   for (; begun_ < aborted_.size() && aborted_[begun_].first_offset <= offset; ++begun_) {
     aborted_until_[aborted_[begun_].producer_id] = aborted_[begun_].last_offset;
   }
@@ -26,7 +25,7 @@ bool TransactionScan::on_records(std::int64_t producer_id, std::int64_t offset) 
 
 bool TransactionScan::on_marker(std::int64_t producer_id) {
   aborted_until_.erase(producer_id);
-  return with_records_.erase(producer_id) > 0;
+  return kept_.erase(producer_id) > 0;
 }
 
 }  // namespace tailrace::log

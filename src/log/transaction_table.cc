@@ -61,9 +61,9 @@ std::size_t TransactionTable::find(std::int64_t offset, std::int64_t offset_end,
   return count;
 }
 
-void TransactionTable::trim_front(std::int64_t log_start) {
+void TransactionTable::trim_front(std::int64_t offset) {
   aborted_.erase(aborted_.begin(),
-                 std::lower_bound(aborted_.begin(), aborted_.end(), log_start, ends_before));
+                 std::lower_bound(aborted_.begin(), aborted_.end(), offset, ends_before));
 }
 
 void TransactionTable::restore(const std::vector<AbortedTransaction>& aborted) {

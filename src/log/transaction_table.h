@@ -3,7 +3,9 @@
 //
 // Readers of committed records get no further than the stable end, which lies before every
 // transaction that is open (ProducerTable) or not decided durably. What they get below it they
-// filter by the list of aborted transactions, so an entry is kept as long as any of its offsets.
+// filter by the list of aborted transactions, so an entry is kept as long as any of its records. It
+// must go before its marker does: whoever is told of it leaves out all that its producer has sent
+// from there up to the marker, and without one, what was committed later.
 #pragma once
 
 #include <cstddef>
@@ -46,8 +48,8 @@ class TransactionTable {
   std::size_t find(std::int64_t offset, std::int64_t offset_end,
                    std::span<AbortedRange> ranges) const;
 
-  // Keeps what is needed for offsets >= log_start.
-  void trim_front(std::int64_t log_start);
+  // Forgets those that end before `offset`: nothing is left of their records.
+  void trim_front(std::int64_t offset);
   // Markers at or behind `end_offset` did not happen. `reopen` is told of each transaction that has
   // records before it: its producer and where it began.
   template <class Reopen>

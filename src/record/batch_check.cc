@@ -59,13 +59,15 @@ Result<void> check_header(const BatchView& batch, BatchOrigin origin) {
 }  // namespace
 
 struct BatchChecker::State {
-  explicit State(std::size_t bytes_max)
+  State(std::size_t bytes_max, std::size_t made_max)
       : decoder(bytes_max),
-        made_bytes(header_bytes + std::max(bytes_max, Encoder::bound(bytes_max))),
+        made_bytes_max(std::min(made_max, header_bytes + Encoder::bound(bytes_max))),
+        made_bytes(made_bytes_max + Encoder::slack_bytes),
         made(std::make_unique_for_overwrite<std::byte[]>(made_bytes)) {}
 
   Decoder decoder;
   Encoder encoder;
+  std::size_t made_bytes_max;
   std::size_t made_bytes;
   std::unique_ptr<std::byte[]> made;  // with_codec's result
 
@@ -73,8 +75,8 @@ struct BatchChecker::State {
   Result<Bytes> plain_of(const BatchView& batch);
 };
 
-BatchChecker::BatchChecker(std::size_t decompressed_bytes_max)
-    : state_(std::make_unique<State>(decompressed_bytes_max)) {
+BatchChecker::BatchChecker(std::size_t decompressed_bytes_max, std::size_t made_bytes_max)
+    : state_(std::make_unique<State>(decompressed_bytes_max, made_bytes_max)) {
   TR_ASSERT(decompressed_bytes_max > 0);
   TR_ASSERT(decompressed_bytes_max <= INT32_MAX);
 }
@@ -175,6 +177,7 @@ Result<Bytes> BatchChecker::make_batch(const BatchHeader& wanted, std::int32_t l
     if (!packed) return fail(packed.error());
     size = *packed;
   }
+  if (header_bytes + size > s.made_bytes_max) return fail(Errc::too_large);
   BatchHeader header = wanted;
   const MutableBytes made{s.made.get(), header_bytes + size};
   header.batch_length = static_cast<std::int32_t>(made.size() - length_prefix_bytes);
@@ -183,7 +186,8 @@ Result<Bytes> BatchChecker::make_batch(const BatchHeader& wanted, std::int32_t l
   return Bytes(made);
 }
 
-Result<FoundRecord> BatchChecker::find_timestamp(const BatchView& batch, std::int64_t timestamp) {
+Result<FoundRecord> BatchChecker::find_timestamp(const BatchView& batch, std::int64_t timestamp,
+                                                 std::int64_t offset) {
   const BatchHeader& header = batch.header;
   Result<RecordIterator> records = state_->records_of(batch);
   if (!records) return fail(records.error());
@@ -196,7 +200,8 @@ Result<FoundRecord> BatchChecker::find_timestamp(const BatchView& batch, std::in
     }
     const std::int64_t at =
         header.is_log_append_time() ? header.max_timestamp : timestamp_of(header, *record);
-    if (at >= timestamp) return FoundRecord{header.base_offset + record->offset_delta, at};
+    const std::int64_t found = header.base_offset + record->offset_delta;
+    if (at >= timestamp && found >= offset) return FoundRecord{found, at};
   }
   return fail(Errc::not_found);
 }

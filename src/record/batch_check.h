@@ -41,7 +41,8 @@ struct FoundRecord {
 class BatchChecker {
  public:
   // `decompressed_bytes_max`: the largest a batch's records may become; beyond that it is refused.
-  explicit BatchChecker(std::size_t decompressed_bytes_max);
+  // `made_bytes_max`: the largest batch that is made.
+  explicit BatchChecker(std::size_t decompressed_bytes_max, std::size_t made_bytes_max = INT32_MAX);
   ~BatchChecker();
 
   // Checks a whole batch whose CRC was found right. It looks at: exactly one batch in `batch`
@@ -66,8 +67,10 @@ class BatchChecker {
   // attributes say, with its own length and CRC. Lives until the next call. Errors: too_large.
   Result<Bytes> make_batch(const BatchHeader& header, std::int32_t level, Bytes plain);
 
-  // The first record with timestamp >= `timestamp`. Errors: not_found; corrupt, malformed.
-  Result<FoundRecord> find_timestamp(const BatchView& batch, std::int64_t timestamp);
+  // The first record at or behind `offset` with timestamp >= `timestamp`. Errors: not_found;
+  // corrupt, malformed.
+  Result<FoundRecord> find_timestamp(const BatchView& batch, std::int64_t timestamp,
+                                     std::int64_t offset = 0);
 
  private:
   struct State;

@@ -21,6 +21,7 @@ Result<void> BatchFilter::begin(const BatchView& batch) {
   const Result<MutableBytes> plain = checker_.plain_records(batch);
   if (!plain) return fail(plain.error());
   plain_ = *plain;
+  if (batch.header.codec_bits() != 0) unpacked_bytes_ += plain_.size();
   passed_bytes_ = 0;
   kept_bytes_ = 0;
   offset_next_ = batch.header.base_offset;
@@ -73,6 +74,7 @@ Result<BatchFilter::Filtered> BatchFilter::remake(const BatchView& batch, std::i
   constexpr std::int32_t level_most = 9;
   for (const std::int32_t tried : {level, level_most}) {
     const Result<Bytes> made = checker_.make_batch(header, tried, plain_.first(kept_bytes_));
+    if (header.codec_bits() != 0) packed_bytes_ += kept_bytes_;
     if (!made) return fail(made.error());
     if (made->size() > batch_bytes_max_) continue;
     filtered.batch = *made;

@@ -34,6 +34,10 @@ class BatchFilter {
     return walk(batch, [&](const Seen& seen) { return look(seen) ? Verdict::drop : Verdict::end; });
   }
 
+  // Of records in all batches so far: those that were decompressed, and those compressed again.
+  std::uint64_t unpacked_bytes() const { return unpacked_bytes_; }
+  std::uint64_t packed_bytes() const { return packed_bytes_; }
+
   struct Filtered {
     Bytes batch;                   // the given one if nothing was dropped; empty: nothing is left
     std::int32_t record_count = 0;
@@ -80,6 +84,8 @@ class BatchFilter {
   std::int64_t offset_next_ = 0;  // the least that the next record may have
   std::int32_t kept_count_ = 0;
   FoundRecord newest_;
+  std::uint64_t unpacked_bytes_ = 0;
+  std::uint64_t packed_bytes_ = 0;
 };
 
 // A batch without records in place of `header`'s: what is left to tell of its producer's sequences

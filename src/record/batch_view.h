@@ -25,6 +25,8 @@ inline constexpr std::int16_t codec_mask = 0x07;
 inline constexpr std::int16_t log_append_time_bit = 0x08;
 inline constexpr std::int16_t transactional_bit = 0x10;
 inline constexpr std::int16_t control_bit = 0x20;
+// KIP-534: the base timestamp is the time from which on compaction may drop the batch.
+inline constexpr std::int16_t delete_horizon_bit = 0x40;
 
 struct BatchHeader {
   std::int64_t base_offset = 0;
@@ -49,6 +51,7 @@ struct BatchHeader {
   bool is_log_append_time() const { return (attributes & log_append_time_bit) != 0; }
   bool is_transactional() const { return (attributes & transactional_bit) != 0; }
   bool is_control() const { return (attributes & control_bit) != 0; }
+  bool has_delete_horizon() const { return (attributes & delete_horizon_bit) != 0; }
   bool has_producer() const { return producer_id >= 0; }
   // Sequence numbers wrap from 2^31 - 1 to 0 (KIP-98).
   std::int32_t last_sequence() const {

@@ -18,6 +18,7 @@ namespace tailrace::record {
 namespace {
 
 constexpr std::size_t stream_window_bytes = 65536;
+constexpr std::size_t lz4_block_bytes = 65536;  // LZ4F_max64KB
 // Zstandard's own limit for decoders, and what Java's compressor asks for at level 22.
 constexpr std::size_t zstd_window_bytes_max = std::size_t{1} << 27;
 
@@ -95,6 +96,7 @@ struct Decoder::State {
   std::unique_ptr<std::byte, Free> zstd_memory;
   ZSTD_DStream* zstd = nullptr;
 
+  bool reset_zstd();
   void warm_lz4();
   void reset_lz4();
   Result<std::size_t> next_gzip(MutableBytes room);
@@ -112,11 +114,6 @@ Decoder::Decoder(std::size_t decompressed_bytes_max)
   s.zlib_memory.attach(s.inflating);
   TR_ASSERT(inflateInit2(&s.inflating, gzip_window_bits) == Z_OK);
   s.warm_lz4();
-  const std::size_t zstd_bytes = ZSTD_estimateDStreamSize(zstd_window_bytes_max);
-  s.zstd_memory.reset(static_cast<std::byte*>(std::malloc(zstd_bytes)));
-  TR_ASSERT(s.zstd_memory != nullptr);
-  s.zstd = ZSTD_initStaticDStream(s.zstd_memory.get(), zstd_bytes);
-  TR_ASSERT(s.zstd != nullptr);
 }
 
 Decoder::~Decoder() { LZ4F_freeDecompressionContext(state_->lz4); }
@@ -181,9 +178,23 @@ Result<void> Decoder::start(std::uint8_t codec_bits, Bytes compressed) {
       if ((compressed[4] & flags_mask) != flags_wanted) return fail(Errc::corrupt);
       break;
     }
-    case Codec::zstd: ZSTD_DCtx_reset(s.zstd, ZSTD_reset_session_only); break;
+    case Codec::zstd:
+      if (!s.reset_zstd()) return fail(Errc::unsupported_codec);
+      break;
   }
   return {};
+}
+
+bool Decoder::State::reset_zstd() {
+  if (zstd == nullptr) {
+    const std::size_t bytes = ZSTD_estimateDStreamSize(zstd_window_bytes_max);
+    zstd_memory.reset(static_cast<std::byte*>(std::malloc(bytes)));
+    if (zstd_memory == nullptr) return false;
+    zstd = ZSTD_initStaticDStream(zstd_memory.get(), bytes);
+    TR_ASSERT(zstd != nullptr);
+  }
+  ZSTD_DCtx_reset(zstd, ZSTD_reset_session_only);
+  return true;
 }
 
 Result<std::size_t> Decoder::next(MutableBytes room) {
@@ -385,10 +396,15 @@ Result<std::size_t> Encoder::State::lz4_frame(std::int32_t level, Bytes plain,
   const LZ4F_preferences_t preferences = lz4_preferences(LZ4F_max64KB, level_used);
   std::size_t size = LZ4F_compressBegin(lz4, room.data(), room.size(), &preferences);
   if (LZ4F_isError(size)) return fail(Errc::too_large);
-  const std::size_t body = LZ4F_compressUpdate(lz4, room.data() + size, room.size() - size,
-                                               plain.data(), plain.size(), nullptr);
-  if (LZ4F_isError(body)) return fail(Errc::too_large);
-  size += body;
+  // Block by block: the library wants room for the worst of all that it is given at once.
+  while (!plain.empty()) {
+    const Bytes block = plain.first(std::min(plain.size(), lz4_block_bytes));
+    plain = plain.subspan(block.size());
+    const std::size_t body = LZ4F_compressUpdate(lz4, room.data() + size, room.size() - size,
+                                                 block.data(), block.size(), nullptr);
+    if (LZ4F_isError(body)) return fail(Errc::too_large);
+    size += body;
+  }
   const std::size_t tail =
       LZ4F_compressEnd(lz4, room.data() + size, room.size() - size, nullptr);
   if (LZ4F_isError(tail)) return fail(Errc::too_large);

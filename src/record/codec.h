@@ -4,7 +4,8 @@
 // ratio, and must not allocate on a data core. So everything is streamed through room that the
 // caller gives, and stops at `decompressed_bytes_max`. Two codecs want more than a small window:
 // a raw snappy block can only be made whole, and a zstd frame may look back 128 MiB. Their memory
-// is reserved at the start but touched only as far as a batch's content goes.
+// is reserved once, for zstd with its first frame, and touched only as far as a batch's content
+// goes.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,8 @@ class Decoder {
   ~Decoder();
 
   // Starts on a batch's records, which stay the caller's and must outlive the reading.
-  // Errors: unsupported_codec (none is not one of them either); corrupt (a bad first header).
+  // Errors: unsupported_codec (none is not one of them either, and zstd without memory for it is
+  // not); corrupt (a bad first header).
   Result<void> start(std::uint8_t codec_bits, Bytes compressed);
 
   // Puts the next bytes into `room` and returns how many; zero is the end, all input was used.
@@ -49,6 +51,9 @@ class Encoder {
 
   // No more room than this is ever needed.
   static std::size_t bound(std::size_t plain_bytes);
+  // With so much more room than a result takes it is found to fit: some codecs ask for the room
+  // that the worst of their next block would take.
+  static constexpr std::size_t slack_bytes = std::size_t{128} << 10;
 
   // Compresses `plain` into `room` and returns the size; `codec` is not none. A level of 0 is the
   // codec's default; others as Kafka's compression.<codec>.level, silently brought into range.

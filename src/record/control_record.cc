@@ -1,5 +1,6 @@
 #include "record/control_record.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/assert.h"
@@ -50,6 +51,39 @@ Bytes store_marker_batch(MutableBytes to, const NewMarker& marker) {
                        .record_count = 1});
   seal_crc(batch);
   return batch;
+}
+
+Result<Bytes> with_delete_horizon(MutableBytes to, const BatchView& batch,
+                                  std::int64_t horizon_ms) {
+  BatchHeader header = batch.header;
+  if (header.record_count != 1 || header.codec_bits() != 0) return fail(Errc::malformed);
+  Bytes rest = batch.records();
+  const Result<std::int64_t> size = take_varint(rest);
+  if (!size) return fail(size.error());
+  if (rest.empty() || *size != static_cast<std::int64_t>(rest.size())) return fail(Errc::malformed);
+  const std::byte attributes = rest.front();
+  rest = rest.subspan(1);
+  const Result<std::int64_t> delta = take_varint(rest);
+  if (!delta) return fail(delta.error());
+  // The record's own time stays. Wraps like Java's long, in which Kafka adds them.
+  const auto moved = static_cast<std::uint64_t>(header.base_timestamp) -
+                     static_cast<std::uint64_t>(horizon_ms) + static_cast<std::uint64_t>(*delta);
+  const std::uint64_t delta_now = zigzag_encoded(static_cast<std::int64_t>(moved));
+  const std::uint64_t size_now =
+      zigzag_encoded(static_cast<std::int64_t>(1 + uvarint_size(delta_now) + rest.size()));
+  TR_ASSERT(to.size() >= batch.bytes.size() + horizon_growth_max);
+  std::byte* at = to.data() + header_bytes;
+  at += store_uvarint(at, size_now);
+  *at++ = attributes;
+  at += store_uvarint(at, delta_now);
+  at = std::copy(rest.begin(), rest.end(), at);
+  const MutableBytes made = to.first(static_cast<std::size_t>(at - to.data()));
+  header.batch_length = static_cast<std::int32_t>(made.size() - length_prefix_bytes);
+  header.attributes = static_cast<std::int16_t>(header.attributes | delete_horizon_bit);
+  header.base_timestamp = horizon_ms;
+  store_header(made, header);
+  seal_crc(made);
+  return Bytes(made);
 }
 
 Result<TransactionMarker> parse_marker(Bytes key, Bytes value) {

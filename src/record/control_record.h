@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "base/varint.h"
 #include "record/batch_view.h"
 
 namespace tailrace::record {
@@ -33,6 +34,14 @@ inline constexpr std::size_t marker_batch_bytes = header_bytes + 17;
 // Writes a whole control batch, its CRC included, to the front of `to`, which has room for
 // marker_batch_bytes. Returns it.
 Bytes store_marker_batch(MutableBytes to, const NewMarker& marker);
+
+// The most by which with_delete_horizon() makes a batch longer: two varints grow.
+inline constexpr std::size_t horizon_growth_max = 2 * varint_bytes_max;
+
+// A control batch anew that says from when on compaction may drop it; all else stays as it is.
+// `to` has room for it and horizon_growth_max. Errors: truncated, malformed (not one record).
+Result<Bytes> with_delete_horizon(MutableBytes to, const BatchView& batch,
+                                  std::int64_t horizon_ms);
 
 // Any bytes may be given. Errors: truncated, malformed; unsupported for a type that ends no
 // transaction.

@@ -1,11 +1,14 @@
 // The checkers see what they should, and nothing else.
 #include <gtest/gtest.h>
 
+#include "checkers/compaction.h"
 #include "checkers/ownership.h"
 #include "checkers/records.h"
 #include "checkers/retention.h"
 #include "checkers/transactions.h"
 #include "log_model.h"
+#include "record/control_record.h"
+#include "support/kafka_client.h"
 
 namespace tailrace::sim {
 namespace {
@@ -261,6 +264,95 @@ TEST(TransactionCheckers, NoticeAnOffsetWithoutItsRecords) {
   ledger.seen(1, 0);
   ledger.transactions.on_offset(0, 1);
   EXPECT_EQ(ledger.first(), "offsets_with_records");
+}
+
+// A compacted partition: what was appended, and what is left of it.
+struct Compacted {
+  void given(std::int64_t producer, const char* key, std::int64_t ms) {
+    ModelBatch batch;
+    batch.bytes = test::build_batch({{.key = key, .value = "v", .timestamp = ms}},
+                                    {.base_timestamp = ms, .producer_id = producer,
+                                     .producer_epoch = 0, .base_sequence = 0,
+                                     .attributes = record::transactional_bit});
+    add(batch, ms);
+  }
+  void ended(std::int64_t producer, bool is_commit, std::int64_t ms) {
+    ModelBatch batch;
+    batch.bytes.resize(record::marker_batch_bytes);
+    record::store_marker_batch(batch.bytes, {.producer_id = producer, .producer_epoch = 0,
+                                             .timestamp_ms = ms,
+                                             .marker = {.is_commit = is_commit}});
+    add(batch, ms);
+  }
+  void add(ModelBatch& batch, std::int64_t ms) {
+    batch.base_offset = model.end();
+    batch.end_offset = batch.base_offset + 1;
+    batch.max_timestamp = ms;
+    record::set_base_offset(batch.bytes, batch.base_offset);
+    batch.records = *records_of(*record::parse_batch(batch.bytes));
+    model.batches.push_back(batch);
+  }
+  // Those at `offsets` are left; all is read at `wall_ms`.
+  std::string first(const std::vector<std::int64_t>& offsets, std::int64_t wall_ms,
+                    std::int64_t clean_end = 0) {
+    log::PartitionCheckpoint checkpoint{.end_offset = model.end()};
+    checkpoint.segments = {{.base_offset = 0, .end_offset = model.end()},
+                           {.base_offset = model.end(), .end_offset = model.end()}};
+    if (clean_end > 0) checkpoint.passes = {{.end_offset = clean_end}};
+    const log::PartitionLog partition(checkpoint, log::Limits{});
+    std::vector<FoundBatch> found;
+    for (const std::int64_t offset : offsets) take_batches(model.find(offset)->bytes, found);
+    Verdicts verdicts;
+    CompactionChecker(model, partition, wall_ms, verdicts).on_all(found);
+    return verdicts.all_kept() ? "none" : verdicts.list().front().promise;
+  }
+
+  LogModel model{.was_compacted = true, .delete_retention_ms_least = 100};
+};
+
+TEST(CompactionChecker, AMarkerMayGoWhenItsTimeIsOverAndNothingIsLeft) {
+  Compacted log;
+  log.given(1, "a", 10);
+  log.ended(1, true, 20);
+  log.given(2, "a", 30);
+  log.ended(2, true, 40);
+  EXPECT_EQ(log.first({0, 1, 2, 3}, 1000), "none");
+  EXPECT_EQ(log.first({1, 2, 3}, 1000), "none");
+  EXPECT_EQ(log.first({2, 3}, 130), "none") << "its record may have gone at 30";
+  EXPECT_EQ(log.first({2, 3}, 129), "markers_stay");
+  EXPECT_EQ(log.first({0, 2, 3}, 1000), "markers_stay");
+  EXPECT_EQ(log.first({0, 1, 2, 3}, 1000, 3), "old_records_go");
+}
+
+TEST(CompactionChecker, NoticesRecordsOfAnAbortedTransactionThatNobodyTellsOf) {
+  Compacted log;
+  log.given(1, "a", 10);
+  log.ended(1, false, 20);
+  EXPECT_EQ(log.first({1}, 30), "none");
+  EXPECT_EQ(log.first({0, 1}, 30), "aborted_are_told");
+}
+
+TEST(CompactionChecker, NoticesWhatAReaderIsNotToGet) {
+  Compacted log;
+  log.given(1, "a", 10);
+  log.ended(1, false, 20);
+  log.given(1, "b", 30);
+  log.ended(1, true, 40);
+  const log::PartitionLog partition(log::PartitionCheckpoint{.end_offset = 4}, log::Limits{});
+  const log::AbortedRange aborted{1, 0};
+  const auto first = [&](std::vector<std::int64_t> offsets, bool is_told) {
+    std::vector<FoundBatch> found;
+    for (const std::int64_t offset : offsets) take_batches(log.model.find(offset)->bytes, found);
+    Verdicts verdicts;
+    CompactionChecker(log.model, partition, 50, verdicts)
+        .on_answer(found, {&aborted, is_told ? 1U : 0U}, 4);
+    return verdicts.all_kept() ? "none" : verdicts.list().front().promise;
+  };
+  EXPECT_EQ(first({0, 1, 2, 3}, true), "none");
+  EXPECT_EQ(first({0, 1, 2, 3}, false), "committed_reads");
+  EXPECT_EQ(first({1, 2, 3}, true), "none");
+  EXPECT_EQ(first({2, 3}, false), "none");
+  EXPECT_EQ(first({2, 3}, true), "committed_reads") << "nothing says where it ends";
 }
 
 }  // namespace

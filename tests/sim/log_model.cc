@@ -102,7 +102,7 @@ ModelTransactions LogModel::transactions(std::int64_t durable_end) const {
 }
 
 void LogModel::check_transactions(const log::PartitionLog& partition, Plant plant,
-                                  Verdicts& verdicts) const {
+                                  Verdicts& verdicts) {
   const std::int64_t durable_end = partition.durable_end();
   const ModelTransactions expected = transactions(durable_end);
   const std::int64_t stable_end =
@@ -117,9 +117,27 @@ void LogModel::check_transactions(const log::PartitionLog& partition, Plant plan
     told.push_back({one.producer_id, one.first_offset, one.last_offset, -1});
   }
   if (plant == Plant::forget_aborted && !told.empty()) told.pop_back();
-  if (told != expected.aborted) {
+  if (plant == Plant::keep_aborted) {
+    std::erase_if(told_ever, [&](const auto& one) { return one.last_offset >= durable_end; });
+    const std::int64_t known = told_ever.empty() ? -1 : told_ever.back().last_offset;
+    for (const log::AbortedTransaction& one : told) {
+      if (one.last_offset > known) told_ever.push_back(one);
+    }
+  }
+  const std::int64_t first_told = told.empty() ? INT64_MAX : told.front().last_offset;
+  const std::int64_t closed_end =
+      was_compacted && !partition.segments().empty() ? partition.segments().back().base_offset : 0;
+  std::vector<log::AbortedTransaction> due;
+  for (const log::AbortedTransaction& one : expected.aborted) {
+    if (one.last_offset >= std::min(first_told, closed_end)) due.push_back(one);
+  }
+  if (told != due) {
     verdicts.broken("aborted_are_told", "{}: {} aborted transactions are told, {} are there",
-                    name(), told.size(), expected.aborted.size());
+                    name(), told.size(), due.size());
+  }
+  if (first_told < partition.clean_passes().end_offset()) {
+    verdicts.broken("aborted_are_told", "{}: the transaction that ends at {} is told, of which "
+                                        "nothing is left", name(), first_told);
   }
 }
 
@@ -132,7 +150,10 @@ void LogModel::on_recovered(std::int64_t start, std::int64_t end_found, Verdicts
     verdicts.broken("acked_is_durable", "{}: {} was staged, but the log ends at {}", name(), end(),
                     end_found);
   }
-  while (!batches.empty() && batches.back().base_offset >= end_found) batches.pop_back();
+  while (!batches.empty() && batches.back().base_offset >= end_found) {
+    lost_producers.insert(record::parse_header(batches.back().bytes)->producer_id);
+    batches.pop_back();
+  }
   if (!batches.empty() && batches.back().end_offset > end_found) {
     verdicts.broken("acked_is_durable", "{}: the log ends inside a batch, at {}", name(),
                     end_found);
@@ -195,7 +216,8 @@ std::int64_t LogModel::check_batches(std::int64_t offset, std::span<const Bytes>
       }
       expected = view->header.last_offset() + 1;
       const ModelBatch* given = find(base);
-      const bool says_gap = was_compacted && view->header.record_count == 0;
+      const bool says_gap = was_compacted && view->header.record_count == 0 &&
+                            !view->header.has_producer();
       if (says_gap || (was_compacted && given != nullptr && is_rest_of(*view, *given))) {
         piece = piece.subspan(view->bytes.size());
         continue;
@@ -212,13 +234,16 @@ std::int64_t LogModel::check_batches(std::int64_t offset, std::span<const Bytes>
   return expected < 0 ? offset : expected;
 }
 
-// What a compaction may leave of a batch: some of its records, as they were.
+// What a compaction may leave of a batch: some of its records, as they were, or none, and of a
+// marker that it waits to go.
 bool LogModel::is_rest_of(const record::BatchView& found, const ModelBatch& given) const {
   const auto before = record::parse_header(given.bytes);
   const record::BatchHeader& after = found.header;
+  int may_differ = after.record_count == 0 ? record::codec_mask : 0;
+  if (after.is_control()) may_differ |= record::delete_horizon_bit;
   const bool same_header = after.base_offset == given.base_offset &&
                            after.last_offset() + 1 == given.end_offset &&
-                           after.attributes == before->attributes &&
+                           ((after.attributes ^ before->attributes) & ~may_differ) == 0 &&
                            after.producer_id == before->producer_id &&
                            after.producer_epoch == before->producer_epoch &&
                            after.base_sequence == before->base_sequence;
@@ -226,11 +251,13 @@ bool LogModel::is_rest_of(const record::BatchView& found, const ModelBatch& give
   const auto records = records_of(found);
   if (!records) return false;
   std::size_t at = 0;
+  std::int64_t newest = INT64_MIN;
   for (const ModelRecord& record : *records) {
+    newest = std::max(newest, record.timestamp);
     while (at < given.records.size() && given.records[at].offset < record.offset) ++at;
     if (at == given.records.size() || !(given.records[at] == record)) return false;
   }
-  return true;
+  return records->empty() || after.max_timestamp == newest;
 }
 
 void LogModel::check_keys(const std::set<std::int64_t>& seen, std::int64_t end,

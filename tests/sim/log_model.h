@@ -62,6 +62,8 @@ struct LogModel {
   std::int64_t first_offset = 0;       // where `batches` begins or would begin
   bool was_compacted = false;          // or may have been: records may be missing
   std::int64_t delete_retention_ms_least = INT64_MAX;
+  std::set<std::int64_t> lost_producers;  // some of their batches were lost by a crash
+  std::vector<log::AbortedTransaction> told_ever;  // with Plant::keep_aborted
   bool plant_wrong_key = false;
 
   const ModelBatch* find(std::int64_t offset) const;
@@ -70,9 +72,9 @@ struct LogModel {
   ModelProducer producer(std::int64_t producer_id) const;
   // With what lies before `durable_end`; told are those with offsets from log_start on.
   ModelTransactions transactions(std::int64_t durable_end) const;
-  // Does the log say the same?
-  void check_transactions(const log::PartitionLog& partition, Plant plant,
-                          Verdicts& verdicts) const;
+  // Does the log say the same? Of what was aborted it may have forgotten what a compaction has left
+  // nothing of, and must where it knows that all was compacted.
+  void check_transactions(const log::PartitionLog& partition, Plant plant, Verdicts& verdicts);
 
   // A restart found the log to end at `end`: later batches never were. Checks the promises.
   void on_recovered(std::int64_t log_start, std::int64_t end, Verdicts& verdicts);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "bus/image.h"
+#include "checkers/compaction.h"
 #include "faults.h"
 #include "log/boot.h"
 #include "log_model.h"
@@ -34,6 +35,8 @@ class LogSimulation {
     log::PartitionKey key;
     std::int64_t offset = 0;
     std::int64_t offset_end = 0;
+    std::int64_t stable_end = 0;
+    bool is_told = false;  // what was aborted in it was looked at
     bool fills = false;  // of the final reading: the next one follows
   };
   struct Deletion {
@@ -62,11 +65,13 @@ class LogSimulation {
                          Bytes batch);
   test::Buffer make_batch(const LogModel& model, const test::BatchOptions& options);
   void append_again(LogModel& model, log::PartitionLog& partition, std::uint16_t core);
+  void compress(test::Buffer& batch);
   void give(LogModel& model, log::PartitionLog& partition, std::uint16_t core,
             const ModelBatch& batch, log::AppendRequest request = {});
   void read();
   void delete_records();
   void configure();
+  std::int64_t draw_segment_bytes();
   void draw_compaction(LogModel& model);
   void take_results(std::uint16_t index);
   void check_read(const OpenRead& open, const log::Read& read);
@@ -74,7 +79,13 @@ class LogSimulation {
   void read_everything();
   void read_everything(LogModel& model);
   void compact_once_more();
-  static void note_seen(const log::Read& read, std::set<std::int64_t>& seen);
+  // What came of a read, with the list of what was aborted in it, as the broker answers it.
+  void check_committed(const OpenRead& open, const log::Read& read);
+  void spoil(const LogModel& model, std::vector<FoundBatch>& found) const;
+  void check_all(const LogModel& model, const log::PartitionLog& partition,
+                 std::vector<FoundBatch> found);
+  void check_timestamps(const LogModel& model, log::PartitionLog& partition,
+                        std::span<const FoundBatch> found);
   bool failed() const;
   LogModel* choose();
   std::uint16_t owner(const log::PartitionKey& key) const {

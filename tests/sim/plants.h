@@ -50,6 +50,12 @@ inline constexpr auto plants = std::to_array<PlantInfo>({
     {Plant::remember, "remember", "same_seed"},
     {Plant::pass_undecided, "pass_undecided", "stable_end", true},
     {Plant::forget_aborted, "forget_aborted", "aborted_are_told", true},
+    {Plant::keep_aborted, "keep_aborted", "committed_reads", true},
+    {Plant::lose_marker, "lose_marker", "markers_stay", true},
+    {Plant::lose_empty, "lose_empty", "producers_stay", true},
+    {Plant::lose_newest, "lose_newest", "untouched_stay", true},
+    {Plant::see_old, "see_old", "old_records_go", true},
+    {Plant::late_timestamp, "late_timestamp", "timestamps_found", true},
 });
 
 inline const PlantInfo* find_plant(std::string_view name) {

@@ -54,6 +54,12 @@ enum class Plant : std::uint8_t {
   remember,        // something outlives a run and decides in the next
   pass_undecided,  // the log alone: the stable end is told as the durable one
   forget_aborted,  // the log alone: the newest aborted transaction is not told
+  keep_aborted,    // the log alone: an aborted transaction is told for ever
+  lose_marker,     // the log alone: the last reader does not see a marker
+  lose_empty,      // the log alone: nor a batch without records
+  lose_newest,     // the log alone: nor the last batch of all
+  see_old,         // the log alone: it sees the first batch as it was
+  late_timestamp,  // the log alone: it is searched for a later time than was asked for
 };
 
 // A quick run is over in a moment and as dense as can be. A life goes on for minutes at the pace

@@ -177,6 +177,9 @@ class LogNode {
     logs.clear();
   }
 
+  // From the next boot on.
+  void set_limits(const Limits& limits) { limits_ = limits; }
+
   test::FakeDisk disk;
   PartitionConfig config;
   Now now{.instant = {1'000'000'000}, .wall_ms = 1'700'000'000'000};

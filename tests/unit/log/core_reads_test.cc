@@ -56,6 +56,25 @@ TEST(CoreReads, FindsTimestampsInSegmentsAndInMemory) {
   node.logs[0]->release_read(*none);
 }
 
+// Of the newest segment a part is written, up to the middle of a batch.
+TEST(CoreReads, FindsATimestampThatIsOnlyInMemory) {
+  LogNode node;
+  ASSERT_TRUE(node.boot());
+  BatchMaker maker;
+  for (int i = 0; i < 300; ++i) {
+    node.append_now(p0, maker.make(std::string(900, 'x'), 2, 1'700'000'000'000 + i * 10));
+    node.settle();
+    if (i < 200) continue;
+    const auto id = node.logs[0]->find_timestamp(node.partition(p0), 1'700'000'000'000 + i * 10, 5);
+    ASSERT_TRUE(id);
+    for (int t = 0; t < 100 && !node.logs[0]->get(*id).done; ++t) node.turn();
+    ASSERT_TRUE(node.logs[0]->get(*id).status) << i;
+    EXPECT_EQ(node.logs[0]->get(*id).found.offset, i * 2);
+    node.logs[0]->release_read(*id);
+  }
+  EXPECT_GT(node.logs[0]->counters().cold_reads.load(), 0U);
+}
+
 TEST(CoreReads, FindsATimestampBehindALogStartInTheMiddleOfASegment) {
   LogNode node;
   ASSERT_TRUE(node.boot());
@@ -69,6 +88,25 @@ TEST(CoreReads, FindsATimestampBehindALogStartInTheMiddleOfASegment) {
   for (int t = 0; t < 100 && !node.logs[0]->get(*id).done; ++t) node.turn();
   EXPECT_EQ(node.logs[0]->get(*id).found.offset, 50);
   node.logs[0]->release_read(*id);
+}
+
+TEST(CoreReads, FindsATimestampBehindALogStartInTheMiddleOfABatch) {
+  for (const bool is_hot : {true, false}) {
+    LogNode node;
+    ASSERT_TRUE(node.boot());
+    BatchMaker maker;
+    node.append_now(p0, maker.make("x", 5));
+    node.append_now(p0, maker.make("y", 5));
+    for (int i = 0; i < (is_hot ? 0 : 600); ++i) node.append_now(p0, maker.make("z", 9, 5));
+    node.settle();
+    ASSERT_TRUE(node.logs[0]->advance_log_start(node.partition(p0), 3, node.now));
+    node.settle();
+    const auto id = node.logs[0]->find_timestamp(node.partition(p0), 1'700'000'000'000, 5);
+    ASSERT_TRUE(id);
+    for (int t = 0; t < 100 && !node.logs[0]->get(*id).done; ++t) node.turn();
+    EXPECT_EQ(node.logs[0]->get(*id).found.offset, 3);
+    node.logs[0]->release_read(*id);
+  }
 }
 
 TEST(CoreReads, APieceStaysWhileItIsHeld) {

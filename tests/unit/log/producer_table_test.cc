@@ -79,6 +79,27 @@ TEST_F(ProducerTableTest, the_newest_batch_of_a_producer_is_known) {
   EXPECT_FALSE(table_.ends_with(second));
 }
 
+// An epoch of which only a marker was seen ends with that.
+TEST_F(ProducerTableTest, without_sequences_the_newest_marker_is_the_end) {
+  record::BatchHeader marker{.attributes = record::transactional_bit | record::control_bit,
+                             .producer_id = 7, .producer_epoch = 1};
+  send(batch(7, 0, 0, 2));
+  marker.base_offset = 2;
+  table_.on_marker(marker, {.is_commit = true}, 0);
+  record::BatchHeader newer = marker;
+  newer.base_offset = 5;
+  EXPECT_TRUE(table_.ends_with(marker));
+  table_.on_marker(newer, {.is_commit = true}, 0);
+  EXPECT_FALSE(table_.ends_with(marker));
+  EXPECT_TRUE(table_.ends_with(newer));
+  // A restart does not bring back which one it was.
+  table_.restore(table_.snapshot());
+  EXPECT_TRUE(table_.ends_with(marker));
+  EXPECT_TRUE(table_.ends_with(newer));
+  newer.producer_epoch = 0;
+  EXPECT_FALSE(table_.ends_with(newer));
+}
+
 TEST_F(ProducerTableTest, gaps_and_overlaps_are_refused) {
   send(batch(7, 0, 0, 10));
   EXPECT_EQ(send(batch(7, 0, 11, 1)), "out_of_order");

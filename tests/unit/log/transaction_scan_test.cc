@@ -11,7 +11,7 @@ TEST(TransactionScanTest, RecordsOfAnAbortedTransactionAreKnown) {
   EXPECT_FALSE(scan.on_records(5, 8));
   EXPECT_TRUE(scan.on_records(5, 10));
   EXPECT_FALSE(scan.on_records(7, 12));
-  EXPECT_TRUE(scan.on_marker(5));
+  EXPECT_FALSE(scan.on_marker(5));
   EXPECT_FALSE(scan.on_records(5, 21));
   EXPECT_TRUE(scan.on_records(7, 22));
   EXPECT_TRUE(scan.on_records(7, 28));
@@ -31,10 +31,13 @@ TEST(TransactionScanTest, AMarkerWithNothingBeforeItIsKnown) {
   scan.start({});
   EXPECT_FALSE(scan.on_marker(5));
   scan.on_records(5, 10);
+  EXPECT_FALSE(scan.on_marker(5)) << "they were there, but did not stay";
+  scan.on_records(5, 12);
+  scan.on_kept(5);
   EXPECT_FALSE(scan.on_marker(6));
   EXPECT_TRUE(scan.on_marker(5));
   EXPECT_FALSE(scan.on_marker(5));
-  scan.on_records(5, 20);
+  scan.on_kept(5);
   scan.start({});
   EXPECT_FALSE(scan.on_marker(5));
 }

@@ -283,6 +283,36 @@ TEST(BatchChecker, BytesThatAreNoCompressionAreCorrupt) {
   }
 }
 
+TEST(BatchChecker, ABatchThatJustFitsIsMadeAndNoneThatIsLarger) {
+  std::string noise(100'000, 'x');
+  std::uint32_t state = 7;
+  for (char& c : noise) c = static_cast<char>((state = state * 1'664'525 + 1'013'904'223) >> 24);
+  BatchBuilder builder(1 << 20);
+  builder.start();
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(builder.add({.timestamp = wall_ms, .value = std::string_view(noise)}));
+  }
+  const BatchView batch = *parse_batch(*builder.finish());
+  BatchView packed = batch;
+  BatchChecker any(1 << 20);
+  std::vector<std::byte> kept;
+  for (const Codec codec : all_codecs) {
+    if (codec == Codec::none) {  // To which something has to become none.
+      const Result<Bytes> made = any.with_codec(batch, {.compression = 4});
+      kept.assign(made->begin(), made->end());
+      packed = *parse_batch(kept);
+    }
+    const BatchRules rules{.compression = static_cast<std::int8_t>(codec)};
+    const BatchView& from = codec == Codec::none ? packed : batch;
+    const std::size_t size = any.with_codec(from, rules)->size();
+    BatchChecker fits(1 << 20, size);
+    ASSERT_TRUE(fits.with_codec(from, rules)) << static_cast<int>(codec);
+    EXPECT_EQ(fits.with_codec(from, rules)->size(), size);
+    BatchChecker fits_not(1 << 20, size - 1);
+    EXPECT_EQ(fits_not.with_codec(from, rules).error().code, Errc::too_large);
+  }
+}
+
 TEST(BatchChecker, ManySmallRecordsInWindowsOfAllCodecs) {
   BatchChecker checker(8 << 20);
   BatchBuilder builder(8 << 20);

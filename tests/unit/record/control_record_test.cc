@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "record/batch_builder.h"
+#include "record/record_iterator.h"
 
 namespace tailrace::record {
 namespace {
@@ -42,6 +43,42 @@ TEST(ControlRecord, AMarkerComesBackAsItWasWritten) {
     ASSERT_TRUE(found);
     EXPECT_EQ(*found, marker.marker);
   }
+}
+
+TEST(ControlRecord, AMarkerWithADeleteHorizonIsTheSameMarker) {
+  for (const std::int64_t horizon : {std::int64_t{0}, commit.timestamp_ms + 1, INT64_MAX}) {
+    const Stored bytes = stored(commit);
+    std::array<std::byte, marker_batch_bytes + horizon_growth_max> room;
+    const Result<Bytes> made = with_delete_horizon(room, *parse_batch(bytes), horizon);
+    ASSERT_TRUE(made);
+    const BatchView batch = *parse_batch(*made);
+    EXPECT_EQ(batch.bytes.size(), made->size());
+    EXPECT_TRUE(crc_matches(batch.bytes));
+    EXPECT_TRUE(batch.header.has_delete_horizon());
+    EXPECT_EQ(batch.header.base_timestamp, horizon);
+    EXPECT_EQ(batch.header.max_timestamp, commit.timestamp_ms);
+    EXPECT_EQ(*marker_of(batch), commit.marker);
+    RecordIterator records(batch.records());
+    EXPECT_EQ(static_cast<std::int64_t>(static_cast<std::uint64_t>(horizon) +
+                                        static_cast<std::uint64_t>(
+                                            records.next()->timestamp_delta)),
+              commit.timestamp_ms);
+    const Result<Bytes> again = with_delete_horizon(room, *parse_batch(bytes), horizon);
+    EXPECT_EQ(again->size(), made->size());
+  }
+}
+
+TEST(ControlRecord, WhatIsNoSingleRecordGetsNoDeleteHorizon) {
+  const Stored bytes = stored(commit);
+  std::array<std::byte, marker_batch_bytes + horizon_growth_max> room;
+  BatchView batch = *parse_batch(bytes);
+  for (std::size_t size = header_bytes; size < bytes.size(); ++size) {
+    batch.bytes = Bytes(bytes).first(size);
+    EXPECT_FALSE(with_delete_horizon(room, batch, 5)) << size;
+  }
+  batch = *parse_batch(bytes);
+  batch.header.record_count = 2;
+  EXPECT_FALSE(with_delete_horizon(room, batch, 5));
 }
 
 TEST(ControlRecord, IsByteForByteWhatTheGeneralBuilderMakes) {

@@ -1,5 +1,5 @@
-// Checking a batch takes no memory, whatever its codec: malloc itself is watched, since the codecs
-// are C libraries. (Not under the sanitizers, which have their own malloc.)
+// Checking a batch takes no memory, whatever its codec, but the first with zstd: malloc itself is
+// watched, since the codecs are C libraries. (Not under the sanitizers, which have their own.)
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -68,6 +68,9 @@ TEST(NoAllocation, CheckFindAndRefuse) {
   for (const Codec codec : all_codecs) {
     BatchChecker checker(4 << 20);
     const BatchView batch = *parse_batch(*builder.finish(codec));
+    if (codec == Codec::zstd) {
+      ASSERT_TRUE(checker.check(batch, {}, 5));
+    }
     const BatchView broken{batch.header, batch.bytes.first(batch.bytes.size() - 20)};
     const std::uint64_t before = allocations;
     for (int i = 0; i < 200; ++i) {
