@@ -177,6 +177,7 @@ Transaction::Verdict Transaction::end_v1(const ProducerIdentity& producer, bool 
 // The same epoch means the next transaction, the one before it a request that is repeated:
 //
 //                     abort, again | abort, anew | commit, again | commit, anew
+//   prepare_...       (see below)  | later       | (see below)   | later
 //   empty             fenced       | ends        | fenced        | invalid
 //   complete_abort    done         | ends        | invalid       | invalid
 //   complete_commit   invalid      | ends        | done          | invalid
@@ -192,10 +193,10 @@ Transaction::Verdict Transaction::end_v2(const ProducerIdentity& producer, bool 
   const bool is_again = (is_same && epoch == producer.epoch + 1) || is_again_under_old_id;
   if (!is_same && !is_again_under_old_id) return {ErrorCode::invalid_producer_id_mapping};
   const bool may_be_again = is_complete || is_ending();
-  const bool may_be_anew = !is_ending();
-  const bool is_valid =
-      (may_be_again && is_again) || (may_be_anew && is_same && producer.epoch == epoch);
-  if (!is_valid) return {ErrorCode::producer_fenced};
+  const bool is_anew = is_same && producer.epoch == epoch;
+  if (!is_anew && !(may_be_again && is_again)) return {ErrorCode::producer_fenced};
+  // The markers of the one before are still being written.
+  if (is_anew && is_ending()) return {ErrorCode::concurrent_transactions};
   if (next_) return {ErrorCode::concurrent_transactions};
   const State to = is_commit ? State::prepare_commit : State::prepare_abort;
   switch (record_.state) {

@@ -71,7 +71,7 @@ void add_latency(std::string& text, std::span<const CoreView> cores, std::string
   for (std::size_t core = 0; core < cores.size(); ++core) {
     const SharedHistogram& histogram = cores[core].broker->*member;
     for (const double percent : quantiles) {
-      text += fmt::format("tailrace_{}{{core=\"{}\",quantile=\"{}\"}} {:.6f}\n", name, core,
+      text += fmt::format("tailrace_{}{{core=\"{}\",quantile=\"{:.4g}\"}} {:.6f}\n", name, core,
                           percent / 100, static_cast<double>(histogram.percentile(percent)) / 1e6);
     }
     text += fmt::format("tailrace_{0}_sum{{core=\"{1}\"}} {2:.6f}\n"

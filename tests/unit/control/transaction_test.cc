@@ -77,7 +77,9 @@ TEST_F(Rules, WithVersionTwoEveryEndGivesTheNextEpoch) {
   EXPECT_EQ(commit({5, 0}), "PrepareCommit 5/1");
   EXPECT_EQ(commit({5, 0}), "error 51 as before") << "asked again";
   EXPECT_EQ(abort({5, 0}), "error 48 as before");
-  EXPECT_EQ(commit({5, 1}), "error 90 as before") << "there is no next one yet";
+  EXPECT_EQ(commit({5, 1}), "error 51 as before") << "the next one may begin a little later";
+  EXPECT_EQ(abort({5, 1}), "error 51 as before") << "so a client asks again, as with Kafka 4.0";
+  EXPECT_EQ(abort({5, 2}), "error 90 as before");
   EXPECT_EQ(complete(), "CompleteCommit 5/1");
   EXPECT_EQ(commit({5, 0}), "as before") << "asked again";
   EXPECT_EQ(abort({5, 0}), "error 48 as before");
