@@ -130,11 +130,13 @@ void Compactor::work(PartitionLog& partition, Now now) {
       wants_turn_ = true;
       return;
     }
-    const Result<std::uint64_t> cost = take(partition, scan_.batch(), now);
-    if (!cost) return on_error(partition, cost.error(), now);
-    bytes += *cost;
-    allowed_at_ = allowed_at_ + nanoseconds(static_cast<std::int64_t>(
-                                    *cost * 1'000'000'000 / limits_.compaction_bytes_per_second));
+    const Result<Taken> taken = take(partition, scan_.batch(), now);
+    if (!taken) return on_error(partition, taken.error(), now);
+    bytes += taken->cost;
+    allowed_at_ =
+        allowed_at_ + nanoseconds(static_cast<std::int64_t>(
+                          taken->cost * 1'000'000'000 / limits_.compaction_bytes_per_second));
+    if (!taken->whole) continue;
     if (!map_full_) {
       scan_.next();
       continue;
@@ -145,18 +147,24 @@ void Compactor::work(PartitionLog& partition, Now now) {
   }
 }
 
-// Maps or cleans it; returns what that costs, in bytes of compaction_bytes_per_second.
-Result<std::uint64_t> Compactor::take(PartitionLog& partition, const record::BatchView& batch,
-                                      Now now) {
+// Maps or cleans it, or a piece of it. The cost is in bytes of compaction_bytes_per_second.
+Result<Compactor::Taken> Compactor::take(PartitionLog& partition, const record::BatchView& batch,
+                                         Now now) {
   const std::uint64_t written_before = file_.size_bytes();
+  const std::uint64_t walked_before = filter_.walked_bytes();
   const std::uint64_t unpacked_before = filter_.unpacked_bytes();
   const std::uint64_t packed_before = filter_.packed_bytes();
-  const Result<void> taken =
+  const Result<bool> whole =
       phase_ == Phase::mapping ? map_batch(batch) : clean_batch(partition, batch, now);
-  if (!taken) return fail(taken.error());
-  return batch.bytes.size() + (file_.size_bytes() - written_before) +
-         (filter_.unpacked_bytes() - unpacked_before) +
-         (filter_.packed_bytes() - packed_before) * packing_cost[batch.header.codec_bits()];
+  if (!whole) return fail(whole.error());
+  const std::uint64_t walked = filter_.walked_bytes() - walked_before;
+  const std::uint8_t codec = batch.header.codec_bits();
+  const bool is_piece = codec == 0 && walked > 0;
+  return Taken{.cost = (is_piece ? walked : batch.bytes.size()) +
+                       (file_.size_bytes() - written_before) +
+                       (filter_.unpacked_bytes() - unpacked_before) +
+                       (filter_.packed_bytes() - packed_before) * packing_cost[codec],
+               .whole = *whole};
 }
 
 // ---- what there is to do
@@ -246,6 +254,7 @@ void Compactor::begin(PartitionLog& partition, PartitionId id, const Dirt& dirt,
 }
 
 void Compactor::start_input() {
+  filter_.cancel();
   const SegmentInfo& segment = pass_.inputs[pass_.input];
   scan_.start(segment_path(pass_.key, segment), segment);
 }
@@ -276,16 +285,16 @@ Hash128 Compactor::hash_of(Bytes key) const {
   return sip_hash_128(sip, key);
 }
 
-Result<void> Compactor::map_batch(const record::BatchView& batch) {
+Result<bool> Compactor::map_batch(const record::BatchView& batch) {
   const record::BatchHeader& header = batch.header;
   if (header.is_control()) {
     transactions_.on_marker(header.producer_id);
-    return {};
+    return true;
   }
   const bool is_aborted = header.is_transactional() &&
                           transactions_.on_records(header.producer_id, header.base_offset);
-  if (is_aborted || header.last_offset() < pass_.dirty_from) return {};
-  return filter_.look(batch, [&](const record::BatchFilter::Seen& seen) {
+  if (is_aborted || header.last_offset() < pass_.dirty_from) return true;
+  return filter_.look_on(batch, step_bytes_max, [&](const record::BatchFilter::Seen& seen) {
     if (seen.offset < pass_.dirty_from || !seen.has_key) return true;
     if (map_.put(hash_of(seen.key), seen.offset)) return true;
     pass_.end = seen.offset;  // From here on it is the next pass's.
@@ -315,14 +324,14 @@ void Compactor::begin_group(PartitionLog& partition) {
   start_input();
 }
 
-Result<void> Compactor::clean_batch(PartitionLog& partition, const record::BatchView& batch,
+Result<bool> Compactor::clean_batch(PartitionLog& partition, const record::BatchView& batch,
                                     Now now) {
   group_.leader_epoch = batch.header.leader_epoch;
   // From when frames were larger: it can be read still, but not written.
   if (batch.bytes.size() > limits_.batch_bytes_max()) return fail(Errc::too_large);
   if (!batch.header.is_control()) return clean_records(partition, batch);
   clean_marker(partition, batch, now);
-  return {};
+  return true;
 }
 
 void Compactor::clean_marker(PartitionLog& partition, const record::BatchView& batch, Now now) {
@@ -349,17 +358,19 @@ void Compactor::clean_marker(PartitionLog& partition, const record::BatchView& b
   pass_.markers_go_ms = std::max(pass_.markers_go_ms, goes_ms);
 }
 
-Result<void> Compactor::clean_records(PartitionLog& partition, const record::BatchView& batch) {
+Result<bool> Compactor::clean_records(PartitionLog& partition, const record::BatchView& batch) {
   const record::BatchHeader& header = batch.header;
   const bool is_aborted = header.is_transactional() &&
                           transactions_.on_records(header.producer_id, header.base_offset);
   const std::int32_t level =
       partition.config_.rules.compression == header.codec_bits()
           ? partition.config_.rules.compression_level : 0;
-  const Result<record::BatchFilter::Filtered> filtered =
-      filter_.filter(batch, level, [&](const record::BatchFilter::Seen& seen) {
+  const Result<bool> whole = filter_.filter_on(
+      batch, step_bytes_max, [&](const record::BatchFilter::Seen& seen) {
         return !is_aborted && keeps(partition, seen);
       });
+  if (!whole || !*whole) return whole;
+  const Result<record::BatchFilter::Filtered> filtered = filter_.remake(batch, level);
   if (!filtered) return fail(filtered.error());
   counters_.records_dropped +=
       static_cast<std::uint64_t>(header.record_count - filtered->record_count);
@@ -368,10 +379,10 @@ Result<void> Compactor::clean_records(PartitionLog& partition, const record::Bat
   } else if (header.base_offset >= pass_.end || partition.producers_.ends_with(header)) {
     write_empty(header);
   } else {
-    return {};
+    return true;
   }
   if (header.is_transactional()) transactions_.on_kept(header.producer_id);
-  return {};
+  return true;
 }
 
 bool Compactor::keeps(const PartitionLog& partition, const record::BatchFilter::Seen& seen) {

@@ -130,11 +130,16 @@ class Compactor {
   void begin(PartitionLog& partition, PartitionId id, const Dirt& dirt, Now now);
   PartitionLog* partition_of_pass();
   void work(PartitionLog& partition, Now now);
-  Result<std::uint64_t> take(PartitionLog& partition, const record::BatchView& batch, Now now);
-  Result<void> map_batch(const record::BatchView& batch);
-  Result<void> clean_batch(PartitionLog& partition, const record::BatchView& batch, Now now);
+  struct Taken {
+    std::uint64_t cost = 0;
+    bool whole = false;  // else a further call goes on with the batch
+  };
+  Result<Taken> take(PartitionLog& partition, const record::BatchView& batch, Now now);
+  // True: all of the batch was dealt with.
+  Result<bool> map_batch(const record::BatchView& batch);
+  Result<bool> clean_batch(PartitionLog& partition, const record::BatchView& batch, Now now);
   void clean_marker(PartitionLog& partition, const record::BatchView& batch, Now now);
-  Result<void> clean_records(PartitionLog& partition, const record::BatchView& batch);
+  Result<bool> clean_records(PartitionLog& partition, const record::BatchView& batch);
   bool keeps(const PartitionLog& partition, const record::BatchFilter::Seen& seen);
   void keep_waiting(const PartitionLog& partition, std::int64_t offset);
   void write(const record::BatchView& batch, const record::FoundRecord& newest);

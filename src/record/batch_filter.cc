@@ -17,11 +17,24 @@ std::int64_t timestamp_of(const BatchHeader& header, const RecordFields& record)
 
 }  // namespace
 
+BatchFilter::BatchFilter(BatchChecker& checker, std::size_t batch_bytes_max)
+    : checker_(checker),
+      batch_bytes_max_(batch_bytes_max),
+      own_(std::make_unique_for_overwrite<std::byte[]>(batch_bytes_max)) {}
+
 Result<void> BatchFilter::begin(const BatchView& batch) {
-  const Result<MutableBytes> plain = checker_.plain_records(batch);
-  if (!plain) return fail(plain.error());
-  plain_ = *plain;
-  if (batch.header.codec_bits() != 0) unpacked_bytes_ += plain_.size();
+  if (batch.header.codec_bits() == 0) {
+    const Bytes records = batch.records();
+    if (records.size() > batch_bytes_max_) return fail(Errc::too_large);
+    plain_ = {own_.get(), records.size()};
+    std::copy(records.begin(), records.end(), plain_.begin());
+  } else {
+    const Result<MutableBytes> plain = checker_.plain_records(batch);
+    if (!plain) return fail(plain.error());
+    plain_ = *plain;
+    unpacked_bytes_ += plain_.size();
+  }
+  record_next_ = 0;
   passed_bytes_ = 0;
   kept_bytes_ = 0;
   offset_next_ = batch.header.base_offset;
@@ -57,6 +70,7 @@ void BatchFilter::pass(const BatchView& batch, const RecordFields& record, bool 
     }
     ++kept_count_;
   }
+  walked_bytes_ += end_pos - passed_bytes_;
   passed_bytes_ = end_pos;
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -17,9 +18,8 @@ namespace tailrace::record {
 
 class BatchFilter {
  public:
-  // Works in the memory of `checker`; what it gives lives until that is used again.
-  BatchFilter(BatchChecker& checker, std::size_t batch_bytes_max)
-      : checker_(checker), batch_bytes_max_(batch_bytes_max) {}
+  // Works with `checker`; what it gives lives until that is used again.
+  BatchFilter(BatchChecker& checker, std::size_t batch_bytes_max);
 
   struct Seen {
     std::int64_t offset = 0;
@@ -31,10 +31,22 @@ class BatchFilter {
   // Errors: corrupt, malformed, unsupported_codec, too_large.
   template <class Look>
   Result<void> look(const BatchView& batch, Look&& look) {
-    return walk(batch, [&](const Seen& seen) { return look(seen) ? Verdict::drop : Verdict::end; });
+    const Result<bool> walked = look_on(batch, SIZE_MAX, look);
+    return walked ? Result<void>{} : fail(walked.error());
   }
+  // The same, piece by piece: about `bytes_max` of the records of a batch without compression.
+  // False: more are left, and the next call, with the same batch, goes on there.
+  template <class Look>
+  Result<bool> look_on(const BatchView& batch, std::size_t bytes_max, Look&& look) {
+    return walk(batch, bytes_max, [&](const Seen& seen) {
+      return look(seen) ? Verdict::drop : Verdict::end;
+    });
+  }
+  // The batch that was begun is not gone on with.
+  void cancel() { walks_ = false; }
 
-  // Of records in all batches so far: those that were decompressed, and those compressed again.
+  // Of records in all batches so far: those gone through, decompressed, and compressed again.
+  std::uint64_t walked_bytes() const { return walked_bytes_; }
   std::uint64_t unpacked_bytes() const { return unpacked_bytes_; }
   std::uint64_t packed_bytes() const { return packed_bytes_; }
 
@@ -47,43 +59,63 @@ class BatchFilter {
   // default. Errors: as look; too_large also when what is left becomes larger than batch_bytes_max.
   template <class Keeps>
   Result<Filtered> filter(const BatchView& batch, std::int32_t level, Keeps&& keeps) {
-    const Result<void> walked = walk(
-        batch, [&](const Seen& seen) { return keeps(seen) ? Verdict::keep : Verdict::drop; });
+    const Result<bool> walked = filter_on(batch, SIZE_MAX, keeps);
     if (!walked) return fail(walked.error());
     return remake(batch, level);
   }
+  // The same, piece by piece as look_on; once it was true, remake() makes the batch.
+  template <class Keeps>
+  Result<bool> filter_on(const BatchView& batch, std::size_t bytes_max, Keeps&& keeps) {
+    return walk(batch, bytes_max, [&](const Seen& seen) {
+      return keeps(seen) ? Verdict::keep : Verdict::drop;
+    });
+  }
+  Result<Filtered> remake(const BatchView& batch, std::int32_t level);
 
  private:
   enum class Verdict : std::uint8_t { keep, drop, end };
   // Those that are kept move to the front of `plain_`.
   template <class Judge>
-  Result<void> walk(const BatchView& batch, Judge&& judge) {
-    if (const Result<void> begun = begin(batch); !begun) return begun;
-    RecordIterator records{Bytes(plain_)};
-    for (std::int32_t i = 0; i < batch.header.record_count; ++i) {
+  Result<bool> walk(const BatchView& batch, std::size_t bytes_max, Judge&& judge) {
+    if (!walks_) {
+      if (const Result<void> begun = begin(batch); !begun) return fail(begun.error());
+    }
+    walks_ = false;  // Unless it pauses.
+    const bool may_pause = batch.header.codec_bits() == 0;  // Else `plain_` is the checker's.
+    const std::size_t from = passed_bytes_;
+    RecordIterator records{Bytes(plain_).subspan(from)};
+    for (; record_next_ < batch.header.record_count; ++record_next_) {
+      if (may_pause && passed_bytes_ - from >= bytes_max) {
+        walks_ = true;
+        return false;
+      }
       const Result<RecordFields> record = records.next();
       if (!record) return fail(record.error());
       Seen seen;
       if (!describe(batch, *record, seen)) return fail(Errc::malformed);
       const Verdict verdict = judge(seen);
-      if (verdict == Verdict::end) return {};
+      if (verdict == Verdict::end) return true;
       pass(batch, *record, verdict == Verdict::keep);
     }
-    return records.finish();
+    if (const Result<void> ended = records.finish(); !ended) return fail(ended.error());
+    return true;
   }
   Result<void> begin(const BatchView& batch);
   bool describe(const BatchView& batch, const RecordFields& record, Seen& seen);
   void pass(const BatchView& batch, const RecordFields& record, bool keeps);
-  Result<Filtered> remake(const BatchView& batch, std::int32_t level);
 
   BatchChecker& checker_;
   std::size_t batch_bytes_max_;
+  std::unique_ptr<std::byte[]> own_;  // batch_bytes_max: of records that were not compressed
   MutableBytes plain_;
+  bool walks_ = false;                // a walk has paused at record_next_
+  std::int32_t record_next_ = 0;
   std::size_t passed_bytes_ = 0;  // of plain_
   std::size_t kept_bytes_ = 0;    // at its front
   std::int64_t offset_next_ = 0;  // the least that the next record may have
   std::int32_t kept_count_ = 0;
   FoundRecord newest_;
+  std::uint64_t walked_bytes_ = 0;
   std::uint64_t unpacked_bytes_ = 0;
   std::uint64_t packed_bytes_ = 0;
 };

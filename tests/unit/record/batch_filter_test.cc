@@ -190,5 +190,46 @@ TEST_F(FilterTest, AnEmptyBatchKeepsOffsetsAndSequences) {
   EXPECT_TRUE(keys_of(checker, empty).empty());
 }
 
+TEST_F(FilterTest, PieceByPieceItIsTheSame) {
+  for (const Codec codec : {Codec::none, Codec::lz4}) {
+    const auto bytes = batch_of(40, codec);
+    const BatchView batch = *parse_batch(bytes);
+    const auto keeps = [](const BatchFilter::Seen& seen) { return seen.offset % 3 == 0; };
+    const auto whole = filter.filter(batch, 0, keeps);
+    ASSERT_TRUE(whole);
+    const std::vector<std::byte> expected(whole->batch.begin(), whole->batch.end());
+    BatchChecker other_checker(1 << 20);
+    BatchFilter other(other_checker, 1 << 20);
+    int pieces = 1;
+    while (true) {
+      const Result<bool> done = other.filter_on(batch, 50, keeps);
+      ASSERT_TRUE(done);
+      if (*done) break;
+      ++pieces;
+      // Whoever else uses the checker meanwhile changes nothing.
+      ASSERT_TRUE(other_checker.plain_records(*parse_batch(expected)));
+    }
+    // One that is compressed lies in the checker's memory: it is gone through at once.
+    EXPECT_EQ(pieces > 5, codec == Codec::none);
+    const auto made = other.remake(batch, 0);
+    ASSERT_TRUE(made);
+    EXPECT_TRUE(std::equal(made->batch.begin(), made->batch.end(), expected.begin(),
+                           expected.end()));
+    EXPECT_EQ(made->newest.offset, whole->newest.offset);
+  }
+}
+
+TEST_F(FilterTest, AfterACancelItBeginsAnew) {
+  const auto bytes = batch_of(40, Codec::none);
+  int seen = 0;
+  const auto count = [&](const BatchFilter::Seen&) { return ++seen > 0; };
+  EXPECT_FALSE(*filter.look_on(*parse_batch(bytes), 50, count));
+  EXPECT_LT(seen, 40);
+  filter.cancel();
+  seen = 0;
+  EXPECT_TRUE(filter.look(*parse_batch(bytes), count));
+  EXPECT_EQ(seen, 40);
+}
+
 }  // namespace
 }  // namespace tailrace::record
