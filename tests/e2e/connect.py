@@ -288,4 +288,4 @@ def distributed(context):
 
 
 CASES = [Case("standalone", standalone, seconds_max=1800),
-         Case("distributed", distributed, seconds_max=1800)]
+         Case("distributed", distributed, seconds_max=1800, is_long=True)]

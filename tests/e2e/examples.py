@@ -42,5 +42,6 @@ CASES = [Case("log_collection", example(python("log_collection.py", "--check")))
          Case("orders", example(orders()), seconds_max=1800),
          # Of this protocol a session lasts as long as the broker wants: it waits out 45 s.
          Case("orders_consumer_protocol", example(orders("-protocol", "consumer")),
-              seconds_max=1800),
-         Case("data_lake", example(python("data_lake.py", spark=True)), seconds_max=1800)]
+              seconds_max=1800, is_long=True),
+         Case("data_lake", example(python("data_lake.py", spark=True)), seconds_max=1800,
+              is_long=True)]

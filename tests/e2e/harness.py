@@ -18,13 +18,15 @@ class Failed(Exception):
 
 class Case:
     """`run(context)` raises on failure. Cases of one module share a broker, unless `own_broker`:
-    then `context.broker` is None and the case starts what it needs in `context.folder`."""
+    then `context.broker` is None and the case starts what it needs in `context.folder`.
+    `is_long`: it runs with --long or under its whole name."""
 
-    def __init__(self, name, run, own_broker=False, seconds_max=300):
+    def __init__(self, name, run, own_broker=False, seconds_max=300, is_long=False):
         self.name = name
         self.run = run
         self.own_broker = own_broker
         self.seconds_max = seconds_max
+        self.is_long = is_long
 
 
 class Context:

@@ -151,6 +151,8 @@ def run_module(module_name, program, folder, options, report):
     try:
         cases = module.cases(options) if hasattr(module, "cases") else module.CASES
         chosen = [c for c in cases if options.only in f"{module_name}/{c.name}"]
+        chosen = [c for c in chosen if not c.is_long or options.long
+                  or options.only == f"{module_name}/{c.name}"]
         shared = [c for c in chosen if not c.own_broker]
         run_shared(shared, module_name, program, folder, options, report)
         run_alone([c for c in chosen if c.own_broker], module_name, program, folder, options,
