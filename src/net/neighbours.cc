@@ -158,7 +158,7 @@ bool Neighbours::take_question(Instant now, NeighbourQuestion& question) {
     if (entry.state != State::incomplete && entry.state != State::probing) continue;
     if (entry.deadline <= now && !found) {
       if (entry.questions == questions_max) {
-        ++failure_count_;
+        ++failures_;
         forget(entry);
         continue;
       }

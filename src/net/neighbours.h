@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "base/time.h"
@@ -64,7 +65,8 @@ class Neighbours {
   // The next question that is due; false when there is none.
   bool take_question(Instant now, NeighbourQuestion& question);
   Instant next_deadline() const { return next_deadline_; }
-  std::uint64_t failure_count() const { return failure_count_; }
+  // Neighbours that did not answer, since the last call.
+  std::uint32_t take_failures() { return std::exchange(failures_, 0); }
 
  private:
   enum class State : std::uint8_t { free, incomplete, reachable, stale, probing };
@@ -91,7 +93,7 @@ class Neighbours {
   std::uint32_t set_count_;
   Instant next_deadline_ = never();
   std::vector<std::uint32_t> released_;  // frames that waited for entries that changed
-  std::uint64_t failure_count_ = 0;
+  std::uint32_t failures_ = 0;
 };
 
 }  // namespace tailrace::net

@@ -29,6 +29,8 @@ Stack::Stack(const Limits& limits, const Interface& interface, const SipKey& key
 void Stack::input(std::span<const RxFrame> frames, Instant now) {
   TR_ASSERT(now >= tcp_.now);
   tcp_.now = now;
+  // An ACK may bring memory back.
+  if (!frames.empty()) tcp_.wake(tcp_.starved);
   while (!frames.empty()) {
     const std::size_t count = std::min(frames.size(), burst_max);
     input_burst(frames.first(count));
@@ -294,12 +296,14 @@ std::size_t Stack::output_connections(std::span<TxFrame> frames) {
     FillEnd end = FillEnd::done;
     count += fill_frames(tcp_, c, frames.subspan(count), end);
     if (end == FillEnd::more) tcp_.mark_dirty(c);
-    if (end == FillEnd::no_neighbour) tcp_.wait_for_neighbour(c);
+    if (end == FillEnd::starved) tcp_.wait_in(tcp_.starved, c);
+    if (end == FillEnd::no_neighbour) tcp_.wait_in(tcp_.missing_neighbour, c);
   }
   return count;
 }
 
 void Stack::transmitted(std::uint32_t hold) {
+  tcp_.wake(tcp_.starved);
   if ((hold & echo_hold_bit) == 0) return tcp_.sends.release(hold);
   const std::uint32_t index = hold & ~echo_hold_bit;
   tcp_.receive.release(echoes_[index].token);

@@ -31,7 +31,7 @@ std::uint16_t next_lower_mtu(std::uint16_t mtu) {
 
 void Stack::learn(const Neighbours::News& news) {
   if (!tcp_.interface.is_on_link(news.address) || news.mac == tcp_.interface.mac) return;
-  if (tcp_.neighbours.learn(news, tcp_.now)) tcp_.wake_for_neighbour();
+  if (tcp_.neighbours.learn(news, tcp_.now)) tcp_.wake(tcp_.missing_neighbour);
   for (;;) {
     const std::uint32_t frame = tcp_.neighbours.take_waiting();
     if (frame == Neighbours::no_frame) return;
@@ -108,6 +108,8 @@ void Stack::push_questions() {
     tcp_.control.discard(frame);
     tcp_.count(Count::neighbour_failures);
   }
+  // Connections ask again; it is theirs to give up.
+  if (tcp_.neighbours.take_failures() > 0) tcp_.wake(tcp_.missing_neighbour);
 }
 
 void Stack::on_arp(const Packet& packet) {

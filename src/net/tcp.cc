@@ -69,15 +69,15 @@ std::uint32_t Tcp::pop_eventful() {
 }
 
 // Counts as dirty meanwhile, so that nothing puts it into the other list.
-void Tcp::wait_for_neighbour(Connection& c) {
+void Tcp::wait_in(ConnectionList& list, Connection& c) {
+  TR_ASSERT(!c.links.is_dirty);
   c.links.is_dirty = true;
-  push(connections, missing_neighbour, index_of(c), &Connection::Links::dirty_next);
+  push(connections, list, index_of(c), &Connection::Links::dirty_next);
 }
 
-void Tcp::wake_for_neighbour() {
+void Tcp::wake(ConnectionList& list) {
   for (;;) {
-    const std::uint32_t index =
-        pop(connections, missing_neighbour, &Connection::Links::dirty_next);
+    const std::uint32_t index = pop(connections, list, &Connection::Links::dirty_next);
     if (index == none) return;
     connections[index].links.is_dirty = false;
     mark_dirty(connections[index]);

@@ -72,7 +72,8 @@ struct Tcp {
   TimeWaitTable time_wait;
   ConnectionList dirty;
   ConnectionList eventful;
-  ConnectionList missing_neighbour;  // linked like dirty ones
+  ConnectionList missing_neighbour;  // linked like dirty ones, as these
+  ConnectionList starved;            // memory was short when they wanted to send
   std::uint64_t receive_bytes = 0;   // buffers promised
   std::uint32_t resets_left = 0;
   std::uint32_t echoes_left = 0;
@@ -88,9 +89,10 @@ struct Tcp {
   // The first of a list, no longer in it; none when it is empty.
   std::uint32_t pop_dirty();
   std::uint32_t pop_eventful();
-  void wait_for_neighbour(Connection& c);
-  // A neighbour answered, or none will: those that waited try again.
-  void wake_for_neighbour();
+  // Puts a connection that was dirty into one of the lists of those that wait; wake() makes all of
+  // a list dirty again.
+  void wait_in(ConnectionList& list, Connection& c);
+  void wake(ConnectionList& list);
   void note_events(Connection& c);
   // The wheel must not come later than the connection's earliest deadline.
   void schedule(Connection& c);
@@ -163,7 +165,8 @@ std::uint32_t pipe_of(const Connection& c);
 // --- output (tcp_output.cc)
 enum class FillEnd : std::uint8_t {
   done,          // nothing is left for now
-  more,          // no room in `frames`, or memory is short
+  more,          // no room in `frames`
+  starved,       // memory is short
   no_neighbour,  // its link address is being asked for
 };
 // Fills frames with what the connection may send now.

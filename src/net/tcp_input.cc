@@ -258,7 +258,8 @@ bool on_segment_synchronized(Tcp& tcp, Connection& c, const Arrival& arrival) {
 }  // namespace
 
 void establish(Tcp& tcp, Connection& c) {
-  c.state = TcpState::established;
+  // The application may have ended its half meanwhile.
+  c.state = c.wants_fin ? TcpState::fin_wait_1 : TcpState::established;
   c.retries = 0;
   c.retransmit_timer = RetransmitTimer::off;
   c.retransmit_at = never();

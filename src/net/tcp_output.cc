@@ -429,7 +429,8 @@ std::size_t fill_frames(Tcp& tcp, Connection& c, std::span<TxFrame> frames, Fill
     if (step != Step::sent) break;
     ++count;
   }
-  if (step != Step::nothing) end = FillEnd::more;
+  if (step == Step::sent) end = FillEnd::more;
+  if (step == Step::starved) end = FillEnd::starved;
   return count;
 }
 
