@@ -24,7 +24,7 @@ constexpr std::uint8_t option_target_link = 2;
 constexpr std::byte advert_solicited{0x40};
 constexpr std::byte advert_override{0x20};
 
-constexpr int discovery_hop_limit = 255;  // Nothing else came from a neighbour.
+constexpr std::uint8_t hop_limit_untouched = 255;  // Nothing else came from a neighbour.
 
 std::uint8_t byte_at(Bytes bytes, std::size_t at) { return static_cast<std::uint8_t>(bytes[at]); }
 
@@ -79,7 +79,7 @@ bool take_discovery_options(Bytes options, std::uint8_t wanted, IcmpMessage& mes
 IcmpMessage parse_neighbour(const IpHeader& ip, Bytes payload, Kind kind) {
   IcmpMessage message;
   message.kind = Kind::malformed;
-  if (ip.hop_limit != discovery_hop_limit || payload.size() < 24 || byte_at(payload, 1) != 0) {
+  if (ip.hop_limit != hop_limit_untouched || payload.size() < 24 || byte_at(payload, 1) != 0) {
     return message;
   }
   message.target = IpAddress::load_v6(payload.data() + 8);
@@ -105,7 +105,7 @@ IcmpMessage parse_neighbour(const IpHeader& ip, Bytes payload, Kind kind) {
 IcmpMessage parse_router_advert(const IpHeader& ip, Bytes payload) {
   IcmpMessage message;
   message.kind = Kind::malformed;
-  if (ip.hop_limit != discovery_hop_limit || !ip.source.is_link_local() || payload.size() < 16 ||
+  if (ip.hop_limit != hop_limit_untouched || !ip.source.is_link_local() || payload.size() < 16 ||
       byte_at(payload, 1) != 0 ||
       !take_discovery_options(payload.subspan(16), option_source_link, message)) {
     return message;

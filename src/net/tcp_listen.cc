@@ -234,7 +234,9 @@ bool TcpListen::on_cookie(const Flow& flow, const Arrival& arrival, std::uint32_
     if (!contents.has_value()) tcp_.count(Count::cookies_bad);
   }
   if (!contents.has_value()) {
-    push_reset_for(tcp_, flow, arrival.segment);
+    // While cookies are out, a segment may have overtaken the ACK that brings one back: a reset
+    // would end what is about to begin.
+    if (!may_be_cookie) push_reset_for(tcp_, flow, arrival.segment);
     return false;
   }
   tcp_.count(Count::cookies_good);
@@ -330,6 +332,8 @@ bool TcpListen::on_time_wait_segment(std::uint32_t index, const Flow& flow,
     tcp_.flows.insert(again.hash, flow_value(FlowKind::time_wait, place));
     return false;
   }
+  // What a peer that is at rest as well may send; answers to answers would not end.
+  if (arrival.segment.length() == 0 && header.seq == entry.receive_next) return false;
   const bool has_rested = entry.answered_at.ns == 0 ||
                           tcp_.now - entry.answered_at >= time_wait_answer_interval;
   if (has_rested) push_time_wait_ack(tcp_, entry);

@@ -62,9 +62,12 @@ void leave(Connection& c) {
   c.may_undo = false;
 }
 
+// What was held for lost is so no longer after a time-out, which took all for lost; what RACK
+// found stays.
 void undo(Tcp& tcp, Connection& c) {
   c.congestion.restore();
-  for (std::uint32_t i = c.sent.head; i != none; i = tcp.records[i].next) {
+  for (std::uint32_t i = c.sent.head; c.recovery == Recovery::timeout && i != none;
+       i = tcp.records[i].next) {
     tcp.records.unmark_lost(c.sent, i);
   }
   c.recovery = Recovery::steady;
@@ -218,7 +221,7 @@ void recover(Tcp& tcp, Connection& c, const TcpSegment& segment, AckNews& news) 
   if (c.recovery != Recovery::steady && c.send_unacked >= c.recovery_end) leave(c);
   bool found = false;
   if (c.uses_sack) {
-    if (news.delivered_bytes > 0) found = rack_detect(tcp, c);
+    if (news.delivered_bytes > 0 || news.has_dsack) found = rack_detect(tcp, c);
   } else {
     found = newreno_detect(tcp, c, news);
     if (news.is_duplicate) news.delivered_bytes = c.send_mss;

@@ -28,8 +28,8 @@ bool wants_tail_probe(const Connection& c) {
 
 Duration tail_probe_timeout(const Tcp& tcp, const Connection& c) {
   Duration timeout{2 * c.rtt.smoothed.ns};
-  // A lone segment's ACK may be delayed.
-  if (c.in_flight() <= c.send_mss) timeout.ns += tcp.limits.delayed_ack_max.ns;
+  // The ACK of less than two full segments may be delayed.
+  if (c.in_flight() < 2U * c.send_mss) timeout.ns += tcp.limits.delayed_ack_max.ns;
   return std::max(timeout, tail_probe_min);
 }
 
@@ -41,10 +41,11 @@ bool is_window_closed(const Connection& c) {
 
 // A path that swallows large segments without a word (RFC 2923, 2.1).
 void suspect_black_hole(Tcp& tcp, Connection& c) {
-  if (c.retries != black_hole_timeouts || c.black_hole_step > 0) return;
+  if (c.retries < black_hole_timeouts || c.black_hole_step > 0) return;
   const std::uint16_t floor = c.flow.remote.address.is_v4() ? 576 : 1280;
+  const std::uint32_t headers_max = 80;
   if (c.path_mtu <= floor || c.sent.head == none ||
-      tcp.records[c.sent.head].length < c.send_mss) {
+      tcp.records[c.sent.head].length + headers_max <= floor) {
     return;
   }
   ++c.black_hole_step;
@@ -98,8 +99,15 @@ void on_retransmit_timer(Tcp& tcp, Connection& c) {
 // Keepalive (RFC 9293, 3.8.4), or the end of a connection that the application has closed.
 void on_idle_timer(Tcp& tcp, Connection& c) {
   c.idle_at = never();
-  if (c.is_closing) return tcp.reset(c);
-  if (c.sent.head != none) return arm_idle(tcp, c);   // The retransmission timer watches.
+  if (c.is_closing) {
+    tcp.count(Count::closing_timeouts);
+    return tcp.reset(c);
+  }
+  if (c.sent.head != none) {
+    // The retransmission timer watches.
+    c.idle_at = tcp.now + tcp.limits.keepalive_idle;
+    return;
+  }
   const Duration quiet = tcp.now - c.heard_at;
   if (quiet >= tcp.limits.keepalive_idle || c.keepalives > 0) {
     if (c.keepalives >= tcp.limits.keepalive_probes) {
