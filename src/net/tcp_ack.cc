@@ -200,7 +200,7 @@ void on_ack(Tcp& tcp, Connection& c, const TcpSegment& segment) {
   }
   // An ACK that brings nothing new must not put the timer off (RFC 6298, 5.3).
   if (news.advanced || news.delivered_bytes > 0 || c.sent.head == none ||
-      c.send_window != old_window) {
+      (c.send_window == 0) != (old_window == 0)) {
     arm_retransmit(tcp, c);
   }
   const bool has_more = c.queue.unsent_bytes > 0 || (c.wants_fin && !c.fin_sent) ||

@@ -194,7 +194,9 @@ Step resend(Tcp& tcp, Connection& c, const MacAddress& mac, TxFrame& frame, std:
   }
   Draft draft{.seq = record.seq};
   if (record.has_fin) draft.flags |= tcp_flag::fin;
-  if (record.next == none) draft.flags |= tcp_flag::psh;
+  if (record.payload() > 0 && record.next == none && c.queue.unsent_bytes == 0) {
+    draft.flags |= tcp_flag::psh;
+  }
   tcp.records.mark_resent(c.sent, index, tcp.now);
   note_resent(tcp, c, record.length);
   c.congestion.on_sent_in_reduction(record.length);

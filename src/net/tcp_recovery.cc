@@ -233,6 +233,10 @@ void recover(Tcp& tcp, Connection& c, const TcpSegment& segment, AckNews& news) 
     case Recovery::fast:
     case Recovery::reduced:
       c.congestion.reduce(news.delivered_bytes, pipe_of(c), c.send_mss, news.advanced && !found);
+      // RFC 6582, 3.2, step 3: what a partial ACK shows to be missing goes at once.
+      if (!c.uses_sack && found) {
+        c.congestion.window = std::max(c.congestion.window, pipe_of(c) + c.send_mss);
+      }
       return;
     case Recovery::timeout:
       c.congestion.is_limiting = true;

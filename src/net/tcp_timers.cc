@@ -20,10 +20,11 @@ Duration timeout_of(const Tcp& tcp, const Connection& c) {
   return std::min(timeout, limits.rto_max);
 }
 
-// RFC 8985, 7.2.
+// RFC 8985, 7.2. When something behind a hole was delivered the tail is not what is missing.
 bool wants_tail_probe(const Connection& c) {
   return c.uses_sack && c.recovery == Recovery::steady && !c.is_probe_outstanding &&
-         c.rtt.is_known() && c.retries == 0 && c.sent.to_resend_bytes() == 0;
+         c.sent.sacked_bytes == 0 && c.rtt.is_known() && c.retries == 0 &&
+         c.sent.to_resend_bytes() == 0;
 }
 
 Duration tail_probe_timeout(const Tcp& tcp, const Connection& c) {
