@@ -19,7 +19,8 @@ namespace tailrace::net {
   X(accepted) X(connected) X(refused) X(closed) X(resets_in) X(resets_out) \
   X(half_open_full) X(cookies_out) X(cookies_good) X(cookies_bad) X(challenge_acks) \
   X(retransmits) X(fast_recoveries) X(timeouts) X(loss_probes) X(undos) X(window_probes) \
-  X(keepalive_probes) X(keepalive_failures) X(user_timeouts) X(closing_timeouts) X(acks_out) X(duplicate_data) \
+  X(keepalive_probes) X(keepalive_failures) X(user_timeouts) X(closing_timeouts) X(acks_out) \
+  X(duplicate_data) \
   X(out_of_order) X(dsacks_in) X(path_mtu_lowered) X(ecn_reductions) X(unreachable_in) \
   X(arp_in) X(nd_in) X(echoes) X(neighbour_failures)
 // clang-format on

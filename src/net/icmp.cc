@@ -198,8 +198,9 @@ MacAddress group_mac(const IpAddress& group) {
 
 std::uint16_t echo_reply_checksum(std::uint16_t request_checksum, bool is_v4) {
   // ~C' = ~C + ~m + m', where m is the word of type and code.
-  const std::uint16_t before = static_cast<std::uint16_t>((is_v4 ? echo_4 : echo_6) << 8);
-  const std::uint16_t after = static_cast<std::uint16_t>((is_v4 ? echo_reply_4 : echo_reply_6) << 8);
+  const auto word = [](std::uint8_t type) { return static_cast<std::uint16_t>(type << 8); };
+  const std::uint16_t before = word(is_v4 ? echo_4 : echo_6);
+  const std::uint16_t after = word(is_v4 ? echo_reply_4 : echo_reply_6);
   std::uint32_t sum = std::uint32_t{static_cast<std::uint16_t>(~request_checksum)} +
                       static_cast<std::uint16_t>(~before) + after;
   sum = (sum & 0xffff) + (sum >> 16);

@@ -214,6 +214,11 @@ void Tcp::forget(Connection& c) {
   TR_ASSERT(c.state == TcpState::closed);
   TR_ASSERT(c.queue.unreported == 0);
   TR_ASSERT(c.received.head == none && c.received.early == none);
+  // The slot's next connection must not wait in a list for what this one waited for.
+  if (c.links.is_dirty) {
+    wake(missing_neighbour);
+    wake(starved);
+  }
   ++c.generation;
   connections.give(index_of(c));
 }

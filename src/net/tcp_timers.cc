@@ -62,9 +62,11 @@ void give_up(Tcp& tcp, Connection& c) {
 
 void on_syn_timeout(Tcp& tcp, Connection& c) {
   if (tcp.now - c.progress_at >= tcp.limits.connect_timeout) return give_up(tcp, c);
-  ++c.retries;
+  if (c.retries < UINT8_MAX) ++c.retries;
   c.syn_due = true;
   tcp.mark_dirty(c);
+  // Now, too, for it may not get out: nobody may know the peer's link address.
+  arm_retransmit(tcp, c);
 }
 
 void on_retransmit_timer(Tcp& tcp, Connection& c) {

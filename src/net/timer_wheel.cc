@@ -44,7 +44,8 @@ void TimerWheel::place(std::uint32_t id) {
     const std::uint32_t shift = 8 * level;
     const std::uint64_t distance = (tick >> shift) - (current_ >> shift);
     if (distance < slot_count) {
-      return link(id, static_cast<std::uint16_t>(level * slot_count + (tick >> shift) % slot_count));
+      const std::uint64_t slot = level * slot_count + (tick >> shift) % slot_count;
+      return link(id, static_cast<std::uint16_t>(slot));
     }
   }
   const std::uint64_t last = (current_ >> 24) + slot_count - 1;

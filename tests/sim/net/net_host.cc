@@ -281,7 +281,8 @@ std::string NetHost::describe() const {
       index_, written_, plan_.app.bytes, received_, writes_.size(), lent_.size(), device_.size(),
       peer_ended_ ? "peer ended, " : "", closed_ ? "closed" : "open");
   stack_.for_each([&](ConnId, const net::ConnectionInfo& info) {
-    text += fmt::format(" (state {}, window {}, under way {}, peer's window {}, ours {}, unsent {})",
+    text += fmt::format(" (state {}, window {}, under way {}, peer's window {}, ours {}, "
+                        "unsent {})",
                         static_cast<int>(info.state), info.congestion_window, info.in_flight,
                         info.send_window, info.receive_window, info.unsent_bytes);
   });

@@ -160,7 +160,8 @@ class Run {
         verbose_(verbose),
         now_(seconds(1000).ns),
         link_(plan.link, plan.seed),
-        hosts_{{plan.hosts[0], 0, plan.seed, link_, now_}, {plan.hosts[1], 1, plan.seed, link_, now_}} {}
+        hosts_{{plan.hosts[0], 0, plan.seed, link_, now_},
+               {plan.hosts[1], 1, plan.seed, link_, now_}} {}
 
   NetOutcome operator()();
 

@@ -10,7 +10,8 @@ namespace {
 TEST(ethernet, gives_back_what_was_stored) {
   for (const std::uint16_t vlan : {no_vlan, std::uint16_t{1}, std::uint16_t{4094}}) {
     std::array<std::byte, 64> frame{};
-    const EthernetHeader header{{{1, 2, 3, 4, 5, 6}}, {{7, 8, 9, 10, 11, 12}}, vlan, EtherType::ipv6};
+    const EthernetHeader header{{{1, 2, 3, 4, 5, 6}}, {{7, 8, 9, 10, 11, 12}}, vlan,
+                                EtherType::ipv6};
     const std::size_t size = store_ethernet(frame.data(), header);
     EXPECT_EQ(size, vlan == no_vlan ? 14U : 18U);
     const auto parsed = parse_ethernet(frame);

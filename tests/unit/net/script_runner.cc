@@ -156,7 +156,8 @@ void ScriptRunner::start() {
   interface_.mac = our_mac;
   const IpAddress ours = is_v6_ ? v6_ours : IpAddress::v4(10, 0, 0, 1);
   interface_.addresses = {{ours, static_cast<std::uint8_t>(is_v6_ ? 64 : 24)}};
-  if (limits_.receive_buffer_max < limits_.receive_buffer_min || limits_.receive_buffer_min < 65'536) {
+  if (limits_.receive_buffer_max < limits_.receive_buffer_min ||
+      limits_.receive_buffer_min < 65'536) {
     limits_.receive_buffer_max = limits_.receive_buffer_min;
   }
   limits_.half_open_cookies_from =
@@ -304,7 +305,8 @@ bool ScriptRunner::in(const Words& words) {
                                 : our_port_;
   header.seq = {peer_start_ + given.seq};
   header.flags = given.flags;
-  header.window = word("win") != nullptr ? static_cast<std::uint16_t>(number(*word("win"))) : 65'535;
+  header.window = 65'535;
+  if (word("win") != nullptr) header.window = static_cast<std::uint16_t>(number(*word("win")));
   if (word("ack") != nullptr) header.ack = {our_start_.value_or(0) + number(*word("ack"))};
   TcpOptions& options = header.options;
   if (word("mss") != nullptr) options.mss = static_cast<std::uint16_t>(number(*word("mss")));
@@ -314,7 +316,7 @@ bool ScriptRunner::in(const Words& words) {
     const auto [value, echo] = halves(*word("ts"));
     options.has_timestamp = true;
     options.timestamp = number(value);
-    options.timestamp_echo = number(echo);
+    options.timestamp_echo = our_stamp_ + number(echo);
   }
   for (const SeqRange sack : given.sacks) {
     const std::uint32_t base = our_start_.value_or(0);
@@ -360,7 +362,7 @@ bool ScriptRunner::icmp(const Words& words) {
                         .destination = IpAddress::v4(10, 0, 0, 2)};
   store_ip(message + 8, quoted, 20);
   store_be(message + 28, our_port_);
-  store_be(message + 30, our_port_ == server_port ? peer_port : server_port);
+  store_be(message + 30, peer_port);
   store_be(message + 32, our_start_.value_or(0) + number(words[3]));
   store_checksum(message + 2, checksum_of({message, 8 + ipv4_bytes + 8}));
   store_ip(bytes.data() + ethernet_bytes,
@@ -391,6 +393,7 @@ bool ScriptRunner::out(const Words& words) {
   if (!segment.is_good()) return fail("a malformed segment");
   if (segment.header.has(tcp_flag::syn)) {
     our_start_ = segment.header.seq.value;
+    our_stamp_ = segment.header.options.timestamp;
     our_port_ = segment.header.source_port;
   }
   return compare(expected, segment, ip.header, sent.at_ms);

@@ -2,17 +2,18 @@
 // many cases; each begins with "=== what it shows", naming the clause.
 //
 //   option NAME VALUE        before anything else: sack, stamps, scale, ecn, v6, tso (on or off);
-//                            mtu, buffer, buffer_max, rto_min, delayed_ack, half_open, cookies_from,
-//                            connections, user_timeout, keepalive, challenges, connect_timeout,
-//                            pieces (numbers; times in ms)
+//                            mtu, buffer, buffer_max, rto_min, delayed_ack, half_open,
+//                            cookies_from, connections, user_timeout, keepalive, challenges,
+//                            resets, connect_timeout, finishing, draining, pieces (numbers;
+//                            times in ms)
 //   listen | connect         our side; port 9092
 //   reach STATE              the shortest way there: syn_sent syn_received established fin_wait_1
 //                            fin_wait_2 close_wait closing last_ack time_wait closed listen
 //   in FLAGS SEQ:END [...]   the peer sends; S F R P . (ack) E C; "-": no flag
 //   out FLAGS SEQ:END [...]  we must have sent this next; what is not named is not looked at
 //   out none                 nothing more was sent
-//       ack N  win N  mss N  ws N  sackok  ts VALUE:ECHO  sack A:B  ce (in)  ect (out)  nosack (out)
-//       nots (out), at MS (out: since the begin of the case)
+//       ack N  win N  mss N  ws N  sackok  ts VALUE:ECHO  sack A:B  ce (in)  ect (out)
+//       nosack (out)  nots (out)  at MS (out: since the begin of the case)
 //   wait MS                  time passes, timers go off
 //   send N | read N | pause | resume | shutdown | close | abort
 //   event KIND [N]           the next event: accepted connected data sent end closed none
@@ -24,6 +25,7 @@
 //   skip N                   forgets N frames that were sent
 //
 // Sequence numbers count from the initial ones of their side, so a SYN is 0 and the first byte 1.
+// The echo of a timestamp (in) counts from the timestamp of our SYN.
 #pragma once
 
 #include <deque>
@@ -113,6 +115,7 @@ class ScriptRunner {
   std::uint16_t our_port_ = 9092;
   std::uint32_t peer_start_ = 0xffff'fff0;   // goes round soon
   std::optional<std::uint32_t> our_start_;
+  std::uint32_t our_stamp_ = 0;
 };
 
 }  // namespace tailrace::net
