@@ -120,7 +120,7 @@ TcpListen::Handshake TcpListen::handshake_of(const HalfOpen& entry) const {
   handshake.uses_sack = entry.uses_sack;
   handshake.uses_ecn = entry.uses_ecn;
   handshake.timestamp_recent = entry.timestamp_recent;
-  if (entry.tries == 1) handshake.rtt = tcp_.now - entry.began;
+  if (entry.tries == 1) handshake.rtt = std::max(tcp_.now - entry.began, microseconds(1));
   return handshake;
 }
 

@@ -218,6 +218,7 @@ void take_dsack(Tcp& tcp, Connection& c, SeqRange dsack) {
 void recover(Tcp& tcp, Connection& c, const TcpSegment& segment, AckNews& news) {
   if (is_answer_to_original(c, segment, news)) undo(tcp, c);
   check_probe_answer(tcp, c, segment, news);
+  const bool was_reducing = c.recovery == Recovery::fast || c.recovery == Recovery::reduced;
   if (c.recovery != Recovery::steady && c.send_unacked >= c.recovery_end) leave(c);
   bool found = false;
   if (c.uses_sack) {
@@ -242,6 +243,7 @@ void recover(Tcp& tcp, Connection& c, const TcpSegment& segment, AckNews& news) 
       c.congestion.is_limiting = true;
       [[fallthrough]];
     case Recovery::steady:
+      if (was_reducing) return;   // The ACK that ends a reduction does not grow the window, too.
       if (news.advanced || (c.uses_sack && news.delivered_bytes > 0)) grow_window(tcp, c, news);
       return;
   }
