@@ -149,7 +149,7 @@ TEST(stack_control, echoes_from_where_the_request_lies) {
   const auto out = host.give(icmp_frame({.source = IpAddress::v4(10, 0, 0, 2),
                                          .destination = IpAddress::v4(10, 0, 0, 1),
                                          .protocol = IpProtocol::icmp}, echo, own_mac));
-  ASSERT_EQ(out.size(), 1U);
+  ASSERT_GE(out.size(), 1U);   // And perhaps a question whether the neighbour still is.
   const IpPacket ip = parse_ipv4(parse_ethernet(out[0])->payload, false);
   ASSERT_TRUE(ip.is_good());
   EXPECT_EQ(ip.header.destination, IpAddress::v4(10, 0, 0, 2));
