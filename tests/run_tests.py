@@ -26,10 +26,13 @@ LONG_FACTOR = 10
 LONG_NODE_SEEDS = 40_000
 LONG_LOG_SEEDS = 20_000
 LONG_LIFE_HOURS = 24
+# Two of our TCP stacks over a bad network: seconds of the short run, schedules of the long one.
+NET_SECONDS = 15
+LONG_NET_SEEDS = 200_000
 GRACE_SECONDS = 120
 # The clients of the end-to-end tests are fetched and built at their first run.
 E2E_BUILD_SECONDS_MAX = 2400
-SIM_RANGE = re.compile(r"^((?:log |life )?seeds) (\d+)\.\.(\d+): ", re.M)
+SIM_RANGE = re.compile(r"^((?:log |life |net )?seeds) (\d+)\.\.(\d+): ", re.M)
 SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
 GTEST_CASE = re.compile(r"^\[ +(OK|FAILED|SKIPPED) +\] \S+ \(\d+ ms\)$", re.M)
 
@@ -233,6 +236,26 @@ def run_together(commands, seconds_max):
     return results
 
 
+def net_schedules(tally, long_run):
+    """The simulation of two stacks; returns what ran, as SIM_RANGE finds it."""
+    program = f"{BUILD}/tests/sim/net/tailrace_net_sim"
+    workers = os.cpu_count() or 1
+    each = -(-LONG_NET_SEEDS // workers)
+    commands = [[program, "--from", str(1 + i * 1_000_000),
+                 *(["--count", str(each)] if long_run else ["--seconds", str(NET_SECONDS)])]
+                for i in range(workers)]
+    say("sim: net " + " & ".join(" ".join(command[1:]) for command in commands))
+    reached = []
+    seconds_max = 2 * 3600 if long_run else NET_SECONDS + GRACE_SECONDS
+    for command, (code, output) in zip(commands, run_together(commands, seconds_max)):
+        print("".join(f"  {line}\n" for line in output.splitlines()
+                      if not SUMMARY.match(line.strip())), end="", flush=True)
+        count_output(tally, " ".join(["sim net", *command[1:]]), code, output, seconds_max)
+        reached += [(kind, int(first), int(last))
+                    for kind, first, last in SIM_RANGE.findall(output)]
+    return reached
+
+
 def stage_sim(tally, options):
     program = f"{BUILD}/tests/sim/tailrace_sim"
     if not os.path.exists(program):
@@ -252,7 +275,8 @@ def stage_sim(tally, options):
         count_output(tally, " ".join(["sim", *command[1:]]), code, output, seconds_max)
         reached += [(kind, int(first), int(last))
                     for kind, first, last in SIM_RANGE.findall(output)]
-    for kind in ("seeds", "log seeds", "life seeds"):
+    reached += net_schedules(tally, options.long)
+    for kind in ("seeds", "log seeds", "life seeds", "net seeds"):
         ranges = sorted(one[1:] for one in reached if one[0] == kind)
         if not ranges:
             continue

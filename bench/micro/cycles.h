@@ -35,6 +35,15 @@ inline double ticks_per_ns() {
 #endif
 }
 
+// The time-stamp counter, for what lies between two of its reads; 0 where there is none.
+inline double ticks() {
+#if defined(__x86_64__)
+  return static_cast<double>(__rdtsc());
+#else
+  return 0;
+#endif
+}
+
 // Put before the loop; call report() after it.
 class Cycles {
  public:

@@ -1,0 +1,113 @@
+#include "net/ip.h"
+
+#include "net/checksum.h"
+
+namespace tailrace::net {
+namespace {
+
+IpPacket failed(Count why) {
+  IpPacket packet;
+  packet.failure = why;
+  return packet;
+}
+
+constexpr std::uint16_t flag_dont_fragment = 0x4000;
+constexpr std::uint16_t fragment_mask = 0x3fff;  // more fragments, or an offset
+
+constexpr std::uint8_t header_hop_by_hop = 0;
+constexpr std::uint8_t header_routing = 43;
+constexpr std::uint8_t header_fragment = 44;
+constexpr std::uint8_t header_destination = 60;
+constexpr int extension_headers_max = 4;
+
+}  // namespace
+
+IpPacket parse_ipv4(Bytes bytes, bool checksum_good) {
+  if (bytes.size() < ipv4_bytes) return failed(Count::drop_truncated);
+  const std::byte* at = bytes.data();
+  const auto first = static_cast<std::uint8_t>(at[0]);
+  const std::size_t header_bytes = std::size_t{first & 0x0fU} * 4;
+  const std::size_t total_bytes = load_be<std::uint16_t>(at + 2);
+  if (first >> 4 != 4 || header_bytes < ipv4_bytes || total_bytes < header_bytes) {
+    return failed(Count::drop_ip_header);
+  }
+  if (total_bytes > bytes.size()) return failed(Count::drop_truncated);
+  if (header_bytes > ipv4_bytes) return failed(Count::drop_ip_options);
+  if (!checksum_good && checksum_of(bytes.first(ipv4_bytes)) != 0) {
+    return failed(Count::drop_ip_checksum);
+  }
+  if ((load_be<std::uint16_t>(at + 6) & fragment_mask) != 0) return failed(Count::drop_fragment);
+  IpPacket packet;
+  packet.header = {.source = IpAddress::load_v4(at + 12),
+                   .destination = IpAddress::load_v4(at + 16),
+                   .protocol = IpProtocol{static_cast<std::uint8_t>(at[9])},
+                   .ecn = Ecn{static_cast<std::uint8_t>(static_cast<std::uint8_t>(at[1]) & 3)},
+                   .hop_limit = static_cast<std::uint8_t>(at[8])};
+  packet.payload = bytes.subspan(ipv4_bytes, total_bytes - ipv4_bytes);
+  if (!packet.header.source.is_peer()) packet.failure = Count::drop_source;
+  return packet;
+}
+
+IpPacket parse_ipv6(Bytes bytes) {
+  if (bytes.size() < ipv6_bytes) return failed(Count::drop_truncated);
+  const std::byte* at = bytes.data();
+  const auto first = load_be<std::uint32_t>(at);
+  const std::size_t payload_bytes = load_be<std::uint16_t>(at + 4);
+  if (first >> 28 != 6) return failed(Count::drop_ip_header);
+  if (payload_bytes > bytes.size() - ipv6_bytes) return failed(Count::drop_truncated);
+  IpPacket packet;
+  packet.header = {.source = IpAddress::load_v6(at + 8),
+                   .destination = IpAddress::load_v6(at + 24),
+                   .ecn = Ecn{static_cast<std::uint8_t>((first >> 20) & 3)},
+                   .hop_limit = static_cast<std::uint8_t>(at[7])};
+  packet.payload = bytes.subspan(ipv6_bytes, payload_bytes);
+  auto next = static_cast<std::uint8_t>(at[6]);
+  // Options that a router or a peer put before the payload are passed over (RFC 8200, 4).
+  for (int i = 0; next == header_hop_by_hop || next == header_destination; ++i) {
+    if (i == extension_headers_max || packet.payload.size() < 8) {
+      return failed(Count::drop_ip_header);
+    }
+    next = static_cast<std::uint8_t>(packet.payload[0]);
+    const std::size_t size = (static_cast<std::size_t>(packet.payload[1]) + 1) * 8;
+    if (size > packet.payload.size()) return failed(Count::drop_truncated);
+    packet.payload = packet.payload.subspan(size);
+  }
+  if (next == header_fragment) return failed(Count::drop_fragment);
+  if (next == header_routing) return failed(Count::drop_ip_options);
+  packet.header.protocol = IpProtocol{next};
+  // A v4-mapped source would be taken for IPv4. An unspecified one is a node that looks whether
+  // its address is free (RFC 4862, 5.4), which only neighbour discovery may do.
+  const IpAddress& source = packet.header.source;
+  const bool may_be_source =
+      source.is_peer() || (source.is_unspecified() && packet.header.protocol == IpProtocol::icmp6);
+  if (source.is_v4() || packet.header.destination.is_v4() || !may_be_source) {
+    packet.failure = Count::drop_source;
+  }
+  return packet;
+}
+
+std::size_t store_ip(std::byte* to, const IpHeader& header, std::size_t payload_bytes) {
+  if (header.source.is_v4()) {
+    to[0] = std::byte{0x45};
+    to[1] = static_cast<std::byte>(header.ecn);
+    store_be(to + 2, static_cast<std::uint16_t>(ipv4_bytes + payload_bytes));
+    store_be<std::uint16_t>(to + 4, 0);
+    store_be(to + 6, flag_dont_fragment);
+    to[8] = static_cast<std::byte>(header.hop_limit);
+    to[9] = static_cast<std::byte>(header.protocol);
+    store_be<std::uint16_t>(to + 10, 0);
+    header.source.store_v4(to + 12);
+    header.destination.store_v4(to + 16);
+    store_checksum(to + 10, checksum_of({to, ipv4_bytes}));
+    return ipv4_bytes;
+  }
+  store_be(to, 0x6000'0000U | static_cast<std::uint32_t>(header.ecn) << 20);
+  store_be(to + 4, static_cast<std::uint16_t>(payload_bytes));
+  to[6] = static_cast<std::byte>(header.protocol);
+  to[7] = static_cast<std::byte>(header.hop_limit);
+  header.source.store_v6(to + 8);
+  header.destination.store_v6(to + 24);
+  return ipv6_bytes;
+}
+
+}  // namespace tailrace::net

@@ -1,0 +1,50 @@
+// The two network layers as one: what the stack reads from an IPv4 (RFC 791) or IPv6 (RFC 8200)
+// header and writes into one. Fragments, IPv4 options and routing headers are refused: our peers'
+// TCP makes none of them, and each has been an attack.
+#pragma once
+
+#include <cstdint>
+
+#include "base/bytes.h"
+#include "net/address.h"
+#include "net/counters.h"
+
+namespace tailrace::net {
+
+enum class IpProtocol : std::uint8_t { icmp = 1, tcp = 6, udp = 17, icmp6 = 58 };
+
+// The two low bits of the traffic class (RFC 3168, 5).
+enum class Ecn : std::uint8_t { not_capable = 0, capable_1 = 1, capable_0 = 2, congested = 3 };
+
+inline constexpr std::size_t ipv4_bytes = 20;
+inline constexpr std::size_t ipv6_bytes = 40;
+inline constexpr std::uint8_t hop_limit_default = 64;
+
+struct IpHeader {
+  IpAddress source;
+  IpAddress destination;
+  IpProtocol protocol = IpProtocol::tcp;
+  Ecn ecn = Ecn::not_capable;
+  std::uint8_t hop_limit = hop_limit_default;
+};
+
+// A parsed packet, or (failure other than frames_in) why not.
+struct IpPacket {
+  IpHeader header;
+  Bytes payload;                   // what the length field says, without Ethernet's padding
+  Count failure = Count::frames_in;
+  bool is_good() const { return failure == Count::frames_in; }
+};
+
+IpPacket parse_ipv4(Bytes bytes, bool checksum_good);
+IpPacket parse_ipv6(Bytes bytes);
+
+// The bytes of the header that store_ip() writes for this family.
+inline std::size_t ip_bytes(const IpAddress& address) {
+  return address.is_v4() ? ipv4_bytes : ipv6_bytes;
+}
+// Writes the header, IPv4's with its checksum and without permission to fragment (RFC 1191), so
+// that its identification says nothing (RFC 6864); returns its size.
+std::size_t store_ip(std::byte* to, const IpHeader& header, std::size_t payload_bytes);
+
+}  // namespace tailrace::net

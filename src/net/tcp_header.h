@@ -1,0 +1,80 @@
+// The header of a TCP segment (RFC 9293, 3.1) and its options: MSS, window scale and timestamps
+// (RFC 7323), SACK (RFC 2018).
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "base/bytes.h"
+#include "net/address.h"
+#include "net/counters.h"
+#include "net/seq.h"
+
+namespace tailrace::net {
+
+namespace tcp_flag {
+inline constexpr std::uint8_t fin = 0x01;
+inline constexpr std::uint8_t syn = 0x02;
+inline constexpr std::uint8_t rst = 0x04;
+inline constexpr std::uint8_t psh = 0x08;
+inline constexpr std::uint8_t ack = 0x10;
+inline constexpr std::uint8_t urg = 0x20;
+inline constexpr std::uint8_t ece = 0x40;
+inline constexpr std::uint8_t cwr = 0x80;
+}  // namespace tcp_flag
+
+inline constexpr std::size_t tcp_header_bytes = 20;
+inline constexpr std::size_t sacks_max = 4;
+inline constexpr std::uint8_t window_scale_max = 14;  // RFC 7323, 2.3
+inline constexpr std::uint8_t no_window_scale = 0xff;
+
+struct TcpOptions {
+  std::uint16_t mss = 0;                            // 0: none
+  std::uint8_t window_scale = no_window_scale;
+  bool sack_permitted = false;
+  bool has_timestamp = false;
+  std::uint8_t sack_count = 0;
+  std::uint32_t timestamp = 0;
+  std::uint32_t timestamp_echo = 0;
+  std::array<SeqRange, sacks_max> sacks;
+};
+
+struct TcpHeader {
+  std::uint16_t source_port = 0;
+  std::uint16_t destination_port = 0;
+  Seq seq;
+  Seq ack;
+  std::uint8_t flags = 0;
+  std::uint16_t window = 0;                         // as on the wire
+  TcpOptions options;
+
+  bool has(std::uint8_t flag) const { return (flags & flag) != 0; }
+};
+
+// A received segment. `failure` other than frames_in: why it is none.
+struct TcpSegment {
+  TcpHeader header;
+  Bytes payload;
+  Count failure = Count::frames_in;
+
+  bool is_good() const { return failure == Count::frames_in; }
+  // The sequence space it takes: SYN and FIN count as one each.
+  std::uint32_t length() const {
+    return static_cast<std::uint32_t>(payload.size()) + (header.has(tcp_flag::syn) ? 1 : 0) +
+           (header.has(tcp_flag::fin) ? 1 : 0);
+  }
+  Seq end() const { return header.seq + length(); }
+};
+
+// Unknown options are passed over; one whose length can't be makes the segment bad (RFC 9293,
+// MUST-7). Of a repeated option the last counts. The checksum is not looked at.
+TcpSegment parse_tcp(Bytes bytes);
+bool tcp_checksum_is_good(const IpAddress& source, const IpAddress& destination, Bytes bytes);
+
+// Writes header and options, padded to words, with the sum of the pseudo-header over them and
+// `payload_bytes` in the checksum field; returns the size.
+std::size_t store_tcp(std::byte* to, const TcpHeader& header, const IpAddress& source,
+                      const IpAddress& destination, std::size_t payload_bytes);
+inline constexpr std::uint8_t tcp_checksum_pos = 16;
+
+}  // namespace tailrace::net
