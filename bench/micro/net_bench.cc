@@ -57,7 +57,10 @@ class Server {
     return bytes;
   }
 
-  void give(std::span<const net::RxFrame> frames) { stack_.input(frames, now); }
+  void give(std::span<const net::RxFrame> frames) {
+    stack_.input(frames, now);
+    benchmark::DoNotOptimize(stack_.take_released());
+  }
   std::size_t take_events() {
     const std::size_t count = stack_.take_events(events_);
     for (std::size_t i = 0; i < count; ++i) {
@@ -65,7 +68,6 @@ class Server {
       if (event.kind == net::Event::Kind::accepted) peers[accepted_++].conn = event.conn;
       if (event.kind == net::Event::Kind::data) stack_.consumed(event.conn, event.bytes.size());
     }
-    benchmark::DoNotOptimize(stack_.take_released());
     return count;
   }
   // Returns the payload that went out.
@@ -165,78 +167,6 @@ void net_receive(benchmark::State& state) {
   state.counters["cycles/message"] = each / burst;
 }
 
-// A full congestion window of one connection goes out and is acknowledged at once; the cost of the
-// ACK is in it, but there is one for many segments.
-void net_transmit(benchmark::State& state) {
-  Server server_end(1, static_cast<std::uint32_t>(state.range(0)));
-  Server::Peer& peer = server_end.peers[0];
-  const std::vector<std::byte> memory(1 << 20);
-  const Bytes slice = memory;
-  double cycles = 0;
-  double acks = 0;
-  double segments = 0;
-  for (auto _ : state) {
-    state.PauseTiming();
-    server_end.stack().send(peer.conn, {&slice, 1}, 1);
-    state.ResumeTiming();
-    for (std::uint64_t left = memory.size(); left > 0;) {
-      const double began = ticks();
-      const std::uint64_t sent = server_end.drain();
-      cycles += ticks() - began;
-      segments += static_cast<double>((sent + segment_bytes - 1) / segment_bytes);
-      left -= sent;
-      peer.ack += static_cast<std::uint32_t>(sent);
-      const auto ack = server_end.frame(peer, net::tcp_flag::ack, 0);
-      const net::RxFrame in{.bytes = ack, .checksum_good = true};
-      server_end.now = server_end.now + microseconds(50);
-      server_end.give({&in, 1});
-      acks += 1;
-      if (sent == 0) server_end.now = server_end.now + milliseconds(1);
-      server_end.stack().advance(server_end.now);
-    }
-    server_end.take_events();
-  }
-  state.counters["cycles"] = cycles / static_cast<double>(state.iterations());
-  state.counters["cycles/message"] = cycles / segments;
-}
-
-// ACKs that each acknowledge one segment of a long window, in bursts of 32 over many connections.
-void net_ack_input(benchmark::State& state) {
-  const auto connections = static_cast<std::uint32_t>(state.range(0));
-  Server server_end(connections);
-  const std::vector<std::byte> memory(segment_bytes);
-  const Bytes slice = memory;
-  constexpr std::size_t burst = 32;
-  std::vector<std::vector<std::byte>> acks(burst);
-  std::array<net::RxFrame, burst> frames;
-  std::uint32_t next = 0;
-  double cycles = 0;
-  for (auto _ : state) {
-    state.PauseTiming();
-    for (std::size_t i = 0; i < burst; ++i) {
-      Server::Peer& peer = server_end.peers[next];
-      server_end.stack().send(peer.conn, {&slice, 1}, 1);
-      peer.ack += segment_bytes;
-      acks[i] = server_end.frame(peer, net::tcp_flag::ack, 0);
-      frames[i] = {.bytes = acks[i], .token = i, .checksum_good = true};
-      next = (next + 617) % connections;
-    }
-    server_end.drain();
-    server_end.now = server_end.now + microseconds(20);
-    state.ResumeTiming();
-    const double began = ticks();
-    server_end.give(frames);
-    cycles += ticks() - began;
-    state.PauseTiming();
-    server_end.take_events();
-    server_end.drain();
-    state.ResumeTiming();
-  }
-  const double each = cycles / static_cast<double>(state.iterations());
-  state.counters["cycles"] = each;
-  state.counters["cycles/message"] = each / burst;
-}
-
 void net_checksum(benchmark::State& state) {
   const std::vector<std::byte> bytes(segment_bytes);
   const Cycles cycles;
@@ -244,19 +174,8 @@ void net_checksum(benchmark::State& state) {
   cycles.report(state, bytes.size());
 }
 
-// What one connection of many takes of memory.
-void net_memory(benchmark::State& state) {
-  for (auto _ : state) benchmark::DoNotOptimize(sizeof(net::Connection));
-  state.counters["cycles"] = 0;
-  // The slot of the table (twice eight bytes, at most half full) and the timer's node.
-  state.counters["cycles/message"] = sizeof(net::Connection) + 2 * 8 + 24;
-}
-
 BENCHMARK(net_receive)->ArgName("connections")->Arg(1)->Arg(1000)->Arg(10'000)->Arg(100'000);
-BENCHMARK(net_transmit)->ArgName("tso")->Arg(0)->Arg(65'535);
-BENCHMARK(net_ack_input)->ArgName("connections")->Arg(1000)->Arg(10'000);
 BENCHMARK(net_checksum);
-BENCHMARK(net_memory);
 
 }  // namespace
 }  // namespace tailrace::bench
