@@ -2,10 +2,7 @@
 import os
 
 import toolchains
-from harness import ROOT, Case, Skip, expect, run_client
-from wire import Connection
-
-ADD_PARTITIONS_TO_TXN = 24
+from harness import ROOT, Case, expect, run_client
 
 
 def path_of(name):
@@ -22,12 +19,9 @@ def orders(*arguments):
                             *arguments]
 
 
-def example(command, transactions=False):
+def example(command):
     """`command`: of the broker's address."""
     def run(context):
-        with Connection(context.broker.port) as peer:
-            if transactions and ADD_PARTITIONS_TO_TXN not in peer.api_versions():
-                raise Skip("the broker has no transactions")
         done = run_client(command(context.broker.address), "the example", 900)
         said = done.stdout.decode().strip().splitlines()
         expect(said and said[-1].startswith("OK"), f"ended without OK: {said[-5:]}")
@@ -36,9 +30,8 @@ def example(command, transactions=False):
 
 
 CASES = [Case("log_collection", example(python("log_collection.py", "--check"))),
-         Case("ledger", example(python("ledger.py", "--seconds", "10", "--transfers", "1000"),
-                                transactions=True)),
-         Case("relay", example(python("relay.py"), transactions=True)),
+         Case("ledger", example(python("ledger.py", "--seconds", "10", "--transfers", "1000"))),
+         Case("relay", example(python("relay.py"))),
          Case("orders", example(orders()), seconds_max=1800),
          # Of this protocol a session lasts as long as the broker wants: it waits out 45 s.
          Case("orders_consumer_protocol", example(orders("-protocol", "consumer")),
