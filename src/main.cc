@@ -58,9 +58,12 @@ int serve(const tailrace::Config& config) {
   int signal_number = -1;
   while (signal_number < 0 && !appliance->failed()) {
     signal_number = sigtimedwait(&signals, nullptr, &second);
+    tailrace::runtime::tell_held_lines();
   }
   std::cerr << "tailrace: stopping\n";
-  return appliance->stop() ? 0 : 1;
+  const bool is_stopped = appliance->stop();
+  tailrace::runtime::tell_all_held_lines();
+  return is_stopped ? 0 : 1;
 }
 
 int status(const std::string& address) {

@@ -15,6 +15,7 @@ void write_to_standard_error(LogLevel level, std::string_view area, std::string_
 }
 
 std::atomic<LogSink> current_sink{&write_to_standard_error};
+std::atomic<LogGate> current_gate{nullptr};
 std::atomic<LogLevel> current_level{LogLevel::info};
 
 }  // namespace
@@ -24,8 +25,16 @@ void set_log_sink(LogSink sink) {
 }
 void set_log_level(LogLevel level) { current_level.store(level); }
 bool log_enabled(LogLevel level) { return level >= current_level.load(std::memory_order_relaxed); }
-void log_line(LogLevel level, std::string_view area, std::string_view line) {
+void set_log_gate(LogGate gate) { current_gate.store(gate); }
+
+void write_line(LogLevel level, std::string_view area, std::string_view line) {
   current_sink.load()(level, area, line);
+}
+
+void log_line(LogLevel level, std::string_view area, std::string_view kind,
+              std::string_view line) {
+  const LogGate gate = level >= LogLevel::warn ? current_gate.load() : nullptr;
+  if (gate == nullptr || gate(level, area, kind, line)) write_line(level, area, line);
 }
 
 }  // namespace tailrace

@@ -1,5 +1,5 @@
 // The operator's log: one line per event, level and area first. Never on a hot path; a peer's
-// repeated mistake is logged once per connection by the caller.
+// repeated mistake is logged once per connection by the caller, and many peers' by the gate.
 #pragma once
 
 #include <fmt/format.h>
@@ -16,7 +16,18 @@ using LogSink = void (*)(LogLevel level, std::string_view area, std::string_view
 void set_log_sink(LogSink sink);
 void set_log_level(LogLevel level);
 bool log_enabled(LogLevel level);
-void log_line(LogLevel level, std::string_view area, std::string_view line);
+
+// Asked before a warning or an error is written; false keeps it back. `kind` is the line's format:
+// lines of one kind differ in their figures alone. None is set by default; the program's counts
+// lines of a kind (base/log_throttle.h). May be called from any thread.
+using LogGate = bool (*)(LogLevel level, std::string_view area, std::string_view kind,
+                         std::string_view line);
+void set_log_gate(LogGate gate);
+
+// Writes the line, whatever the level and the gate say.
+void write_line(LogLevel level, std::string_view area, std::string_view line);
+// Writes it unless the gate keeps it back.
+void log_line(LogLevel level, std::string_view area, std::string_view kind, std::string_view line);
 
 constexpr std::string_view to_string(LogLevel level) {
   switch (level) {
@@ -36,7 +47,9 @@ void log_event(LogLevel level, std::string_view area, fmt::format_string<Args...
   if (!log_enabled(level)) return;
   char line[512];
   const auto end = fmt::format_to_n(line, sizeof line, format, std::forward<Args>(args)...);
-  log_line(level, area, {line, static_cast<std::size_t>(end.out - line)});
+  const fmt::string_view kind = format;
+  log_line(level, area, {kind.data(), kind.size()},
+           {line, static_cast<std::size_t>(end.out - line)});
 }
 
 }  // namespace tailrace

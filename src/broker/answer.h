@@ -107,8 +107,8 @@ bool decode(Core& core, const Call& call, Body& body) {
     body = *decoded;
     return true;
   }
-  log_event(LogLevel::warn, "broker", "connection {:x}: unreadable request (api {}, version {})",
-            call.session.conn, call.header.api_key, call.header.api_version);
+  log_event(LogLevel::warn, "broker", "client {}: unreadable request (api {}, version {})",
+            call.session.peer_host.text(), call.header.api_key, call.header.api_version);
   return false;
 }
 

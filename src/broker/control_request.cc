@@ -37,8 +37,8 @@ Started send_control(Core& core, Request& request, const bus::ControlRequest& as
 Started begin_ask(Core& core, Request& request, std::size_t bytes) {
   if (bytes > core.answer_memory.piece_bytes_max()) {  // Never, so it must not wait.
     log_event(LogLevel::warn, "broker",
-              "connection {:x}: api {} has {} bytes to ask control; answer memory has room for {}",
-              conn_of(core, request), request.api_key, bytes,
+              "client {}: api {} has {} bytes to ask control; answer memory has room for {}",
+              peer_of(core, request).text(), request.api_key, bytes,
               core.answer_memory.piece_bytes_max());
     return Started::close;
   }
@@ -61,6 +61,11 @@ void on_control_reply(Core& core, bus::ControlRequest& reply, Now now) {
   }
   request.created_topics = is_api(request, kafka::ApiKey::metadata);
   request.close_connection = reply.close_connection && !request.created_topics;
+  if (request.close_connection) {
+    core.counters.protocol_errors.add();
+    log_event(LogLevel::warn, "broker", "client {}: unreadable request (api {}, version {})",
+              peer_of(core, request).text(), request.api_key, request.api_version);
+  }
   make_ready(core, request);
 }
 

@@ -77,8 +77,8 @@ void make_orphan(Core& core, Request& request);
 void leave(Core& core, Request& request);
 void set_deadline(Core& core, Request& request, Instant deadline);
 void on_deadlines(Core& core, Now now);
-// For messages; 0 when its connection is gone.
-ConnId conn_of(Core& core, const Request& request);
+// For messages: the address of who sent it; "?" when the connection is gone.
+HostText peer_of(Core& core, const Request& request);
 // Frees memory and lets those go on who wait for some.
 void free_request_memory(Core& core, MutableBytes& piece);
 void free_answer_memory(Core& core, MutableBytes& piece);

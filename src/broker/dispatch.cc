@@ -81,8 +81,8 @@ bool is_spoken(const kafka::ApiInfo& api, std::int16_t version) {
 }
 
 Started refuse(const Call& call) {
-  log_event(LogLevel::warn, "broker", "connection {:x}: api {} version {} is not spoken: closed",
-            call.session.conn, call.header.api_key, call.header.api_version);
+  log_event(LogLevel::warn, "broker", "client {}: api {} version {} is not spoken: closed",
+            call.session.peer_host.text(), call.header.api_key, call.header.api_version);
   return Started::close;
 }
 
@@ -141,8 +141,8 @@ Started start_request(Core& core, Session& session, Bytes frame, bool in_place, 
   kafka::Reader in(frame);
   const kafka::RequestHeader header = kafka::read_request_header(in);
   if (in.failed() && header.api_key != static_cast<std::int16_t>(ApiKey::api_versions)) {
-    log_event(LogLevel::warn, "broker", "connection {:x}: unreadable request header: closed",
-              session.conn);
+    log_event(LogLevel::warn, "broker", "client {}: unreadable request header: closed",
+              session.peer_host.text());
     return Started::close;
   }
   core.scratch.reset();

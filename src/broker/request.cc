@@ -84,17 +84,17 @@ void on_deadlines(Core& core, Now now) {
   }
 }
 
-ConnId conn_of(Core& core, const Request& request) {
+HostText peer_of(Core& core, const Request& request) {
   const Session* session = core.sessions.find(request.session);
-  return session == nullptr ? 0 : session->conn;
+  return session == nullptr ? HostText("?") : session->peer_host;
 }
 
 void refuse_array(Core& core, Request& request, std::size_t count) {
   if (request.close_connection) return;  // It was told.
   request.close_connection = true;
   log_event(LogLevel::warn, "broker",
-            "connection {:x}: api {} needs an array of {}; decode_bytes_max is {}: closed",
-            conn_of(core, request), request.api_key, count, core.limits.decode_bytes_max);
+            "client {}: api {} needs an array of {}; decode_bytes_max is {}: closed",
+            peer_of(core, request).text(), request.api_key, count, core.limits.decode_bytes_max);
 }
 
 AnswerRoom allocate_answer(Core& core, Request& request, std::size_t bytes,
@@ -102,9 +102,9 @@ AnswerRoom allocate_answer(Core& core, Request& request, std::size_t bytes,
   const std::size_t front = slice_count * sizeof(Bytes);
   if (front + bytes > core.answer_memory.piece_bytes_max() || bytes > INT32_MAX) {
     log_event(LogLevel::warn, "broker",
-              "connection {:x}: a response of {} bytes (api {}); answer memory has room for {}: "
+              "client {}: a response of {} bytes (api {}); answer memory has room for {}: "
               "closed",
-              conn_of(core, request), bytes, request.api_key,
+              peer_of(core, request).text(), bytes, request.api_key,
               core.answer_memory.piece_bytes_max() - front);
     request.close_connection = true;
     return {};

@@ -70,8 +70,8 @@ Started allocate_state(Core& core, Request& request, const Extent& extent) {
   const std::size_t count = extent.topic_count + extent.item_count;
   if (count > core.limits.asked_max()) {
     log_event(LogLevel::warn, "broker",
-              "connection {:x}: api {} about {} topics and partitions; {} are allowed",
-              conn_of(core, request), request.api_key, count, core.limits.asked_max());
+              "client {}: api {} about {} topics and partitions; {} are allowed",
+              peer_of(core, request).text(), request.api_key, count, core.limits.asked_max());
     return Started::close;
   }
   const std::size_t bytes = extent.topic_count * sizeof(AskedTopic) +
@@ -79,9 +79,9 @@ Started allocate_state(Core& core, Request& request, const Extent& extent) {
                             core.limits.core_count * sizeof(Task) + extent.name_bytes;
   if (bytes > core.answer_memory.piece_bytes_max()) {
     log_event(LogLevel::warn, "broker",
-              "connection {:x}: api {} needs {} bytes to be worked on; answer memory has room for "
+              "client {}: api {} needs {} bytes to be worked on; answer memory has room for "
               "{}",
-              conn_of(core, request), request.api_key, bytes,
+              peer_of(core, request).text(), request.api_key, bytes,
               core.answer_memory.piece_bytes_max());
     return Started::close;
   }

@@ -112,8 +112,8 @@ bool take_length(Core& core, Session& session, Bytes& in, Now now) {
       std::min<std::size_t>(core.limits.request_bytes_max, core.request_memory.piece_bytes_max()));
   if (length < static_cast<std::int32_t>(header_bytes_min) || length > bytes_max) {
     log_event(LogLevel::warn, "broker",
-              "connection {:x}: a request of {} bytes; {} to {} are allowed: closed", session.conn,
-              length, header_bytes_min, bytes_max);
+              "client {}: a request of {} bytes; {} to {} are allowed: closed",
+              session.peer_host.text(), length, header_bytes_min, bytes_max);
     core.counters.protocol_errors.add();
     close_session(core, session, now);
     return false;
@@ -178,9 +178,9 @@ void keep_rest(Core& core, Session& session, Bytes rest, std::uint64_t token, No
   // Receive buffers are shared by all connections, so only a few may be held back.
   if (!session.held.empty() || core.held_count == core.limits.events_held_max) {
     log_event(LogLevel::warn, "broker",
-              "connection {:x}: no memory for its bytes, and more than events_held_max ({}) wait "
+              "client {}: no memory for its bytes, and more than events_held_max ({}) wait "
               "for some: closed",
-              session.conn, core.limits.events_held_max);
+              session.peer_host.text(), core.limits.events_held_max);
     close_session(core, session, now);
     return release_event(core, token);
   }
@@ -440,9 +440,9 @@ void close_stalled_sessions(Core& core, Now now) {
     const auto filled = static_cast<std::int64_t>(session->frame_filled);
     if (late_ms <= 0 || filled >= late_ms * frame_bytes_per_s_min / 1000) continue;
     log_event(LogLevel::warn, "broker",
-              "connection {:x}: {} of {} bytes of a request so far, others wait for its memory: "
+              "client {}: {} of {} bytes of a request so far, others wait for its memory: "
               "closed",
-              session->conn, session->frame_filled, session->frame_bytes);
+              session->peer_host.text(), session->frame_filled, session->frame_bytes);
     core.counters.protocol_errors.add();
     close_session(core, *session, now);
   }

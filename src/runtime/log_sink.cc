@@ -8,8 +8,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <mutex>
 
 #include "base/log.h"
+#include "base/log_throttle.h"
 
 namespace tailrace::runtime {
 namespace {
@@ -34,6 +36,26 @@ void write_with_time(LogLevel level, std::string_view area, std::string_view lin
   std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
+Instant monotonic() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return {now.tv_sec * 1'000'000'000 + now.tv_nsec};
+}
+
+// Lines come from all threads, but only warnings and errors take the lock.
+std::mutex throttle_lock;
+LogThrottle throttle;
+
+bool admit(LogLevel level, std::string_view area, std::string_view kind, std::string_view line) {
+  const std::lock_guard guard(throttle_lock);
+  return throttle.admit(level, area, kind, line, monotonic());
+}
+
+void tell_held(bool all) {
+  const std::lock_guard guard(throttle_lock);
+  throttle.tell_held(monotonic(), all, &write_line);
+}
+
 }  // namespace
 
 bool wants_time(const LogPlace& place) {
@@ -48,6 +70,12 @@ std::string time_text(std::int64_t wall_ms) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z ", parts, wall_ms % 1000);
 }
 
-void install_log_sink() { set_log_sink(wants_time(standard_error()) ? &write_with_time : nullptr); }
+void install_log_sink() {
+  set_log_sink(wants_time(standard_error()) ? &write_with_time : nullptr);
+  set_log_gate(&admit);
+}
+
+void tell_held_lines() { tell_held(false); }
+void tell_all_held_lines() { tell_held(true); }
 
 }  // namespace tailrace::runtime

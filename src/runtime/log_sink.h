@@ -1,6 +1,7 @@
 // The program's log sink: standard error, with the time where nobody else adds it. Journald stamps
 // every line itself, and a person at a terminal sees them as they come; a file or a pipe gets the
-// time in front, for whoever reads it later. A host that embeds an appliance sets its own sink.
+// time in front, for whoever reads it later. Many warnings of one kind become a few and a count
+// (base/log_throttle.h). A host that embeds an appliance sets its own sink, and gets all lines.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,9 @@
 namespace tailrace::runtime {
 
 void install_log_sink();
+// Now and then, and before the program ends: tells of what was kept back.
+void tell_held_lines();
+void tell_all_held_lines();
 
 // `journal_stream`: the variable JOURNAL_STREAM, "DEVICE:INODE" of the stream that journald reads;
 // standard error is that of `device` and `inode`.

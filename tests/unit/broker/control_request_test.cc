@@ -1,4 +1,5 @@
 // Stories of requests that are control work.
+#include "base/log.h"
 #include "kafka/gen/delete_topics.h"
 #include "kafka/gen/init_producer_id.h"
 #include "tests/unit/broker/rig.h"
@@ -71,10 +72,15 @@ TEST_F(Control, MemoryOfTheReplyIsGivenBackOnlyAfterItWasSent) {
 TEST_F(Control, MayCloseTheConnection) {
   client->send(InitProducerIdRequest{}, 3);
   node.settle();
+  static std::string said;
+  set_log_sink([](LogLevel, std::string_view, std::string_view line) { said = line; });
   node.reply_to_control({}, true);
   node.settle();
+  set_log_sink(nullptr);
   EXPECT_TRUE(client->is_closed);
   EXPECT_EQ(node.replies_released, 1u);
+  EXPECT_EQ(node.brokers[0]->counters().protocol_errors.load(), 1u);
+  EXPECT_EQ(said, "client 10.0.0.7: unreadable request (api 22, version 3)");
 }
 
 TEST_F(Control, AClientThatLeavesGetsNoReplyButTheMemoryGoesBack) {

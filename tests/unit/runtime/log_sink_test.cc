@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
+#include "base/log.h"
+
 namespace tailrace::runtime {
 namespace {
 
@@ -19,6 +23,24 @@ TEST(LogSink, JournaldAndATerminalDoNot) {
 TEST(LogSink, TheTimeIsUtcToTheMillisecond) {
   EXPECT_EQ(time_text(0), "1970-01-01T00:00:00.000Z ");
   EXPECT_EQ(time_text(1'770'091'506'007), "2026-02-03T04:05:06.007Z ");
+}
+
+TEST(LogSink, ManyOfAKindAreAFewAndACount) {
+  static std::vector<std::string> lines;
+  set_log_level(LogLevel::info);
+  install_log_sink();
+  set_log_sink([](LogLevel, std::string_view, std::string_view line) { lines.emplace_back(line); });
+  for (int i = 0; i < 100; ++i) log_event(LogLevel::warn, "test", "peer {} is odd", i);
+  log_event(LogLevel::warn, "test", "another thing");
+  tell_held_lines();
+  EXPECT_EQ(lines.size(), 6U);
+  EXPECT_EQ(lines.back(), "another thing");
+  tell_all_held_lines();
+  ASSERT_EQ(lines.size(), 7U);
+  EXPECT_EQ(lines.back().substr(0, 18), "95 more like this ");
+  EXPECT_NE(lines.back().find("the last: peer 99 is odd"), std::string::npos);
+  set_log_gate(nullptr);
+  set_log_sink(nullptr);
 }
 
 }  // namespace
