@@ -126,6 +126,8 @@ def read_element(field, target):
 def write_element(field, source):
     if field.is_struct:
         return f'{source}.write(out, v);'
+    if field.name.endswith('error_code'):
+        return f'out.error_code({source});'
     method = SCALARS[field.element][1]
     if field.element in SIZED:
         return f'out.{method}({source}, flexible);'

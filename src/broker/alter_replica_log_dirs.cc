@@ -43,7 +43,6 @@ Started start_alter_replica_log_dirs(Core& core, Call& call, Now) {
       const bus::TopicImage* topic = core.image->find_topic(asked.name);
       for (std::size_t i = 0; i < out.partitions.size(); ++i) {
         const ErrorCode error = error_of(core, dir.path, topic, asked.partitions[i]);
-        if (error != ErrorCode::none) core.counters.error_responses.add();
         out.partitions[i] = {asked.partitions[i], to_wire(error)};
       }
     }

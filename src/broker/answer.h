@@ -59,7 +59,6 @@ std::span<Topic> answer_items(Core& core, Request& request, std::string_view Top
     const auto told = take_array<Partition>(core, request, asked.item_count);
     for (std::size_t k = 0; k < told.size(); ++k) {
       const TaskItem& item = request.items[asked.item_first + k];
-      if (item.error != kafka::ErrorCode::none) core.counters.error_responses.add();
       fill(item, told[k]);
     }
     topics[i].*name = asked.name;
@@ -85,6 +84,7 @@ bool write_answer(Core& core, Request& request, const Response& content) {
   response.encode(out, request.api_version);
   TR_ASSERT(!out.overflowed());
   TR_ASSERT(out.size() == room.bytes.size());
+  request.has_error = out.has_error();
   room.slices[0] = room.bytes;
   request.slices = room.slices;
   return true;

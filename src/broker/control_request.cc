@@ -87,6 +87,7 @@ bool build_control_answer(Core& core, Request& request) {
   kafka::write_response_header(out, header_of(request));
   room.slices[0] = room.bytes;
   room.slices[1] = reply;
+  request.has_error = request.control->has_error;
   request.slices = room.slices;
   return true;
 }

@@ -22,7 +22,9 @@ struct Counters {
   Counter bytes_in;
   Counter bytes_out;
   Counter pauses;
-  Counter error_responses;       // partitions or resources answered with an error
+  // Answers with at least one error code in them, of any API; each is counted once, whatever it
+  // says. A produce request without acks that fails has no answer: its connection is closed.
+  Counter error_responses;
   Counter records_appended;
   Counter bytes_appended;
   Counter bytes_fetched;

@@ -22,7 +22,6 @@ Started start_describe_cluster(Core& core, Call& call, Now) {
                                            : kafka::ErrorCode::unsupported_endpoint_type);
     response.error_message = is_known ? "This is a broker; ask it about brokers."
                                       : "Unsupported endpoint type.";
-    core.counters.error_responses.add();
     return answer_now(core, call, response);
   }
   response.cluster_id = core.image->cluster_id;

@@ -58,7 +58,6 @@ class Page {
     out.name = name;
     out.topic_authorized_operations = topic_operations;
     if (topic == nullptr) {
-      core_.counters.error_responses.add();
       out.error_code = to_wire(kafka::is_topic_name(name) ? ErrorCode::unknown_topic_or_partition
                                                           : ErrorCode::invalid_topic);
       return true;
@@ -118,7 +117,6 @@ bool is_sound(const Body& body, std::span<const std::string_view> names) {
 }
 
 Started refuse(Core& core, Call& call, const Body& body) {
-  core.counters.error_responses.add();
   Answer response;
   response.topics = take_array<Topic>(core, call.request, body.topics.size());
   for (std::size_t i = 0; i < response.topics.size(); ++i) {

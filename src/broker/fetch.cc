@@ -20,7 +20,6 @@ constexpr std::int32_t final_epoch = -1;    // no session, or its end
 constexpr std::int32_t initial_epoch = 0;   // a new session
 
 Started answer_error(Core& core, Call& call, ErrorCode error) {
-  core.counters.error_responses.add();
   kafka::FetchResponse response;
   response.error_code = kafka::to_wire(error);
   return answer_now(core, call, response);

@@ -101,7 +101,6 @@ void fill_topic(Core& core, Request& request, FetchSession* session, const Asked
     FetchSessionPartition* known = known_of(session, item);
     const bool is_new = known == nullptr || is_news(*known, item);
     if (request.fetch.incremental && !is_new) continue;
-    if (item.error != ErrorCode::none) core.counters.error_responses.add();
     fill_partition(core, request, item, partitions[count++]);
     if (item.pieces.empty()) continue;
     spliced.items[spliced.count++] = &item;
@@ -162,6 +161,7 @@ bool write_sliced(Core& core, Request& request, const FetchResponse& response,
   TR_ASSERT(!head.overflowed());
   TR_ASSERT(head.size() == head_bytes);
   TR_ASSERT(head.splices().size() == spliced.count);
+  request.has_error = head.has_error();
 
   const AnswerRoom room = allocate_answer(core, request, head_bytes + plan.copied_bytes,
                                           2 * plan.spliced_count + 1);

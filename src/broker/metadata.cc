@@ -100,7 +100,6 @@ void fill_asked(Core& core, Request& request, const Asking& asking,
   if (topic != nullptr) {
     return fill_topic(core, request, *topic, asking.body.include_topic_authorized_operations, out);
   }
-  core.counters.error_responses.add();
   out.topic_id = asked.topic_id;
   if (by_id) {
     out.name = nullptr;

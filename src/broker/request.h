@@ -70,6 +70,7 @@ struct Request {
   bool is_orphan = false;         // its connection is gone
   bool no_reply = false;          // acks=0, and all went well
   bool close_connection = false;  // instead of a response
+  bool has_error = false;         // an error code is in the answer
   std::int16_t api_key = 0;
   std::int16_t api_version = 0;
   std::int32_t correlation_id = 0;

@@ -249,6 +249,7 @@ void count_answer(Core& core, const Request& request, Now now) {
       std::max<std::int64_t>(0, (now.instant - request.started).ns / 1000));
   if (is_api(request, kafka::ApiKey::produce)) core.counters.produce_us.record(us);
   if (is_api(request, kafka::ApiKey::fetch)) core.counters.fetch_us.record(us);
+  if (request.has_error) core.counters.error_responses.add();
 }
 
 void send_answer(Core& core, Session& session, Request& request, Now now) {

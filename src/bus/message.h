@@ -37,6 +37,7 @@ struct ControlRequest {
   // Set by control: the response after its header. The memory is control's until the core sends
   // reply_released. Empty with `close_connection` when the request cannot be answered.
   Bytes reply;
+  bool has_error = false;        // an error code is in the reply
   bool close_connection = false;
 };
 

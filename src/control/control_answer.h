@@ -18,6 +18,7 @@ namespace tailrace::control {
 struct ControlAnswer {
   bus::ControlRequest* request = nullptr;
   std::vector<std::byte> reply;    // after its header
+  bool has_error = false;          // an error code is in it
   bool close_connection = false;  // there is no reply
 };
 
@@ -44,14 +45,19 @@ Result<Request> decode_body(const bus::ControlRequest& request, Arena& arena) {
   return Request::decode(in, request.api_version, arena);
 }
 
+struct EncodedReply {
+  std::vector<std::byte> bytes;
+  bool has_error = false;
+};
+
 template <class Response>
-std::vector<std::byte> encode_reply(const Response& content, std::int16_t version,
+EncodedReply encode_reply(const Response& content, std::int16_t version,
                                     std::uint32_t throttle_ms) {
   const Response response = kafka::with_throttle(content, throttle_ms);
   kafka::Writer counter = kafka::Writer::counter();
   response.encode(counter, version);
-  std::vector<std::byte> reply(counter.size());
-  kafka::Writer out(reply);
+  EncodedReply reply{std::vector<std::byte>(counter.size()), counter.has_error()};
+  kafka::Writer out(reply.bytes);
   response.encode(out, version);
   TR_ASSERT(!out.overflowed());
   return reply;
@@ -59,7 +65,8 @@ std::vector<std::byte> encode_reply(const Response& content, std::int16_t versio
 
 template <class Response>
 ControlAnswer answer_to(bus::ControlRequest* request, const Response& content) {
-  return {request, encode_reply(content, request->api_version, request->throttle_ms)};
+  EncodedReply reply = encode_reply(content, request->api_version, request->throttle_ms);
+  return {request, std::move(reply.bytes), reply.has_error};
 }
 
 }  // namespace tailrace::control

@@ -33,8 +33,7 @@ struct Waiting {
 struct Active {
   bus::ControlRequest* request = nullptr;  // null: answered meanwhile, for lack of time
   Instant deadline;
-  std::vector<std::byte> reply;
-  std::uint32_t throttle_ms = 0;
+  Outcome outcome;  // without its entries
   raft::Index last = 0;
   std::optional<std::int64_t> ids;  // a block of producer ids for transactions begins here
 };
@@ -277,10 +276,7 @@ void ControlPlane::Parts::finish_active(Now now) {
   active.reset();
   if (done.ids) transactions.give_ids(*done.ids, *done.ids + producer_block_ids);
   if (done.request == nullptr) return;
-  Outcome outcome;
-  outcome.reply = std::move(done.reply);
-  outcome.throttle_ms = done.throttle_ms;
-  answer(done.request, std::move(outcome));
+  answer(done.request, std::move(done.outcome));
 }
 
 void ControlPlane::Parts::start_next(Now now) {
@@ -289,7 +285,7 @@ void ControlPlane::Parts::start_next(Now now) {
     std::vector<std::byte> entry;
     encode_record(ProducerIdsRecord{first + producer_block_ids}, entry);
     propose(std::move(entry), now);
-    active = Active{nullptr, never(), {}, 0, raft->last(), first};
+    active = Active{nullptr, never(), {}, raft->last(), first};
   }
   while (phase == Phase::serving && !active && !queue.empty()) {
     const Waiting next = queue.front();
@@ -299,9 +295,8 @@ void ControlPlane::Parts::start_next(Now now) {
       answer(next.request, std::move(outcome));
       continue;
     }
-    for (std::vector<std::byte>& entry : outcome.entries) propose(std::move(entry), now);
-    active = Active{next.request, next.deadline, std::move(outcome.reply), outcome.throttle_ms,
-                    raft->last(), {}};
+    for (auto& entry : std::exchange(outcome.entries, {})) propose(std::move(entry), now);
+    active = Active{next.request, next.deadline, std::move(outcome), raft->last(), {}};
   }
 }
 
@@ -325,6 +320,7 @@ void ControlPlane::Parts::answer(bus::ControlRequest* request, Outcome outcome) 
   std::vector<std::byte>& reply = replies[request];
   reply = std::move(outcome.reply);
   request->reply = reply;
+  request->has_error = outcome.has_error;
   request->close_connection = outcome.close_connection;
   request->throttle_ms = std::max(request->throttle_ms, outcome.throttle_ms);
   messages.push_back({request->core, {.kind = bus::MessageKind::control_reply,
@@ -344,6 +340,7 @@ void ControlPlane::Parts::take_from_coordinators() {
     for (ControlAnswer& made : answers) {
       Outcome outcome;
       outcome.reply = std::move(made.reply);
+      outcome.has_error = made.has_error;
       outcome.close_connection = made.close_connection;
       answer(made.request, std::move(outcome));
     }

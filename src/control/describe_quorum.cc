@@ -102,12 +102,9 @@ Outcome describe_quorum(const bus::ControlRequest& request, const ClusterState& 
   }
   Describer describer(state, view);
   const Response response = describer.describe(*decoded);
-  kafka::Writer size = kafka::Writer::counter();
-  response.encode(size, request.api_version);
-  outcome.reply.resize(size.size());
-  kafka::Writer out(outcome.reply);
-  response.encode(out, request.api_version);
-  TR_ASSERT(!out.overflowed());
+  EncodedReply reply = encode_reply(response, request.api_version, 0);
+  outcome.reply = std::move(reply.bytes);
+  outcome.has_error = reply.has_error;
   return outcome;
 }
 

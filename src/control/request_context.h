@@ -24,6 +24,7 @@ struct Outcome {
   std::vector<std::vector<std::byte>> entries;
   // The response after its header, valid once the entries are committed and shown.
   std::vector<std::byte> reply;
+  bool has_error = false;  // an error code is in it
   // The request makes no sense: there is no reply.
   bool close_connection = false;
   // For how long the client is to wait, for a quota.
@@ -74,7 +75,9 @@ struct RequestContext {
   template <class Response>
   Outcome answer(const Response& content) {
     outcome.throttle_ms = std::max(outcome.throttle_ms, request.throttle_ms);
-    outcome.reply = encode_reply(content, request.api_version, outcome.throttle_ms);
+    EncodedReply reply = encode_reply(content, request.api_version, outcome.throttle_ms);
+    outcome.reply = std::move(reply.bytes);
+    outcome.has_error = reply.has_error;
     return std::move(outcome);
   }
   Outcome cannot_decode() {

@@ -173,12 +173,18 @@ class Writer {
   MutableBytes written() const { return buffer_.first(size_); }
   std::span<const Splice> splices() const { return splices_.first(splice_count_); }
   std::size_t total_size() const { return size_ + spliced_bytes_; }
+  // Was an error code written that is not 0?
+  bool has_error() const { return has_error_; }
 
   template <std::integral T>
   void integer(T value) {
     if (std::byte* to = room(sizeof(T))) store_be(to, value);
   }
   void boolean(bool value) { integer(static_cast<std::int8_t>(value)); }
+  void error_code(std::int16_t code) {
+    integer(code);
+    if (code != 0) has_error_ = true;
+  }
   void float64(double value) { integer(std::bit_cast<std::uint64_t>(value)); }
   void uuid(const Uuid& id) {
     raw({reinterpret_cast<const std::byte*>(id.bytes.data()), id.bytes.size()});
@@ -253,6 +259,7 @@ class Writer {
   std::size_t size_ = 0;
   bool overflowed_ = false;
   bool counting_ = false;
+  bool has_error_ = false;
 };
 
 }  // namespace tailrace::kafka

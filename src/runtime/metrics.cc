@@ -29,7 +29,7 @@ constexpr std::array series = {
     Series{"received_bytes_total", "Bytes received from clients", &Counters::bytes_in},
     Series{"sent_bytes_total", "Bytes sent to clients", &Counters::bytes_out},
     Series{"pauses_total", "Times reading from a connection paused", &Counters::pauses},
-    Series{"error_responses_total", "Partitions or resources answered with an error",
+    Series{"error_responses_total", "Answers with at least one error code in them",
            &Counters::error_responses},
     Series{"appended_records_total", "Records appended", &Counters::records_appended},
     Series{"appended_bytes_total", "Bytes of batches appended", &Counters::bytes_appended},
@@ -266,7 +266,12 @@ std::string status_text(std::span<const CoreView> cores, std::int64_t uptime_s,
                       sum(cores, &Counters::append_stalls));
   text += fmt::format("fetched     {} bytes\n", sum(cores, &Counters::bytes_fetched));
   text += fmt::format("disk        {}\n", space_line(cores));
-  text += fmt::format("errors      {} answers\n", sum(cores, &Counters::error_responses));
+  std::uint64_t requests = 0;
+  for (const CoreView& core : cores) {
+    for (const Counter& of_api : core.broker->requests) requests += of_api.load();
+  }
+  text += fmt::format("errors      {} answers with an error code in them, of {} requests\n",
+                      sum(cores, &Counters::error_responses), requests);
   text += fmt::format("produce     {}\n", latency_line(cores, &Counters::produce_us));
   text += fmt::format("fetch       {}\n", latency_line(cores, &Counters::fetch_us));
   for (std::size_t i = 0; i < cores[0].others.size(); ++i) {

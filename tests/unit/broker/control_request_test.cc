@@ -125,5 +125,19 @@ TEST_F(Control, WhatFollowsOnTheConnectionWaits) {
   EXPECT_TRUE(client->take_frame());
 }
 
+TEST_F(Control, AReplyWithAnErrorIsCounted) {
+  const auto& errors = node.brokers[0]->counters().error_responses;
+  for (const bool has_error : {false, true}) {
+    client->send(InitProducerIdRequest{}, 3);
+    node.settle();
+    const test::Buffer bytes = reply(1, 3);
+    node.control_inbox.front()->has_error = has_error;
+    node.reply_to_control(bytes);
+    node.settle();
+    EXPECT_TRUE(client->take_frame());
+    EXPECT_EQ(errors.load(), has_error ? 1u : 0u);
+  }
+}
+
 }  // namespace
 }  // namespace tailrace::broker

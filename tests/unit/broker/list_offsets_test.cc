@@ -71,6 +71,14 @@ TEST_F(LookUps, EpochsAndNamesAreChecked) {
   EXPECT_EQ(list(-1, 5, -1, "nowhere").error, 3);
 }
 
+TEST_F(LookUps, AnAnswerWithAnErrorIsCountedOnce) {
+  const auto& errors = node.brokers[0]->counters().error_responses;
+  list(-1);
+  EXPECT_EQ(errors.load(), 0u);
+  list(-1, 5, -1, "nowhere");
+  EXPECT_EQ(errors.load(), 1u);
+}
+
 TEST_F(LookUps, APartitionNamedTwiceIsAnInvalidRequest) {
   using Request = kafka::ListOffsetsRequest;
   std::vector<Request::ListOffsetsTopic::ListOffsetsPartition> twice(2);

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <set>
 
+#include "kafka/gen/describe_quorum.h"
 #include "topic_requests.h"
 
 namespace tailrace::control {
@@ -330,6 +331,28 @@ TEST(ControlPlane, RequestsBeforeItIsReadyWaitForIt) {
   test::FakeDisk disk;
   ControlNode node(disk);
   EXPECT_EQ(create_one(node, topic("early")), "ok");
+}
+
+TEST(ControlPlane, TellsWhetherAnErrorIsInAReply) {
+  ReadyNode up;
+  const auto has_error = [&up](const auto& request, std::int16_t version) {
+    const auto sent = up.node.send(request, version);
+    up.node.run();
+    EXPECT_TRUE(sent->answered);
+    return sent->request.has_error;
+  };
+  CreateTopic one = topic("a");
+  kafka::CreateTopicsRequest create;
+  create.topics = {&one, 1};
+  EXPECT_FALSE(has_error(create, 7)) << "after a commit";
+  EXPECT_TRUE(has_error(create, 7)) << "it is there already";
+  kafka::DescribeQuorumRequest quorum;
+  kafka::DescribeQuorumRequest::TopicData::PartitionData partition{.partition_index = 0};
+  kafka::DescribeQuorumRequest::TopicData asked{.topic_name = "no.such",
+                                                .partitions = {&partition, 1}};
+  EXPECT_FALSE(has_error(quorum, 1));
+  quorum.topics = {&asked, 1};
+  EXPECT_TRUE(has_error(quorum, 1));
 }
 
 }  // namespace

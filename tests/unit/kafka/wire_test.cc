@@ -146,5 +146,19 @@ TEST(Wire, ACounterCountsWhatAWriterWrites) {
   EXPECT_EQ(counter.size(), out.size());
 }
 
+TEST(Wire, AWriterKnowsWhetherItWroteAnError) {
+  std::byte room[4];
+  Writer out(room);
+  out.error_code(0);
+  EXPECT_FALSE(out.has_error());
+  out.error_code(3);
+  EXPECT_TRUE(out.has_error());
+  EXPECT_EQ(text_of(out), std::string("\0\0\0\3", 4));
+  Writer counter = Writer::counter();
+  counter.error_code(-1);
+  EXPECT_TRUE(counter.has_error());
+  EXPECT_EQ(counter.size(), 2U);
+}
+
 }  // namespace
 }  // namespace tailrace::kafka

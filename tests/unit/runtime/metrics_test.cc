@@ -80,6 +80,11 @@ TEST(Status, AddsUpTheCores) {
   EXPECT_NE(text.find("wal_syncs_total              7\n"), std::string::npos);
 }
 
+TEST(Status, ErrorsAreToldBesideTheRequestsTheyCameFrom) {
+  EXPECT_NE(status_text(TwoCores().views, 1).find("answers with an error code in them, of "),
+            std::string::npos);
+}
+
 TEST(Status, TellsOfAFullDisk) {
   TwoCores node;
   EXPECT_NE(status_text(node.views, 1).find("disk        900 bytes free, PRODUCE REFUSED for lack "
