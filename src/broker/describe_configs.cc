@@ -1,5 +1,5 @@
-// DescribeConfigs: every config of a topic or of this broker, with where its value comes from, and
-// what there is of loggers and client metrics.
+// DescribeConfigs: every config of a topic, a group or this broker, with where its value comes
+// from, and what there is of loggers and client metrics.
 // Tools compare the whole list, so unchanged configs are told as well.
 #include <charconv>
 
@@ -8,6 +8,7 @@
 #include "broker/topic_settings.h"
 #include "kafka/broker_config.h"
 #include "kafka/gen/describe_configs.h"
+#include "kafka/group_config.h"
 
 namespace tailrace::broker {
 namespace {
@@ -53,14 +54,12 @@ void add_broker_synonyms(const Core& core, std::string_view name, std::string_vi
   synonyms.add(name, default_value, ConfigSource::default_value);
 }
 
-Synonyms synonyms_of(const Core& core, const bus::TopicImage* topic, const kafka::ConfigDef& def) {
+// Of a topic or a group. `own`: what was set for it; `source`: how that is told.
+Synonyms synonyms_of(const Core& core, std::span<const bus::ConfigEntry> own, ConfigSource source,
+                     const kafka::ConfigDef& def) {
   Synonyms synonyms;
-  if (topic == nullptr) {
-    add_broker_synonyms(core, def.name, def.default_value, synonyms);
-    return synonyms;
-  }
-  if (const auto* entry = find_entry(topic->configs, def.name)) {
-    synonyms.add(def.name, entry->value, ConfigSource::topic);
+  if (const auto* entry = find_entry(own, def.name)) {
+    synonyms.add(def.name, entry->value, source);
   }
   if (def.broker_synonym.empty()) {
     synonyms.add(def.name, def.default_value, ConfigSource::default_value);
@@ -83,23 +82,29 @@ void fill_config(Core& core, Request& request, const Body& body, const Synonyms&
   std::copy_n(synonyms.items.begin(), out.synonyms.size(), out.synonyms.begin());
 }
 
+void describe_all(Core& core, Request& request, const Body& body, const Resource& resource,
+                  std::span<const kafka::ConfigDef> defs, std::span<const bus::ConfigEntry> own,
+                  ConfigSource source, Answer& out) {
+  const auto configs = take_array<Config>(core, request, defs.size());
+  std::size_t count = 0;
+  for (const kafka::ConfigDef& def : defs) {
+    if (configs.empty() || !is_asked(resource, def.name)) continue;
+    fill_config(core, request, body, synonyms_of(core, own, source, def), def, false,
+                configs[count++]);
+  }
+  out.configs = configs.first(count);
+}
+
 void describe_topic(Core& core, Request& request, const Body& body, const Resource& resource,
                     Answer& out) {
   const bus::TopicImage* topic = core.image->find_topic(resource.resource_name);
   if (topic == nullptr) {
     out.error_code = to_wire(kafka::ErrorCode::unknown_topic_or_partition);
     out.error_message = "This server does not host this topic-partition.";
-    core.counters.error_responses.add();
     return;
   }
-  const auto defs = kafka::topic_config_defs();
-  const auto configs = take_array<Config>(core, request, defs.size());
-  std::size_t count = 0;
-  for (const kafka::ConfigDef& def : defs) {
-    if (configs.empty() || !is_asked(resource, def.name)) continue;
-    fill_config(core, request, body, synonyms_of(core, topic, def), def, false, configs[count++]);
-  }
-  out.configs = configs.first(count);
+  describe_all(core, request, body, resource, kafka::topic_config_defs(), topic->configs,
+               ConfigSource::topic, out);
 }
 
 // Its own number, or nothing for what all brokers have in common.
@@ -110,10 +115,22 @@ bool names_this_broker(const Core& core, std::string_view name) {
                           id == core.image->node_id);
 }
 
-void refuse(Core& core, const char* why, Answer& out) {
+void refuse(const char* why, Answer& out) {
   out.error_code = to_wire(kafka::ErrorCode::invalid_request);
   out.error_message = why;
-  core.counters.error_responses.add();
+}
+
+// Whether there is such a group is of no interest: its configs wait for it.
+void describe_group(Core& core, Request& request, const Body& body, const Resource& resource,
+                    Answer& out) {
+  if (resource.resource_name.empty()) return refuse("Group name must not be empty", out);
+  std::span<const bus::ConfigEntry> own;
+  if (const bus::GroupConfigs* groups = core.image->group_configs.get()) {
+    const auto found = groups->find(resource.resource_name);
+    if (found != groups->end()) own = found->second;
+  }
+  describe_all(core, request, body, resource, kafka::group_config_defs(), own,
+               ConfigSource::group, out);
 }
 
 // In the words of Kafka's loggers.
@@ -126,7 +143,7 @@ std::string_view log_level_name() {
 // There is one log, so there is one logger.
 void describe_loggers(Core& core, Request& request, const Resource& resource, Answer& out) {
   if (resource.resource_name.empty() || !names_this_broker(core, resource.resource_name)) {
-    return refuse(core, "Unexpected broker id: ask the broker itself.", out);
+    return refuse("Unexpected broker id: ask the broker itself.", out);
   }
   if (!is_asked(resource, "root")) return;
   out.configs = take_array<Config>(core, request, 1);
@@ -147,7 +164,7 @@ void describe_client_metrics(Core& core, Request& request, const Body& body,
       {"match", kafka::ConfigType::list, "", "", 0, 0, "", "Which clients send them."},
       {"metrics", kafka::ConfigType::list, "", "", 0, 0, "", "Which metrics they send."}};
   if (resource.resource_name.empty()) {
-    return refuse(core, "Client metrics subscription name must not be empty", out);
+    return refuse("Client metrics subscription name must not be empty", out);
   }
   const auto configs = take_array<Config>(core, request, std::size(defs));
   std::size_t count = 0;
@@ -164,7 +181,7 @@ void describe_client_metrics(Core& core, Request& request, const Body& body,
 void describe_broker(Core& core, Request& request, const Body& body, const Resource& resource,
                      Answer& out) {
   if (!names_this_broker(core, resource.resource_name)) {
-    return refuse(core, "Unexpected broker id: ask the broker itself.", out);
+    return refuse("Unexpected broker id: ask the broker itself.", out);
   }
   // Without a number only what was set for all brokers is told, and nothing of any one.
   const bool only_set = resource.resource_name.empty();
@@ -179,7 +196,7 @@ void describe_broker(Core& core, Request& request, const Body& body, const Resou
       if (entry == nullptr) continue;
       synonyms.add(config.def.name, entry->value, ConfigSource::dynamic_default_broker);
     } else {
-      synonyms = synonyms_of(core, nullptr, config.def);
+      add_broker_synonyms(core, config.def.name, config.def.default_value, synonyms);
     }
     fill_config(core, request, body, synonyms, config.def, config.read_only, configs[count++]);
   }
@@ -212,7 +229,9 @@ Started start_describe_configs(Core& core, Call& call, Now) {
         describe_client_metrics(core, call.request, body, resource, out);
         break;
       case ConfigResource::group:
-      default: refuse(core, "Unexpected resource type.", out);
+        describe_group(core, call.request, body, resource, out);
+        break;
+      default: refuse("Unexpected resource type.", out);
     }
   }
   return answer_now(core, call, response);

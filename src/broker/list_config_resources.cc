@@ -17,20 +17,23 @@ struct Wanted {
   bool topics = false;
   bool brokers = false;
   bool loggers = false;
+  bool groups = false;
   bool is_known = true;
 };
 
 Wanted wanted_of(const Body& body, std::int16_t version) {
   if (version == 0) return {};
-  if (body.resource_types.empty()) return {.topics = true, .brokers = true, .loggers = true};
+  if (body.resource_types.empty()) {
+    return {.topics = true, .brokers = true, .loggers = true, .groups = true};
+  }
   Wanted wanted;
   for (const std::int8_t type : body.resource_types) {
     switch (static_cast<ConfigResource>(type)) {
       case ConfigResource::topic: wanted.topics = true; break;
       case ConfigResource::broker: wanted.brokers = true; break;
       case ConfigResource::broker_logger: wanted.loggers = true; break;
-      case ConfigResource::client_metrics:
-      case ConfigResource::group: break;  // Known, and none has configs of its own.
+      case ConfigResource::group: wanted.groups = true; break;
+      case ConfigResource::client_metrics: break;  // Known, and none has configs of its own.
       default: wanted.is_known = false;
     }
   }
@@ -54,14 +57,15 @@ Started start_list_config_resources(Core& core, Call& call, Now) {
   Answer response;
   const Wanted wanted = wanted_of(body, call.header.api_version);
   if (!wanted.is_known) {
-    core.counters.error_responses.add();
     response.error_code = to_wire(kafka::ErrorCode::unsupported_version);
     return answer_now(core, call, response);
   }
   const bus::MetadataImage& image = *core.image;
   const std::size_t nodes = image.nodes.size();
+  const bool has_groups = wanted.groups && image.group_configs != nullptr;
   const std::size_t count = (wanted.topics ? image.topics.size() : 0) +
-                            (wanted.brokers ? nodes : 0) + (wanted.loggers ? nodes : 0);
+                            (wanted.brokers ? nodes : 0) + (wanted.loggers ? nodes : 0) +
+                            (has_groups ? image.group_configs->size() : 0);
   const auto found = take_array<Found>(core, call.request, count);
   std::size_t at = 0;
   const auto add = [&](std::string_view name, ConfigResource type) {
@@ -74,6 +78,9 @@ Started start_list_config_resources(Core& core, Call& call, Now) {
     const std::string_view name = number_text(core, call.request, node.id);
     if (wanted.brokers) add(name, ConfigResource::broker);
     if (wanted.loggers) add(name, ConfigResource::broker_logger);
+  }
+  if (has_groups) {
+    for (const auto& [name, configs] : *image.group_configs) add(name, ConfigResource::group);
   }
   response.config_resources = found;
   return answer_now(core, call, response);

@@ -56,6 +56,9 @@ struct TopicImage {
   std::vector<ConfigEntry> configs;        // only what was set for this topic, by name
 };
 
+// By group, what was set for it, by name.
+using GroupConfigs = std::map<std::string, std::vector<ConfigEntry>, std::less<>>;
+
 struct MetadataImage {
   std::uint64_t version = 0;          // grows by one per published image
   std::string cluster_id;             // 22 characters, fixed at format
@@ -68,7 +71,9 @@ struct MetadataImage {
   std::vector<ConfigEntry> broker_configs;   // dynamic ones that were set for this node, by name
   std::vector<ConfigEntry> broker_defaults;  // those set for every node; this node's go before
 
-  std::shared_ptr<const ClientQuotas> quotas;  // null: none are set; shared with older images
+  // Null: none are set; shared with older images.
+  std::shared_ptr<const ClientQuotas> quotas;
+  std::shared_ptr<const GroupConfigs> group_configs;
 
   const TopicImage* find_topic(std::string_view name) const {
     const auto found = topics_by_name.find(name);

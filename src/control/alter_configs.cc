@@ -13,6 +13,7 @@
 #include "kafka/broker_config.h"
 #include "kafka/gen/alter_configs.h"
 #include "kafka/gen/incremental_alter_configs.h"
+#include "kafka/group_config.h"
 #include "kafka/topic_config.h"
 
 namespace tailrace::control {
@@ -23,6 +24,7 @@ using kafka::ErrorCode;
 constexpr std::int8_t topic_resource = 2;
 constexpr std::int8_t broker_resource = 4;
 constexpr std::int8_t logger_resource = 8;
+constexpr std::int8_t group_resource = 32;
 
 enum class ConfigOp : std::int8_t { set = 0, remove = 1, append = 2, subtract = 3 };
 
@@ -33,7 +35,8 @@ struct Change {
 };
 
 struct Resource {
-  const Topic* topic = nullptr;  // null: a broker's, or all brokers'
+  const Topic* topic = nullptr;  // null: a group's, a broker's, or all brokers'
+  std::string_view group;        // empty: not a group's
   bus::NodeId node = -1;
   ConfigMap configs;             // as they are set now
 };
@@ -47,6 +50,14 @@ Refusal find_resource(const RequestContext& context, std::int8_t type, std::stri
               fmt::format("The topic '{}' does not exist.", name)};
     }
     resource.configs = resource.topic->configs;
+    return {};
+  }
+  if (type == group_resource) {
+    if (name.empty()) {
+      return {ErrorCode::invalid_request, "Default group resources are not allowed."};
+    }
+    resource.group = name;
+    resource.configs = context.state.group_configs(name);
     return {};
   }
   // Loggers belong to this broker alone.
@@ -71,12 +82,19 @@ Refusal find_resource(const RequestContext& context, std::int8_t type, std::stri
 
 Refusal check(const RequestContext& context, const Resource& resource, std::string_view name,
               std::string_view value) {
-  return resource.topic != nullptr ? check_topic_config(context.limits, name, value)
-                                   : check_broker_config(context.limits, name, value);
+  if (resource.topic != nullptr) return check_topic_config(context.limits, name, value);
+  if (!resource.group.empty()) return check_group_config(name, value);
+  return check_broker_config(context.limits, name, value);
+}
+
+std::string_view kind_of(const Resource& resource) {
+  if (resource.topic != nullptr) return "topic";
+  return resource.group.empty() ? "broker" : "group";
 }
 
 const kafka::ConfigDef* find_def(const Resource& resource, std::string_view name) {
   if (resource.topic != nullptr) return kafka::find_topic_config(name);
+  if (!resource.group.empty()) return kafka::find_group_config(name);
   const kafka::BrokerConfigDef* config = kafka::find_broker_config(name);
   return config == nullptr ? nullptr : &config->def;
 }
@@ -101,9 +119,7 @@ Refusal apply_change(const RequestContext& context, const Resource& resource, co
   }
   if (def == nullptr) {
     return {ErrorCode::invalid_config,
-            fmt::format("Unknown {} config name: {}", resource.topic != nullptr ? "topic"
-                                                                                : "broker",
-                        change.name)};
+            fmt::format("Unknown {} config name: {}", kind_of(resource), change.name)};
   }
   if (change.op == ConfigOp::remove) {
     // The value is of no interest; that it may be changed at all is.
@@ -156,10 +172,24 @@ Refusal alter_loggers(const std::vector<Change>& changes, bool validate_only) {
   return {};
 }
 
+Refusal commit_group(RequestContext& context, const Resource& resource,
+                     std::vector<ConfigRecord> configs) {
+  const bool is_new = resource.configs.empty();
+  if (is_new && context.state.group_configs().size() >= context.limits.groups_max) {
+    return {ErrorCode::policy_violation,
+            fmt::format("{} groups may have configs (groups.groups_max).",
+                        context.limits.groups_max)};
+  }
+  bool grows = false;
+  for (const ConfigRecord& config : configs) grows |= config.value.has_value();
+  return context.commit(GroupConfigRecord{std::string(resource.group), std::move(configs)}, grows);
+}
+
 Refusal commit_configs(RequestContext& context, const Resource& resource, const ConfigMap& after) {
   if (Refusal large = check_config_bytes(context.limits, after); large.refused()) return large;
   std::vector<ConfigRecord> configs = difference(resource.configs, after);
   if (configs.empty()) return {};
+  if (!resource.group.empty()) return commit_group(context, resource, std::move(configs));
   bool grows = false;
   for (const ConfigRecord& config : configs) grows |= config.value.has_value();
   if (resource.topic != nullptr) {
@@ -184,6 +214,10 @@ Refusal alter_resource(RequestContext& context, const Resource& resource,
   ConfigMap after = replaces ? ConfigMap{} : resource.configs;
   for (const Change& change : changes) {
     Refusal refusal = apply_change(context, resource, change, after);
+    if (refusal.refused()) return refusal;
+  }
+  if (!resource.group.empty()) {
+    Refusal refusal = check_group_configs(context.limits, after);
     if (refusal.refused()) return refusal;
   }
   return validate_only ? Refusal{} : commit_configs(context, resource, after);

@@ -54,6 +54,9 @@ Result<void> ClusterState::apply(const Record& record) {
     return change(*partition);
   } else if (const auto* quota = std::get_if<ClientQuotaRecord>(&record)) {
     set(*quota);
+  } else if (const auto* group = std::get_if<GroupConfigRecord>(&record)) {
+    set(*group);
+    return result;
   } else if (const auto* ids = std::get_if<ProducerIdsRecord>(&record)) {
     if (ids->next < producer_id_next_) return fail(Errc::malformed);
     producer_id_next_ = ids->next;
@@ -137,6 +140,19 @@ void ClusterState::set(const ClientQuotaRecord& record) {
   if (quotas.empty()) quotas_.erase(record.entity);
 }
 
+// Measured one by one: there may be as many as groups.
+void ClusterState::set(const GroupConfigRecord& record) {
+  ++group_revision_;
+  ConfigMap& map = group_configs_[record.group];
+  const auto bytes = [&] {
+    return map.empty() ? 0 : encoded_bytes(GroupConfigRecord{record.group, to_records(map)});
+  };
+  group_bytes_ -= bytes();
+  set_configs(map, record.configs);
+  group_bytes_ += bytes();
+  if (map.empty()) group_configs_.erase(record.group);
+}
+
 void ClusterState::touch(Topic& topic) {
   topic.revision = ++revision_;
   topic_bytes_ -= topic.state_bytes;
@@ -169,6 +185,9 @@ std::vector<std::byte> ClusterState::snapshot() const {
   std::vector<std::byte> bytes;
   bytes.reserve(snapshot_bytes());
   for (const Record& record : other_records()) encode_record(record, bytes);
+  for (const auto& [group, configs] : group_configs_) {
+    encode_record(GroupConfigRecord{group, to_records(configs)}, bytes);
+  }
   for (const auto& [name, topic] : topics_) encode_record(to_record(topic), bytes);
   TR_ASSERT(bytes.size() == snapshot_bytes());
   return bytes;
@@ -216,6 +235,12 @@ const ConfigMap& ClusterState::broker_configs(bus::NodeId node) const {
   static const ConfigMap none;
   const auto found = broker_configs_.find(node);
   return found == broker_configs_.end() ? none : found->second;
+}
+
+const ConfigMap& ClusterState::group_configs(std::string_view group) const {
+  static const ConfigMap none;
+  const auto found = group_configs_.find(group);
+  return found == group_configs_.end() ? none : found->second;
 }
 
 const std::string* ClusterState::broker_config(bus::NodeId node, std::string_view name) const {

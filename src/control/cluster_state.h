@@ -12,6 +12,8 @@ namespace tailrace::control {
 
 using ConfigMap = std::map<std::string, std::string, std::less<>>;
 
+using GroupConfigMap = std::map<std::string, ConfigMap, std::less<>>;
+
 using QuotaMap = std::map<QuotaEntity, std::map<std::string, double, std::less<>>>;
 
 struct Topic {
@@ -33,7 +35,9 @@ class ClusterState {
   std::vector<std::byte> snapshot() const;
   Result<void> restore(Bytes snapshot);
   // The size of snapshot(), without making it.
-  std::uint64_t snapshot_bytes() const { return topic_bytes_ + other_bytes_; }
+  std::uint64_t snapshot_bytes() const {
+    return topic_bytes_ + group_bytes_ + other_bytes_;
+  }
 
   const std::string& cluster_id() const { return cluster_id_; }
   const std::map<bus::NodeId, NodeRecord>& nodes() const { return nodes_; }
@@ -53,6 +57,11 @@ class ClusterState {
   const QuotaMap& quotas() const { return quotas_; }
   // Grows with every change of quotas.
   std::uint64_t quota_revision() const { return quota_revision_; }
+  // Only groups for which something is set.
+  const GroupConfigMap& group_configs() const { return group_configs_; }
+  const ConfigMap& group_configs(std::string_view group) const;
+  // Grows with every change of them.
+  std::uint64_t group_revision() const { return group_revision_; }
   std::int64_t producer_id_next() const { return producer_id_next_; }
 
  private:
@@ -63,6 +72,7 @@ class ClusterState {
   Result<void> remove(const TopicDeletedRecord& record);
   void set(const BrokerConfigRecord& record);
   void set(const ClientQuotaRecord& record);
+  void set(const GroupConfigRecord& record);
   Topic* find(const Uuid& id);
   void touch(Topic& topic);
   std::vector<Record> other_records() const;
@@ -76,11 +86,14 @@ class ClusterState {
   std::map<bus::NodeId, ConfigMap> broker_configs_;
   QuotaMap quotas_;
   std::uint64_t quota_revision_ = 0;
+  GroupConfigMap group_configs_;
+  std::uint64_t group_revision_ = 0;
   std::uint64_t partition_count_ = 0;
   std::uint64_t topics_deleted_ = 0;
   std::int64_t producer_id_next_ = 0;
   std::uint64_t revision_ = 0;
   std::uint64_t topic_bytes_ = 0;
+  std::uint64_t group_bytes_ = 0;
   std::uint64_t other_bytes_ = 0;
 };
 

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "kafka/broker_config.h"
+#include "kafka/group_config.h"
 #include "kafka/topic_config.h"
 
 namespace tailrace::control {
@@ -22,6 +23,29 @@ Refusal check_batch_bytes(const Limits& limits, std::string_view name, std::stri
           fmt::format("Invalid value {} for configuration {}: Value must be no more than {}, the "
                       "largest batch this node's log can take (storage.frame_bytes_max)",
                       value, name, limits.batch_bytes_max)};
+}
+
+Duration time_in(const ConfigMap& configs, std::string_view name, Duration otherwise) {
+  const auto found = configs.find(name);
+  if (found == configs.end()) return otherwise;
+  std::int64_t ms = 0;
+  const std::string& text = found->second;
+  std::from_chars(text.data(), text.data() + text.size(), ms);
+  return ms > 0 ? milliseconds(ms) : otherwise;
+}
+
+// `what`: the end of the broker configs that have the limits.
+Refusal check_time(std::string_view name, Duration time, Duration min, Duration max,
+                   std::string_view what) {
+  if (time < min) {
+    return {ErrorCode::invalid_config,
+            fmt::format("{} must be greater than or equal to group.consumer.min.{}", name, what)};
+  }
+  if (max < time) {
+    return {ErrorCode::invalid_config,
+            fmt::format("{} must be less than or equal to group.consumer.max.{}", name, what)};
+  }
+  return {};
 }
 
 std::vector<std::string_view> items_of(std::string_view list) {
@@ -70,6 +94,43 @@ Refusal check_broker_config(const Limits& limits, std::string_view name, std::st
     return {ErrorCode::invalid_config, std::move(why)};
   }
   return name == "message.max.bytes" ? check_batch_bytes(limits, name, value) : Refusal{};
+}
+
+Refusal check_group_config(std::string_view name, std::string_view value) {
+  const kafka::ConfigDef* def = kafka::find_group_config(name);
+  if (def == nullptr) {
+    return {ErrorCode::invalid_config, fmt::format("Unknown group config name: {}", name)};
+  }
+  std::string why;
+  if (!kafka::check_config(*def, value, why)) return {ErrorCode::invalid_config, std::move(why)};
+  return {};
+}
+
+Refusal check_group_configs(const Limits& limits, const ConfigMap& configs) {
+  const GroupTimes times = group_times(limits, configs);
+  // What is not set is as the profile says, wherever that is.
+  if (configs.contains(kafka::group_heartbeat_interval_ms)) {
+    Refusal refusal = check_time(kafka::group_heartbeat_interval_ms, times.heartbeat_interval,
+                                 limits.consumer_heartbeat_interval_min,
+                                 limits.consumer_heartbeat_interval_max, "heartbeat.interval.ms");
+    if (refusal.refused()) return refusal;
+  }
+  if (configs.contains(kafka::group_session_timeout_ms)) {
+    Refusal refusal = check_time(kafka::group_session_timeout_ms, times.session_timeout,
+                                 limits.consumer_session_timeout_min,
+                                 limits.consumer_session_timeout_max, "session.timeout.ms");
+    if (refusal.refused()) return refusal;
+  }
+  if (configs.empty() || times.heartbeat_interval < times.session_timeout) return {};
+  return {ErrorCode::invalid_config,
+          fmt::format("{} must be greater than {}", kafka::group_session_timeout_ms,
+                      kafka::group_heartbeat_interval_ms)};
+}
+
+GroupTimes group_times(const Limits& limits, const ConfigMap& configs) {
+  return {time_in(configs, kafka::group_session_timeout_ms, limits.consumer_session_timeout),
+          time_in(configs, kafka::group_heartbeat_interval_ms,
+                  limits.consumer_heartbeat_interval)};
 }
 
 Refusal check_config_bytes(const Limits& limits, const ConfigMap& configs) {

@@ -11,6 +11,16 @@ namespace tailrace::control {
 Refusal check_topic_config(const Limits& limits, std::string_view name, std::string_view value);
 // Also refuses what cannot be changed while the broker runs.
 Refusal check_broker_config(const Limits& limits, std::string_view name, std::string_view value);
+// One that is set for a group, and all that will be: they must fit the limits and each other.
+Refusal check_group_config(std::string_view name, std::string_view value);
+Refusal check_group_configs(const Limits& limits, const ConfigMap& configs);
+// What is in force for a group: its own, else the node's.
+struct GroupTimes {
+  Duration session_timeout;
+  Duration heartbeat_interval;
+};
+GroupTimes group_times(const Limits& limits, const ConfigMap& configs);
+
 // Are these configs too many or too long?
 Refusal check_config_bytes(const Limits& limits, const ConfigMap& configs);
 

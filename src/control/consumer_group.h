@@ -45,6 +45,7 @@ namespace tailrace::control {
 struct ConsumerGroupRules {
   std::uint32_t members_max = 1000;
   Duration session_timeout = seconds(45);
+  Duration heartbeat_interval = seconds(5);
 };
 
 inline constexpr std::int32_t epoch_join = 0;
@@ -73,6 +74,7 @@ struct ConsumerAnswer {
   std::string member_id;
   std::int32_t epoch = 0;
   std::optional<Assignment> assigned;   // only when it may be news
+  Duration heartbeat_interval{};        // 0: the node's
 };
 
 // In order, each once.
@@ -118,6 +120,8 @@ class ConsumerGroup {
 
   // --- what changes around it
   void on_new_image() { is_stale_ = true; }
+  // A session that has begun ends as it was to; the next begins at a heartbeat.
+  void set_rules(const ConsumerGroupRules& rules) { rules_ = rules; }
   void step(const ClusterState& state, Now now);
   Instant next_deadline() const;
 

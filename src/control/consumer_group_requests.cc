@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <deque>
 
+#include "control/config_rules.h"
 #include "control/group_coordinator.h"
 #include "control/topic_pattern.h"
 #include "kafka/apis.h"
@@ -169,8 +170,15 @@ ControlAnswer GroupCoordinator::consumer_answer(bus::ControlRequest* request,
   if (!from.message.empty()) response.error_message = from.message;
   if (from.error == ErrorCode::none) response.member_id = std::string_view(from.member_id);
   response.member_epoch = from.epoch;
-  response.heartbeat_interval_ms =
-      static_cast<std::int32_t>(limits_.consumer_heartbeat_interval.ns / 1'000'000);
+ConsumerGroupRules GroupCoordinator::consumer_rules(std::string_view group) const {
+  const GroupTimes times = group_times(limits_, state_.group_configs(group));
+  return {limits_.group_members_max, times.session_timeout, times.heartbeat_interval};
+}
+
+  const Duration interval = from.heartbeat_interval == Duration{}
+                                ? limits_.consumer_heartbeat_interval
+                                : from.heartbeat_interval;
+  response.heartbeat_interval_ms = static_cast<std::int32_t>(interval.ns / 1'000'000);
   TopicRooms<Response::Assignment::TopicPartitions> rooms;
   if (from.assigned) response.assignment.emplace().topic_partitions = rooms.fill(*from.assigned);
   return answer_to(request, response);
@@ -186,7 +194,7 @@ ErrorCode GroupCoordinator::become_consumer(Entry& entry, bool is_join,
   if (!is_join) return ErrorCode::group_id_not_found;
   // What it is writing would come back to another group.
   if (group.is_storing()) return ErrorCode::coordinator_load_in_progress;
-  const ConsumerGroupRules rules{limits_.group_members_max, limits_.consumer_session_timeout};
+  const ConsumerGroupRules rules = consumer_rules(entry.name);
   std::optional<ConsumerGroup> made(std::in_place, entry.name, rules);
   if (!group.members().empty()) made = ConsumerGroup::from_classic(group, rules, state_, now);
   if (!made) return ErrorCode::group_id_not_found;

@@ -211,6 +211,8 @@ class GroupCoordinator : private InternalLog::Owner {
   // --- consumer_group_requests.cc
   void consumer_heartbeat(bus::ControlRequest* request, Now now);
   void describe_consumer_groups(bus::ControlRequest* request);
+  // As they are set for the group, whether it is there or not.
+  ConsumerGroupRules consumer_rules(std::string_view group) const;
   ControlAnswer consumer_answer(bus::ControlRequest* request, const ConsumerAnswer& from);
   kafka::ErrorCode become_consumer(Entry& entry, bool is_join, ConsumerGroup::Records& records,
                                    Now now);

@@ -14,9 +14,12 @@ using kafka::ErrorCode;
 
 void GroupCoordinator::adopt(Now now) {
   log_.adopt(state_.find_topic(offsets_topic_name), now);
-  // Topics that a group reads may have come or grown; its next heartbeat looks.
+  // Topics that a group reads may have come or grown, or its configs are others; its next
+  // heartbeat looks.
   for (const auto& [name, entry] : groups_) {
-    if (entry->consumer != nullptr) entry->consumer->on_new_image();
+    if (entry->consumer == nullptr) continue;
+    entry->consumer->on_new_image();
+    entry->consumer->set_rules(consumer_rules(name));
   }
   forget_deleted_topics(now);
   update_counters();
@@ -84,8 +87,7 @@ void GroupCoordinator::load_consumer_record(const RecordKey& key,
   if (is_end) entry.consumer.reset();
   if (from.is_tombstone && entry.consumer == nullptr) return;
   if (entry.consumer == nullptr) {
-    const ConsumerGroupRules rules{limits_.group_members_max, limits_.consumer_session_timeout};
-    entry.consumer = std::make_unique<ConsumerGroup>(entry.name, rules);
+    entry.consumer = std::make_unique<ConsumerGroup>(entry.name, consumer_rules(entry.name));
   }
   ConsumerGroup& group = *entry.consumer;
   switch (key.kind) {

@@ -77,7 +77,21 @@ std::unique_ptr<bus::MetadataImage> ImageBuilder::build(const ClusterState& stat
                   : std::make_shared<const bus::ClientQuotas>(client_quotas(state.quotas()));
   }
   image->quotas = quotas_;
+  if (group_revision_ != state.group_revision()) {
+    group_revision_ = state.group_revision();
+    group_configs_ = build(state.group_configs());
+  }
+  image->group_configs = group_configs_;
   return image;
+}
+
+std::shared_ptr<const bus::GroupConfigs> ImageBuilder::build(const GroupConfigMap& groups) {
+  if (groups.empty()) return nullptr;
+  auto all = std::make_shared<bus::GroupConfigs>();
+  for (const auto& [group, configs] : groups) {
+    for (const auto& [name, value] : configs) (*all)[group].push_back({name, value});
+  }
+  return all;
 }
 
 std::shared_ptr<const bus::TopicImage> ImageBuilder::build(const Topic& topic) const {

@@ -37,6 +37,7 @@ class ImageBuilder {
     std::shared_ptr<const bus::TopicImage> image;
   };
   std::shared_ptr<const bus::TopicImage> build(const Topic& topic) const;
+  static std::shared_ptr<const bus::GroupConfigs> build(const GroupConfigMap& groups);
   std::unique_ptr<bus::MetadataImage> build(const ClusterState& state, bus::NodeId controller);
 
   bus::NodeId node_id_;
@@ -45,6 +46,8 @@ class ImageBuilder {
   std::map<Uuid, Built> built_;
   std::shared_ptr<const bus::ClientQuotas> quotas_;
   std::uint64_t quota_revision_ = 0;  // of quotas_
+  std::shared_ptr<const bus::GroupConfigs> group_configs_;
+  std::uint64_t group_revision_ = 0;  // of group_configs_
   std::deque<std::unique_ptr<bus::MetadataImage>> images_;  // by version
   std::vector<std::uint64_t> adopted_;                      // by core
   std::uint64_t version_ = 0;

@@ -55,6 +55,11 @@ struct Limits {
   // ...heartbeat.interval.ms).
   Duration consumer_session_timeout = seconds(45);
   Duration consumer_heartbeat_interval = seconds(5);
+  // What may be set for one group (Kafka: group.consumer.min.session.timeout.ms and so on).
+  Duration consumer_session_timeout_min = seconds(45);
+  Duration consumer_session_timeout_max = seconds(60);
+  Duration consumer_heartbeat_interval_min = seconds(5);
+  Duration consumer_heartbeat_interval_max = seconds(15);
   // Offsets of groups without members (Kafka: offsets.retention.minutes), and how often it is
   // looked (offsets.retention.check.interval.ms).
   Duration offsets_retention = seconds(7 * 24 * 3600);

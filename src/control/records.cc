@@ -17,6 +17,7 @@ constexpr std::size_t header_bytes = 8;
 // The type on disk is the position in the variant plus one; new records go at the end of it.
 static_assert(std::is_same_v<std::variant_alternative_t<7, Record>, ProducerIdsRecord>);
 static_assert(std::is_same_v<std::variant_alternative_t<9, Record>, ClientQuotaRecord>);
+static_assert(std::is_same_v<std::variant_alternative_t<10, Record>, GroupConfigRecord>);
 
 // ---------------------------------------------------------------- content out
 
@@ -100,6 +101,11 @@ void put(LittleWriter& out, const ClientQuotaRecord& record) {
   out.text(record.key);
   out.number(static_cast<std::uint8_t>(record.value.has_value()));
   if (record.value) out.number(std::bit_cast<std::uint64_t>(*record.value));
+}
+
+void put(LittleWriter& out, const GroupConfigRecord& record) {
+  out.text(record.group);
+  put(out, record.configs);
 }
 
 // ---------------------------------------------------------------- content in
@@ -204,6 +210,12 @@ void take(LittleReader& in, ClientQuotaRecord& record) {
   if (record.entity.size() != count || record.entity.empty() || record.key.empty()) in.fail_now();
 }
 
+void take(LittleReader& in, GroupConfigRecord& record) {
+  record.group = in.text();
+  take(in, record.configs);
+  if (record.group.empty()) in.fail_now();
+}
+
 template <std::size_t type = 0>
 bool take_type(std::size_t wanted, LittleReader& in, std::vector<Record>& records) {
   if constexpr (type == std::variant_size_v<Record>) {
@@ -276,6 +288,9 @@ struct ToText {
     }
     text += fmt::format(": {}", r.key);
     return text + (r.value ? fmt::format("={}", *r.value) : " taken back");
+  }
+  std::string operator()(const GroupConfigRecord& r) const {
+    return fmt::format("group '{}' configs:{}", r.group, text_of(r.configs));
   }
 };
 

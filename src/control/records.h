@@ -112,9 +112,17 @@ struct ClientQuotaRecord {
   friend bool operator==(const ClientQuotaRecord&, const ClientQuotaRecord&) = default;
 };
 
+// Configs of one group, which need not be there.
+struct GroupConfigRecord {
+  std::string group;
+  std::vector<ConfigRecord> configs;
+  friend bool operator==(const GroupConfigRecord&, const GroupConfigRecord&) = default;
+};
+
 using Record = std::variant<ClusterRecord, NodeRecord, TopicRecord, PartitionsAddedRecord,
                             TopicDeletedRecord, TopicConfigRecord, BrokerConfigRecord,
-                            ProducerIdsRecord, PartitionChangedRecord, ClientQuotaRecord>;
+                            ProducerIdsRecord, PartitionChangedRecord, ClientQuotaRecord,
+                            GroupConfigRecord>;
 
 void encode_record(const Record& record, std::vector<std::byte>& out);
 std::size_t encoded_bytes(const Record& record);

@@ -19,6 +19,7 @@ enum class ConfigType : std::int8_t {
 // Numbers as in DescribeConfigs.
 enum class ConfigSource : std::int8_t {
   topic = 1, dynamic_broker = 2, dynamic_default_broker = 3, static_broker = 4, default_value = 5,
+  group = 8,
 };
 
 struct TopicConfig {

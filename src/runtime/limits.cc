@@ -84,6 +84,12 @@ control::Limits control_limits(const Profile& profile) {
   limits.group_initial_delay = milliseconds(profile.initial_delay_ms);
   limits.consumer_session_timeout = milliseconds(profile.consumer_session_timeout_ms);
   limits.consumer_heartbeat_interval = milliseconds(profile.consumer_heartbeat_interval_ms);
+  limits.consumer_session_timeout_min = milliseconds(profile.consumer_session_timeout_min_ms);
+  limits.consumer_session_timeout_max = milliseconds(profile.consumer_session_timeout_max_ms);
+  limits.consumer_heartbeat_interval_min =
+      milliseconds(profile.consumer_heartbeat_interval_min_ms);
+  limits.consumer_heartbeat_interval_max =
+      milliseconds(profile.consumer_heartbeat_interval_max_ms);
   limits.offsets_retention = seconds(profile.offsets_retention_minutes * 60);
   limits.transaction_partitions = u32(profile.state_partitions);
   limits.transactional_ids_max = u32(profile.transactional_ids_max);

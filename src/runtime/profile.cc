@@ -80,6 +80,14 @@ const std::vector<ProfileKey>& keys() {
              3'600'000),
       number("groups", "consumer_heartbeat_interval_ms", "ms", &P::consumer_heartbeat_interval_ms,
              1, 3'600'000),
+      number("groups", "consumer_session_timeout_min_ms", "ms",
+             &P::consumer_session_timeout_min_ms, 1, 3'600'000),
+      number("groups", "consumer_session_timeout_max_ms", "ms",
+             &P::consumer_session_timeout_max_ms, 1, 3'600'000),
+      number("groups", "consumer_heartbeat_interval_min_ms", "ms",
+             &P::consumer_heartbeat_interval_min_ms, 1, 3'600'000),
+      number("groups", "consumer_heartbeat_interval_max_ms", "ms",
+             &P::consumer_heartbeat_interval_max_ms, 1, 3'600'000),
       number("groups", "offsets_retention_minutes", "minutes", &P::offsets_retention_minutes, 1,
              10'000'000),
       number("transactions", "state_partitions", "", &P::state_partitions, 1, 10'000),
@@ -257,6 +265,12 @@ void check_relations(const Profile& p, std::vector<std::string>& errors) {
                      "8 frames (frame_bytes_max)", "frame_bytes_max");
   relations.at_least("request_memory_bytes", p.request_memory_bytes, p.request_bytes_max,
                      "request_bytes_max", "request_bytes_max");
+  relations.at_most("consumer_session_timeout_min_ms", p.consumer_session_timeout_min_ms,
+                    p.consumer_session_timeout_max_ms, "consumer_session_timeout_max_ms",
+                    "consumer_session_timeout_max_ms");
+  relations.at_most("consumer_heartbeat_interval_min_ms", p.consumer_heartbeat_interval_min_ms,
+                    p.consumer_heartbeat_interval_max_ms, "consumer_heartbeat_interval_max_ms",
+                    "consumer_heartbeat_interval_max_ms");
   for (const ProfileKey& key : keys()) {
     const bool must_be_blocks = key.table == "storage" && key.unit == "bytes";
     if (!must_be_blocks || p.*key.number % 4096 == 0) continue;

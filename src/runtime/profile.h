@@ -64,6 +64,10 @@ struct Profile {
   std::int64_t initial_delay_ms = 3000;
   std::int64_t consumer_session_timeout_ms = 45000;
   std::int64_t consumer_heartbeat_interval_ms = 5000;
+  std::int64_t consumer_session_timeout_min_ms = 45000;
+  std::int64_t consumer_session_timeout_max_ms = 60000;
+  std::int64_t consumer_heartbeat_interval_min_ms = 5000;
+  std::int64_t consumer_heartbeat_interval_max_ms = 15000;
   std::int64_t offsets_retention_minutes = 10080;
 
   // Transactions.

@@ -119,6 +119,27 @@ def broker_configs_and_loggers(context):
     configs(context, "--describe", "--entity-type", "client-metrics")
 
 
+def group_configs(context):
+    """Times of one group of the consumer protocol: set, shown, refused, taken back."""
+    group = ["--entity-type", "groups", "--entity-name", "some-group"]
+    text = configs(context, "--describe", "--all", *group)
+    expect("consumer.session.timeout.ms=45000" in text, text)
+    configs(context, "--alter", *group, "--add-config",
+            "consumer.session.timeout.ms=50000,consumer.heartbeat.interval.ms=6000")
+    text = configs(context, "--describe", *group)
+    expect(re.search(r"consumer.session.timeout.ms=50000 .*DYNAMIC_GROUP_CONFIG", text), text)
+    text = configs(context, "--describe", "--entity-type", "groups")
+    expect("some-group" in text and "consumer.heartbeat.interval.ms=6000" in text, text)
+    for wrong in ("consumer.session.timeout.ms=60001", "consumer.session.timeout.ms=5",
+                  "share.session.timeout.ms=45000"):
+        text = configs(context, "--alter", *group, "--add-config", wrong, code=1)
+        expect("InvalidConfigurationException" in text, text)
+    configs(context, "--alter", *group, "--delete-config",
+            "consumer.session.timeout.ms,consumer.heartbeat.interval.ms")
+    text = configs(context, "--describe", *group)
+    expect("consumer.session.timeout.ms" not in text, text)
+
+
 def client_quotas(context):
     """Set, shown and taken back; ProducerPerformance is kept to its rate."""
     client = ["--entity-type", "clients", "--entity-name", "perf-producer-client"]
@@ -356,7 +377,7 @@ def topics_delete(context):
 
 CASES = [Case(run.__name__, run, seconds_max=1500) for run in [
     topics_create_list_describe, producer_perf_test, get_offsets, configs_round_trip, log_dirs,
-    broker_configs_and_loggers, client_quotas, leader_election, reassign_partitions,
+    broker_configs_and_loggers, group_configs, client_quotas, leader_election, reassign_partitions,
     metadata_quorum_and_features, topics_describe_in_pages,
     broker_api_versions, delete_records, console_producer_and_consumer,
     verifiable_producer_and_consumer, end_to_end_latency,

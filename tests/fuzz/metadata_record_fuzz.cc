@@ -77,7 +77,8 @@ std::vector<std::string> tailrace::fuzz::seeds() {
       PartitionsAddedRecord{id, {partition}}, TopicConfigRecord{id, {{"a", std::nullopt}}},
       BrokerConfigRecord{-1, {{"c", "d"}}}, ProducerIdsRecord{1000},
       PartitionChangedRecord{id, 0, partition},
-      ClientQuotaRecord{{{"user", std::nullopt}}, "q", 2.5}, TopicDeletedRecord{id}};
+      ClientQuotaRecord{{{"user", std::nullopt}}, "q", 2.5},
+      GroupConfigRecord{"g", {{"c", "d"}, {"e", std::nullopt}}}, TopicDeletedRecord{id}};
   std::vector<std::string> seeds;
   std::vector<std::byte> all;
   for (const Record& record : samples) {

@@ -14,6 +14,7 @@ using Config = Response::DescribeConfigsResult::DescribeConfigsResourceResult;
 
 constexpr std::int8_t topic_resource = 2;
 constexpr std::int8_t broker_resource = 4;
+constexpr std::int8_t group_resource = 32;
 
 class Configs : public testing::Test {
  protected:
@@ -144,6 +145,38 @@ TEST_F(Configs, ClientMetricsHaveTheirDefaults) {
   EXPECT_EQ(find(answer.response, "metrics").config_source, 5);
   EXPECT_EQ(describe(16, "")->results[0].error_code, 42);
   EXPECT_EQ(describe(99, "x")->results[0].error_code, 42);
+}
+
+TEST_F(Configs, OfAGroupWhatIsSetAndWhatTheBrokerSays) {
+  bus::GroupConfigs groups;
+  groups["g"] = {{"consumer.session.timeout.ms", "50000"}};
+  node.images.base().group_configs = std::make_shared<const bus::GroupConfigs>(std::move(groups));
+  node.publish();
+  for (std::int16_t version = 1; version <= 4; ++version) {
+    const auto answer = describe(group_resource, "g", version);
+    ASSERT_EQ(answer->results[0].error_code, 0);
+    ASSERT_EQ(answer->results[0].configs.size(), 2u);
+    const Config& own = find(answer.response, "consumer.session.timeout.ms");
+    EXPECT_EQ(own.value.value, "50000");
+    EXPECT_EQ(own.config_source, 8) << "DYNAMIC_GROUP_CONFIG";
+    EXPECT_FALSE(own.read_only);
+    ASSERT_EQ(own.synonyms.size(), 2u);
+    EXPECT_EQ(own.synonyms[0].source, 8);
+    EXPECT_EQ(own.synonyms[1].name, "group.consumer.session.timeout.ms");
+    EXPECT_EQ(own.synonyms[1].value.value, "45000");
+    const Config& left = find(answer.response, "consumer.heartbeat.interval.ms");
+    EXPECT_EQ(left.value.value, "5000");
+    EXPECT_EQ(left.config_source, 5);
+  }
+}
+
+TEST_F(Configs, OfAGroupThatIsNotThereTheDefaults) {
+  const auto answer = describe(group_resource, "nobody");
+  EXPECT_EQ(answer->results[0].error_code, 0);
+  EXPECT_EQ(find(answer.response, "consumer.session.timeout.ms").config_source, 5);
+  const auto unnamed = describe(group_resource, "");
+  EXPECT_EQ(unnamed->results[0].error_code, 42);
+  EXPECT_EQ(unnamed->results[0].error_message.value, "Group name must not be empty");
 }
 
 }  // namespace

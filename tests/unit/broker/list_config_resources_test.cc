@@ -35,5 +35,15 @@ TEST_F(Resources, AnUnknownTypeIsOfAnotherVersion) {
 
 TEST_F(Resources, VersionZeroAsksForClientMetrics) { EXPECT_EQ(list({}, 0), ""); }
 
+TEST_F(Resources, GroupsForWhichSomethingIsSet) {
+  bus::GroupConfigs groups;
+  groups["b"] = groups["a"] = {{"consumer.session.timeout.ms", "50000"}};
+  node.images.base().group_configs = std::make_shared<const bus::GroupConfigs>(std::move(groups));
+  node.publish();
+  EXPECT_EQ(list({32}), "32:a 32:b");
+  EXPECT_EQ(list({}), "2:orders 2:payments 4:1 8:1 32:a 32:b");
+  EXPECT_EQ(list({2, 16}), "2:orders 2:payments");
+}
+
 }  // namespace
 }  // namespace tailrace::broker

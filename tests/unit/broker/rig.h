@@ -102,6 +102,7 @@ class ImageMaker {
     made->broker_configs = image_.broker_configs;
     made->broker_defaults = image_.broker_defaults;
     made->quotas = image_.quotas;
+    made->group_configs = image_.group_configs;
     for (const auto& [name, topic] : topics_) {
       made->topics.push_back(topic);
       made->topics_by_id[topic->id] = topic.get();

@@ -10,6 +10,7 @@ namespace {
 using Lines = std::vector<std::string>;
 constexpr std::int8_t a_topic = 2;
 constexpr std::int8_t a_broker = 4;
+constexpr std::int8_t a_group = 32;
 constexpr std::int8_t set = 0, remove_it = 1, append = 2, subtract = 3;
 
 using SetConfig = kafka::AlterConfigsRequest::AlterConfigsResource::AlterableConfig;
@@ -167,6 +168,80 @@ TEST(AlterConfigs, ConfigsOfATopicAreBounded) {
   const std::string_view value = text;
   EXPECT_EQ(replace(up.node, a_topic, "a", {{"leader.replication.throttled.replicas", value}}),
             "44: All configs together may have 100 bytes.");
+}
+
+std::string group_text(const ControlNode& node, const std::string& group) {
+  const auto& all = node.image().group_configs;
+  return all == nullptr || !all->contains(group) ? "" : text_of(all->at(group));
+}
+
+TEST(IncrementalAlterConfigs, OfAGroupWhetherItIsThereOrNot) {
+  ReadyNode up;
+  EXPECT_EQ(change(up.node, a_group, "g", {{"consumer.session.timeout.ms", set, "50000"},
+                                           {"consumer.heartbeat.interval.ms", set, "6000"}}), "ok");
+  EXPECT_EQ(group_text(up.node, "g"),
+            "consumer.heartbeat.interval.ms=6000 consumer.session.timeout.ms=50000");
+  EXPECT_EQ(change(up.node, a_group, "g", {{"consumer.session.timeout.ms", remove_it, nullptr}}),
+            "ok");
+  EXPECT_EQ(group_text(up.node, "g"), "consumer.heartbeat.interval.ms=6000");
+  EXPECT_EQ(change(up.node, a_group, "g", {{"consumer.heartbeat.interval.ms", remove_it, nullptr}}),
+            "ok");
+  EXPECT_EQ(up.node.image().group_configs, nullptr);
+}
+
+TEST(IncrementalAlterConfigs, WhatAGroupCannotHaveChangesNothing) {
+  ReadyNode up;
+  const auto refused = [&up](std::string_view group, Change one) {
+    const std::string line = change(up.node, a_group, group, {one});
+    EXPECT_EQ(up.node.image().group_configs, nullptr) << line;
+    return line;
+  };
+  EXPECT_EQ(refused("", {"consumer.session.timeout.ms", set, "50000"}),
+            "42: Default group resources are not allowed.");
+  EXPECT_EQ(refused("g", {"share.session.timeout.ms", set, "50000"}),
+            "40: Unknown group config name: share.session.timeout.ms");
+  EXPECT_EQ(refused("g", {"retention.ms", set, "5"}),
+            "40: Unknown group config name: retention.ms");
+  EXPECT_EQ(refused("g", {"consumer.session.timeout.ms", set, "1"}).substr(0, 3), "40:");
+  EXPECT_EQ(refused("g", {"consumer.session.timeout.ms", set, "x"}).substr(0, 3), "40:");
+  EXPECT_EQ(refused("g", {"consumer.session.timeout.ms", append, "50000"}).substr(0, 3), "40:");
+  EXPECT_EQ(refused("g", {"consumer.session.timeout.ms", set, nullptr}).substr(0, 3), "42:");
+  EXPECT_EQ(change(up.node, a_group, "g", {{"consumer.session.timeout.ms", set, "50000"}}, true),
+            "ok");
+  EXPECT_EQ(up.node.image().group_configs, nullptr) << "only checked";
+}
+
+TEST(AlterConfigs, ReplacesThoseOfAGroup) {
+  ReadyNode up;
+  EXPECT_EQ(replace(up.node, a_group, "g", {{"consumer.session.timeout.ms", "50000"}}), "ok");
+  EXPECT_EQ(replace(up.node, a_group, "g", {{"consumer.heartbeat.interval.ms", "6000"}}), "ok");
+  EXPECT_EQ(group_text(up.node, "g"), "consumer.heartbeat.interval.ms=6000");
+}
+
+TEST(AlterConfigs, AsManyGroupsAsThereMayBe) {
+  Limits limits;
+  limits.groups_max = 1;
+  ReadyNode up(limits);
+  const std::vector<SetConfig> some = {{"consumer.session.timeout.ms", "50000"}};
+  EXPECT_EQ(replace(up.node, a_group, "a", some), "ok");
+  EXPECT_EQ(replace(up.node, a_group, "b", some),
+            "44: 1 groups may have configs (groups.groups_max).");
+  EXPECT_EQ(replace(up.node, a_group, "a", {{"consumer.session.timeout.ms", "51000"}}), "ok");
+  EXPECT_EQ(replace(up.node, a_group, "a", {}), "ok");
+  EXPECT_EQ(replace(up.node, a_group, "b", some), "ok");
+}
+
+TEST(AlterConfigs, ThoseOfGroupsSurviveARestart) {
+  test::FakeDisk disk;
+  {
+    ControlNode node(disk);
+    node.run();
+    EXPECT_EQ(replace(node, a_group, "g", {{"consumer.session.timeout.ms", "50000"}}), "ok");
+  }
+  disk.kill();
+  ControlNode node(disk);
+  node.run();
+  EXPECT_EQ(group_text(node, "g"), "consumer.session.timeout.ms=50000");
 }
 
 }  // namespace

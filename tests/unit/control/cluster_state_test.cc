@@ -64,6 +64,20 @@ TEST_F(ClusterStateTest, QuotasComeAndGo) {
   EXPECT_EQ(state.quota_revision(), 4U);
 }
 
+TEST_F(ClusterStateTest, ConfigsOfGroupsComeAndGo) {
+  ASSERT_TRUE(state.apply(GroupConfigRecord{"g", {{"a", "1"}, {"b", "2"}}}));
+  EXPECT_EQ(state.group_configs("g"), (ConfigMap{{"a", "1"}, {"b", "2"}}));
+  EXPECT_TRUE(state.group_configs("h").empty());
+  ASSERT_TRUE(state.apply(GroupConfigRecord{"g", {{"a", std::nullopt}}}));
+  EXPECT_EQ(state.group_configs("g"), (ConfigMap{{"b", "2"}}));
+  EXPECT_EQ(state.snapshot().size(), state.snapshot_bytes());
+  ASSERT_TRUE(state.apply(GroupConfigRecord{"g", {{"b", std::nullopt}}}));
+  ASSERT_TRUE(state.apply(GroupConfigRecord{"h", {{"b", std::nullopt}}}));
+  EXPECT_TRUE(state.group_configs().empty());
+  EXPECT_EQ(state.snapshot().size(), state.snapshot_bytes());
+  EXPECT_EQ(state.group_revision(), 4U);
+}
+
 TEST_F(ClusterStateTest, APartitionChangesItsLeader) {
   const Uuid a = make("a", 2);
   ASSERT_TRUE(state.apply(PartitionChangedRecord{a, 1, {2, 7, 1, {2, 1}, {2}}}));
@@ -95,6 +109,8 @@ TEST_F(ClusterStateTest, ASnapshotMakesTheSameState) {
   ASSERT_TRUE(state.apply(BrokerConfigRecord{-1, {{"x", "all"}}}));
   ASSERT_TRUE(state.apply(ProducerIdsRecord{3000}));
   ASSERT_TRUE(state.apply(ClientQuotaRecord{{{"user", std::nullopt}}, "a", 1.5}));
+  ASSERT_TRUE(state.apply(GroupConfigRecord{"g", {{"x", "1"}}}));
+  ASSERT_TRUE(state.apply(GroupConfigRecord{"h", {{"y", "2"}}}));
   ASSERT_TRUE(state.apply(TopicDeletedRecord{b}));
   const std::vector<std::byte> snapshot = state.snapshot();
   EXPECT_EQ(snapshot.size(), state.snapshot_bytes());
@@ -105,6 +121,7 @@ TEST_F(ClusterStateTest, ASnapshotMakesTheSameState) {
   EXPECT_EQ(again.partition_count(), 3U);
   EXPECT_EQ(again.producer_id_next(), 3000);
   EXPECT_EQ(again.quotas(), state.quotas());
+  EXPECT_EQ(again.group_configs(), state.group_configs());
   EXPECT_EQ(again.find_topic(a)->configs, (ConfigMap{{"l", "w"}}));
 }
 

@@ -19,11 +19,13 @@ class ConsumerRequests : public testing::Test, protected ReadyRig {
     std::size_t partitions = 0;
     bool has_assignment = false;
     std::string message;
+    std::int32_t interval_ms = 0;
   };
   Told told(const Rig::Sent& sent) {
     const auto response = rig.read<BeatResponse>(sent);
     Told made{response.error_code, std::string(response.member_id.value), response.member_epoch};
     made.message = response.error_message.value;
+    made.interval_ms = response.heartbeat_interval_ms;
     made.has_assignment = response.assignment.has_value();
     if (!response.assignment) return made;
     for (const auto& topic : response.assignment->topic_partitions) {
@@ -322,6 +324,39 @@ TEST_F(ConsumerRequests, MembersOfEitherKindLeaveByLeaveGroup) {
   EXPECT_EQ(rig.leave("g", "nobody"), to_wire(kafka::ErrorCode::unknown_member_id));
   EXPECT_EQ(rig.leave("g", "a"), 0);
   EXPECT_EQ(rig.groups(), "g/Empty");
+}
+
+TEST_F(ConsumerRequests, AGroupHasTimesOfItsOwnFromTheNextHeartbeatOn) {
+  join("a");
+  join("a", "other");
+  ASSERT_TRUE(state.apply(GroupConfigRecord{"g", {{"consumer.session.timeout.ms", "60000"},
+                                                  {"consumer.heartbeat.interval.ms", "9000"}}}));
+  rig.coordinator.adopt(rig.now);
+  EXPECT_EQ(beat("a", 1).interval_ms, 9000);
+  EXPECT_EQ(beat("a", 1, {}, "other").interval_ms, 5000);
+  rig.pass(seconds(50));
+  rig.run();
+  EXPECT_EQ(described().substr(0, 6), "Stable") << "silent for less than a minute";
+  EXPECT_EQ(described("other").substr(0, 5), "Empty");
+  rig.pass(seconds(11));
+  rig.run();
+  EXPECT_EQ(described().substr(0, 5), "Empty");
+}
+
+TEST_F(ConsumerRequests, TimesThatWereSetBeforeTheGroupCameOrWasReadAreItsOwn) {
+  ASSERT_TRUE(state.apply(GroupConfigRecord{"g", {{"consumer.session.timeout.ms", "60000"}}}));
+  join("a");
+  rig.pass(seconds(50));
+  rig.run();
+  EXPECT_EQ(described().substr(0, 6), "Stable");
+  Rig later(logs, state);
+  later.start();
+  later.pass(seconds(50));
+  later.run();
+  EXPECT_EQ(described("g", &later).substr(0, 6), "Stable");
+  later.pass(seconds(11));
+  later.run();
+  EXPECT_EQ(described("g", &later).substr(0, 5), "Empty");
 }
 
 }  // namespace

@@ -91,5 +91,19 @@ TEST_F(ImageBuilderTest, ADeletedTopicLivesAsLongAsAnImageShowsIt) {
   EXPECT_EQ(first->find_topic("a")->partitions.size(), 5U);
 }
 
+TEST_F(ImageBuilderTest, ConfigsOfGroupsAreSharedUntilTheyChange) {
+  EXPECT_EQ(publish()->group_configs, nullptr);
+  ASSERT_TRUE(state.apply(GroupConfigRecord{"g", {{"a", "1"}}}));
+  const auto first = publish()->group_configs;
+  ASSERT_NE(first, nullptr);
+  EXPECT_EQ(first->at("g")[0].value, "1");
+  for (bus::CoreId core = 0; core < 3; ++core) builder.on_adopted(core, 2);
+  EXPECT_EQ(publish()->group_configs, first);
+  for (bus::CoreId core = 0; core < 3; ++core) builder.on_adopted(core, 3);
+  ASSERT_TRUE(state.apply(GroupConfigRecord{"g", {{"a", std::nullopt}}}));
+  EXPECT_EQ(publish()->group_configs, nullptr);
+  EXPECT_EQ(first->at("g")[0].value, "1");
+}
+
 }  // namespace
 }  // namespace tailrace::control

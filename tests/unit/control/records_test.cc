@@ -25,6 +25,7 @@ std::vector<Record> samples() {
       ProducerIdsRecord{2000},
       PartitionChangedRecord{some_id(), 3, partition},
       ClientQuotaRecord{{{"user", "u"}, {"client-id", std::nullopt}}, "request_percentage", 1.5},
+      GroupConfigRecord{"g", {{"consumer.session.timeout.ms", "50000"}, {"b", std::nullopt}}},
   };
 }
 
@@ -95,8 +96,14 @@ TEST(Records, HaveATextForPeople) {
   EXPECT_NE(all.find("brokers' configs: num.partitions=3"), std::string::npos);
   EXPECT_NE(all.find("b=(default)"), std::string::npos);
   EXPECT_NE(all.find("partition 3 is led by node 1, epoch 4"), std::string::npos);
+  EXPECT_NE(all.find("group 'g' configs: consumer.session.timeout.ms=50000 b=(default)"),
+            std::string::npos);
   EXPECT_NE(all.find("quota of client-id (default) user u: request_percentage=1.5"),
             std::string::npos);
+}
+
+TEST(Records, ConfigsAreOfAGroupWithAName) {
+  EXPECT_FALSE(decode_records(bytes_of({GroupConfigRecord{"", {{"a", "b"}}}})).has_value());
 }
 
 }  // namespace

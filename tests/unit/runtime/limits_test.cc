@@ -48,6 +48,14 @@ TEST(Limits, FollowTheProfile) {
   profile.consumer_heartbeat_interval_ms = 5;
   EXPECT_EQ(control_limits(profile).consumer_session_timeout, milliseconds(20));
   EXPECT_EQ(control_limits(profile).consumer_heartbeat_interval, milliseconds(5));
+  profile.consumer_session_timeout_min_ms = 1;
+  profile.consumer_session_timeout_max_ms = 2;
+  profile.consumer_heartbeat_interval_min_ms = 3;
+  profile.consumer_heartbeat_interval_max_ms = 4;
+  EXPECT_EQ(control_limits(profile).consumer_session_timeout_min, milliseconds(1));
+  EXPECT_EQ(control_limits(profile).consumer_session_timeout_max, milliseconds(2));
+  EXPECT_EQ(control_limits(profile).consumer_heartbeat_interval_min, milliseconds(3));
+  EXPECT_EQ(control_limits(profile).consumer_heartbeat_interval_max, milliseconds(4));
 }
 
 // A topic is one entry of the metadata log.
