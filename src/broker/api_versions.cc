@@ -3,6 +3,7 @@
 #include <iterator>
 
 #include "broker/answer.h"
+#include "kafka/feature_levels.h"
 #include "kafka/gen/api_versions.h"
 
 namespace tailrace::broker {
@@ -26,20 +27,28 @@ bool is_software_name(std::string_view text) {
                      [](char c) { return is_alphanumeric(c) || c == '.' || c == '-'; });
 }
 
-// What clients look at before they use a newer protocol. "Supported" is left out: clients before
-// version 4 do not bear a feature that begins at 0 in it.
-struct Feature {
-  std::string_view name;
-  std::int16_t level;
-};
-constexpr Feature features[] = {
-    {"group.version", 1},  // KIP-848: the consumer group protocol
-    {"transaction.version", 2},  // KIP-890: every transaction has an epoch of its own
-};
 constexpr std::int64_t features_epoch = 1;  // They do not change while a node runs.
 
 ApiVersionsResponse::ApiVersion to_entry(const kafka::ApiInfo& api) {
   return {static_cast<std::int16_t>(api.key), api.version_min, api.version_max};
+}
+
+// Clients before version 4 do not bear a supported feature that begins at 0; here none does.
+void add_features(Core& core, Call& call, ApiVersionsResponse& response) {
+  using Supported = ApiVersionsResponse::SupportedFeatureKey;
+  using Finalized = ApiVersionsResponse::FinalizedFeatureKey;
+  constexpr std::size_t count = std::size(kafka::features);
+  const auto supported = take_array<Supported>(core, call.request, count);
+  const auto finalized = take_array<Finalized>(core, call.request, count);
+  if (supported.empty() || finalized.empty()) return;
+  for (std::size_t i = 0; i < count; ++i) {
+    const kafka::Feature& feature = kafka::features[i];
+    supported[i] = {feature.name, feature.level, feature.level};
+    finalized[i] = {feature.name, feature.level, feature.level};
+  }
+  response.supported_features = supported;
+  response.finalized_features_epoch = features_epoch;
+  response.finalized_features = finalized;
 }
 
 }  // namespace
@@ -58,15 +67,7 @@ Started start_api_versions(Core& core, Call& call, Now) {
   for (std::size_t i = 0; i < response.api_keys.size(); ++i) {
     response.api_keys[i] = to_entry(apis[i]);
   }
-  if (call.header.api_version >= first_with_features) {
-    using Finalized = ApiVersionsResponse::FinalizedFeatureKey;
-    response.finalized_features_epoch = features_epoch;
-    response.finalized_features =
-        take_array<Finalized>(core, call.request, std::size(features));
-    for (std::size_t i = 0; i < response.finalized_features.size(); ++i) {
-      response.finalized_features[i] = {features[i].name, features[i].level, features[i].level};
-    }
-  }
+  if (call.header.api_version >= first_with_features) add_features(core, call, response);
   return answer_now(core, call, response);
 }
 

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "control/request_context.h"
+#include "kafka/feature_levels.h"
 #include "kafka/gen/unregister_broker.h"
 #include "kafka/gen/update_features.h"
 
@@ -14,19 +15,29 @@ using Response = kafka::UpdateFeaturesResponse;
 
 constexpr std::int8_t upgrade = 1;
 constexpr std::int8_t unsafe_downgrade = 3;
+constexpr std::int16_t all_or_none = 2;  // from this version on
 
-// No feature has a level that could be changed.
-Refusal refuse_update(const RequestContext& context, const Request::FeatureUpdateKey& update,
-                      std::int16_t version) {
-  const bool has_type = version >= 1;
-  if (has_type && (update.upgrade_type < upgrade || update.upgrade_type > unsafe_downgrade)) {
+// In Kafka's words and order.
+Refusal check_update(const RequestContext& context, const Request::FeatureUpdateKey& update) {
+  const auto refused = [&update](std::string_view why) -> Refusal {
     return {ErrorCode::invalid_update_version,
-            "The controller does not support the given upgrade type."};
+            fmt::format("Invalid update version {} for feature {}. {}", update.max_version_level,
+                        update.feature, why)};
+  };
+  const bool has_type = context.request.api_version >= 1;
+  if (has_type && (update.upgrade_type < upgrade || update.upgrade_type > unsafe_downgrade)) {
+    return refused("The controller does not support the given upgrade type.");
   }
-  return {ErrorCode::invalid_update_version,
-          fmt::format("Invalid update version {} for feature {}. Local controller {} does not "
-                      "support this feature.", update.max_version_level, update.feature,
-                      context.node_id)};
+  if (update.max_version_level < 0) return refused("A feature version cannot be less than 0.");
+  // No feature has another level than its own, so that it is there already is all that can be.
+  const std::int16_t level = kafka::feature_level(update.feature);
+  if (update.max_version_level == level) return {};
+  if (level == 0) {
+    return refused(fmt::format("Local controller {} does not support this feature.",
+                               context.node_id));
+  }
+  return refused(fmt::format("Local controller {} only supports versions {}", context.node_id,
+                             level));
 }
 
 }  // namespace
@@ -39,14 +50,12 @@ Outcome update_features(RequestContext& context) {
   std::vector<Response::UpdatableFeatureResult> results;
   for (const auto& update : request->feature_updates) {
     Refusal refusal = context.refuse_all;
-    if (!refusal.refused()) refusal = refuse_update(context, update, context.request.api_version);
-    if (!whole.refused()) {
-      // From version 2 on all are updated or none, and the first error is the answer's.
-      const bool is_whole = context.request.api_version >= 2;
-      if (is_whole) {
-        whole = {refusal.code, fmt::format("The update failed for all features since the following "
-                                           "feature had an error: {}", refusal.message)};
-      }
+    if (!refusal.refused()) refusal = check_update(context, update);
+    // The first error is the answer's.
+    const bool is_first = refusal.refused() && !whole.refused();
+    if (is_first && context.request.api_version >= all_or_none) {
+      whole = {refusal.code, fmt::format("The update failed for all features since the following "
+                                         "feature had an error: {}", refusal.message)};
     }
     auto& result = results.emplace_back();
     result.feature = update.feature;

@@ -213,7 +213,18 @@ def metadata_quorum_and_features(context):
     text = with_server(context, "org.apache.kafka.tools.MetadataQuorumCommand", "describe",
                        "--replication")
     expect("Leader" in text, text)
-    with_server(context, "org.apache.kafka.tools.FeatureCommand", "describe")
+    features = "org.apache.kafka.tools.FeatureCommand"
+    text = with_server(context, features, "describe")
+    for name, level in (("group.version", "1"), ("metadata.version", "4.0-IV3"),
+                        ("transaction.version", "2")):
+        expect(re.search(rf"Feature: {name}\s.*FinalizedVersionLevel: {level}\s", text), text)
+    text = with_server(context, features, "upgrade", "--feature", "transaction.version=2")
+    expect("transaction.version was upgraded to 2" in text, text)
+    text = with_server(context, features, "upgrade", "--dry-run", "--feature", "group.version=1")
+    expect("group.version can be upgraded to 1" in text, text)
+    text = with_server(context, features, "downgrade", "--feature", "transaction.version=1",
+                       code=1)
+    expect("only supports versions 2" in text, text)
 
 
 def topics_describe_in_pages(context):

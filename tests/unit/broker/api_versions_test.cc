@@ -33,9 +33,15 @@ TEST_F(Versions, ApiVersionsTellsWhichFeaturesAreOn) {
     for (const auto& feature : answer->finalized_features) {
       line += std::string(feature.name) + "=" + std::to_string(feature.max_version_level) + " ";
     }
-    EXPECT_NE(line.find("group.version=1 "), std::string::npos) << line;
-    EXPECT_NE(line.find("transaction.version=2 "), std::string::npos) << line;
-    EXPECT_TRUE(answer->supported_features.empty()) << "some clients do not bear a lowest of 0";
+    EXPECT_EQ(line, "group.version=1 metadata.version=25 transaction.version=2 ");
+    ASSERT_EQ(answer->supported_features.size(), answer->finalized_features.size());
+    for (std::size_t i = 0; i < answer->supported_features.size(); ++i) {
+      const auto& supported = answer->supported_features[i];
+      EXPECT_EQ(supported.name, answer->finalized_features[i].name);
+      EXPECT_GT(supported.min_version, 0) << "clients before version 4 do not bear a lowest of 0";
+      EXPECT_EQ(supported.min_version, answer->finalized_features[i].min_version_level);
+      EXPECT_EQ(supported.max_version, answer->finalized_features[i].max_version_level);
+    }
   }
 }
 
