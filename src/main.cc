@@ -101,6 +101,20 @@ std::string wrong_word(const CLI::App& app, int argc, char** argv) {
                      app.get_name());
 }
 
+// What must be named and was not. CLI11's own words for it ("--data is required") help nobody.
+std::string missing_word(const CLI::App& serve, const tailrace::Config& config,
+                         const CLI::App& dump, const tailrace::runtime::DumpRequest& request) {
+  if (serve.parsed() && config.data_directory.empty()) {
+    return "serve: where is the data to be? Name a directory, which is made and formatted when it "
+           "is not there or empty: tailrace serve --data ./data";
+  }
+  if (dump.parsed() && request.path.empty()) {
+    return "dump: what is to be shown? Name a data directory or one file in it: "
+           "tailrace dump ./data";
+  }
+  return {};
+}
+
 int main(int argc, char** argv) {
   CLI::App app(description, "tailrace");
   app.set_version_flag("--version", std::string("tailrace ") + tailrace::version);
@@ -111,9 +125,9 @@ int main(int argc, char** argv) {
   serve_command->add_option("--profile", config.profile_path,
                             "Hardware profile, a TOML file (default: the laptop profile)");
   serve_command->add_option("--data", config.data_directory,
-                            "Data directory, formatted when empty")->required();
+                            "Data directory, formatted when empty (must be named)");
   serve_command->add_option("--listen", config.listen,
-                            "HOST:PORT for clients, numeric; may be given again "
+                            "HOST:PORT for clients; may be given again "
                             "(default 127.0.0.1:9092)");
   serve_command->add_option("--advertise", config.advertise,
                             "HOST:PORT that clients are told, one per --listen");
@@ -129,10 +143,14 @@ int main(int argc, char** argv) {
   tailrace::runtime::DumpRequest dump;
   CLI::App* dump_command = app.add_subcommand(
       "dump", "Print the files of a data directory and what is wrong with damaged ones");
-  dump_command->add_option("path", dump.path, "A data directory or one file in it")->required();
+  dump_command->add_option("path", dump.path, "A data directory or one file in it");
   dump_command->add_flag("--records", dump.with_records, "Also each record batch of a segment");
 
   // What people try first.
+  if (argc < 2) {
+    std::cerr << app.help();
+    return 1;
+  }
   const std::string_view first = argc == 2 ? argv[1] : "";
   if (first == "help") {
     std::cout << app.help();
@@ -150,6 +168,11 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 1;  // --help and --version are such errors, too.
+  }
+  const std::string missing = missing_word(*serve_command, config, *dump_command, dump);
+  if (!missing.empty()) {
+    std::cerr << "tailrace: " << missing << "\n";
+    return 1;
   }
   if (serve_command->parsed()) return serve(config);
   if (status_command->parsed()) return status(admin_address);

@@ -208,6 +208,8 @@ def parse_arguments():
                         help="data directory (default: data, beside this repository's README)")
     parser.add_argument("--listen", metavar="HOST:PORT", action="append", default=[],
                         help="may be given again (default 127.0.0.1:9092 and [::1]:9092)")
+    parser.add_argument("--advertise", metavar="HOST:PORT", action="append", default=[],
+                        help="what clients are told to use, one per --listen")
     parser.add_argument("--profile", metavar="FILE",
                         help="hardware profile (default hw-profiles/laptop.toml)")
     parser.add_argument("--admin", metavar="HOST:PORT", default="127.0.0.1:9644",
@@ -235,6 +237,8 @@ def serve_and_show(arguments, text_path):
                "--data", arguments.data, "--admin", arguments.admin]
     for address in arguments.listen:
         command += ["--listen", address]
+    for address in arguments.advertise:
+        command += ["--advertise", address]
     say("starting: " + " ".join(command))
     broker = Broker(command)
     good = False

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <netdb.h>
 
 #include <charconv>
 #include <cstring>
@@ -45,6 +46,32 @@ std::string join_address(const HostPort& address) {
   const bool is_v6 = address.host.find(':') != std::string::npos;
   return is_v6 ? fmt::format("[{}]:{}", address.host, address.port)
                : fmt::format("{}:{}", address.host, address.port);
+}
+
+bool resolve_host(HostPort& address, std::string& why) {
+  sockaddr_storage unused{};
+  socklen_t size = 0;
+  if (to_socket_address(address, unused, size)) return true;
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const int error = getaddrinfo(address.host.c_str(), nullptr, &hints, &found);
+  if (error != 0) {
+    why = fmt::format("\"{}\": the host is not found ({}); a numeric one, such as 127.0.0.1 or "
+                      "[::1], always is", join_address(address), gai_strerror(error));
+    return false;
+  }
+  const addrinfo* best = found;
+  for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+    if (one->ai_family != AF_INET) continue;
+    best = one;
+    break;
+  }
+  char host[NI_MAXHOST] = "";
+  getnameinfo(best->ai_addr, best->ai_addrlen, host, sizeof host, nullptr, 0, NI_NUMERICHOST);
+  freeaddrinfo(found);
+  address.host = host;
+  return true;
 }
 
 bool to_socket_address(const HostPort& address, sockaddr_storage& out, socklen_t& size) {

@@ -1,4 +1,4 @@
-// "host:port" texts with numeric hosts, as the command line takes them.
+// "host:port" texts as the command line takes them.
 #pragma once
 
 #include <netinet/in.h>
@@ -19,6 +19,10 @@ bool split_address(std::string_view text, HostPort& address, std::string& why);
 
 // "host:port", with brackets round an IPv6 host.
 std::string join_address(const HostPort& address);
+
+// Makes the host numeric, if it is a name: its first IPv4 address, else its first. May wait for
+// name servers. False: there is none; `why` says so.
+bool resolve_host(HostPort& address, std::string& why);
 
 // False when the host is not a numeric IPv4 or IPv6 address.
 bool to_socket_address(const HostPort& address, sockaddr_storage& out, socklen_t& size);

@@ -55,13 +55,10 @@ struct Admin::Daemon {
 
 std::unique_ptr<Admin> Admin::listen(const std::string& address, Pages pages, std::string& why) {
   HostPort host_port;
-  if (!split_address(address, host_port, why)) return nullptr;
+  if (!split_address(address, host_port, why) || !resolve_host(host_port, why)) return nullptr;
   sockaddr_storage socket_address{};
   socklen_t size = 0;
-  if (!to_socket_address(host_port, socket_address, size)) {
-    why = fmt::format("admin address \"{}\": the host must be a numeric address", address);
-    return nullptr;
-  }
+  to_socket_address(host_port, socket_address, size);
   std::unique_ptr<Admin> admin(new Admin);
   admin->pages_ = std::move(pages);
   admin->daemon_ = std::make_unique<Daemon>();
@@ -87,12 +84,10 @@ std::uint16_t Admin::port() const {
 bool admin_get(const std::string& address, const std::string& path, std::string& text) {
   HostPort host_port;
   if (!split_address(address, host_port, text)) return false;
+  if (!resolve_host(host_port, text)) return false;
   sockaddr_storage socket_address{};
   socklen_t size = 0;
-  if (!to_socket_address(host_port, socket_address, size)) {
-    text = fmt::format("\"{}\": the host must be a numeric address", address);
-    return false;
-  }
+  to_socket_address(host_port, socket_address, size);
   const int fd = socket(socket_address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const timeval patience{.tv_sec = request_seconds_max, .tv_usec = 0};
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);

@@ -211,14 +211,41 @@ bool list_files(const std::string& path, std::vector<std::string>& files, const 
 
 enum class Liveness { foreign, at_rest, live };
 
-// A data directory, or a folder or copy of some of its files: something in it must be ours.
+// The first files of a directory and of those in it, no more than `files` has room for.
+void find_some_files(const std::string& path, int levels, std::size_t count_max,
+                     std::vector<std::string>& files) {
+  DIR* directory = opendir(path.c_str());
+  if (directory == nullptr) return;
+  std::vector<std::string> directories;
+  std::size_t seen = 0;
+  while (const dirent* entry = readdir(directory)) {
+    const std::string_view name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    if (++seen > count_max || files.size() >= count_max) break;
+    const std::string below = fmt::format("{}/{}", path, name);
+    struct stat status {};
+    if (lstat(below.c_str(), &status) != 0) continue;
+    if (S_ISREG(status.st_mode)) files.push_back(below);
+    if (S_ISDIR(status.st_mode)) directories.push_back(below);
+  }
+  closedir(directory);
+  if (levels == 0) return;
+  for (const std::string& below : directories) {
+    find_some_files(below, levels - 1, count_max, files);
+  }
+}
+
+// A data directory, or a folder or copy of some of its files: something in it must be ours. Only
+// the first files are looked at, and not deep: somebody may have named "/".
 bool is_ours(const std::string& path) {
   const auto has = [&path](std::string_view name) {
     return access(fmt::format("{}/{}", path, name).c_str(), F_OK) == 0;
   };
   if (has(directory_meta_file) || has(log::wal_directory) || has(log::manifest_path)) return true;
+  constexpr int levels = 2;
+  constexpr std::size_t files_max = 100;
   std::vector<std::string> files;
-  list_files(path, files, [](std::string_view) {});
+  find_some_files(path, levels, files_max, files);
   for (const std::string& file : files) {
     const MappedFile mapped(file);
     if (mapped.good() && is_certainly_ours(file, mapped.bytes())) return true;

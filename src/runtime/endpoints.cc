@@ -31,18 +31,15 @@ bool is_told_twice(const std::vector<HostPort>& addresses, std::string& why) {
   return false;
 }
 
-bool read_numeric(std::string_view option, const std::string& text,
+bool read_address(std::string_view option, const std::string& text,
                   std::vector<HostPort>& addresses, std::string& why) {
   HostPort address;
   if (!split_address(text, address, why)) {
     why = fmt::format("{}: {}", option, why);
     return false;
   }
-  sockaddr_storage unused{};
-  socklen_t size = 0;
-  if (!to_socket_address(address, unused, size)) {
-    why = fmt::format("{}: \"{}\": the host must be a numeric address, such as 127.0.0.1 or [::1]",
-                      option, text);
+  if (!resolve_host(address, why)) {
+    why = fmt::format("{}: {}", option, why);
     return false;
   }
   addresses.push_back(address);
@@ -74,10 +71,10 @@ bool read_endpoints(const Config& config, Endpoints& endpoints, std::string& why
     return false;
   }
   for (const std::string& text : config.listen) {
-    if (!read_numeric("--listen", text, endpoints.listen, why)) return false;
+    if (!read_address("--listen", text, endpoints.listen, why)) return false;
   }
   if (is_told_twice(endpoints.listen, why)) return false;
-  if (!config.admin.empty() && !read_numeric("--admin", config.admin, endpoints.admin, why)) {
+  if (!config.admin.empty() && !read_address("--admin", config.admin, endpoints.admin, why)) {
     return false;
   }
   if (!config.advertise.empty() && config.advertise.size() != config.listen.size()) {
@@ -107,6 +104,9 @@ broker::StaticConfig static_config(const Endpoints& endpoints, const Profile& pr
   broker::StaticConfig config{.log_dir = directory, .values = {
       {"advertised.listeners", listener_list(endpoints.advertise)},
       {"broker.id", node},
+      {"connections.max.idle.ms", std::to_string(profile.connection_idle_s_max * 1000)},
+      {"group.consumer.heartbeat.interval.ms",
+       std::to_string(profile.consumer_heartbeat_interval_ms)},
       {"group.consumer.max.heartbeat.interval.ms",
        std::to_string(profile.consumer_heartbeat_interval_max_ms)},
       {"group.consumer.max.session.timeout.ms",
@@ -115,9 +115,6 @@ broker::StaticConfig static_config(const Endpoints& endpoints, const Profile& pr
        std::to_string(profile.consumer_heartbeat_interval_min_ms)},
       {"group.consumer.min.session.timeout.ms",
        std::to_string(profile.consumer_session_timeout_min_ms)},
-      {"connections.max.idle.ms", std::to_string(profile.connection_idle_s_max * 1000)},
-      {"group.consumer.heartbeat.interval.ms",
-       std::to_string(profile.consumer_heartbeat_interval_ms)},
       {"group.consumer.session.timeout.ms", std::to_string(profile.consumer_session_timeout_ms)},
       {"group.initial.rebalance.delay.ms", std::to_string(profile.initial_delay_ms)},
       {"group.max.size", std::to_string(profile.members_max)},

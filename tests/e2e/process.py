@@ -1,5 +1,6 @@
 """The program as an operator meets it: start, stop, mistakes, a full disk."""
 import os
+import re
 import subprocess
 import time
 import urllib.request
@@ -27,6 +28,48 @@ def refuses(broker, *words):
     expect(code == 1, f"exit code {code}, wanted 1")
     for word in words:
         expect(word in broker.said(), f"no {word!r} in: {broker.said()}")
+
+
+def missing_words(context):
+    """What must be named and was not is told with an example."""
+    for words, wanted in [(["serve"], "tailrace serve --data ./data"),
+                          (["dump"], "tailrace dump ./data"), ([], "tailrace dump ./data")]:
+        done = subprocess.run([context.program, *words], capture_output=True, timeout=20,
+                              check=False)
+        expect_equal(done.returncode, 1, f"exit code of {words}")
+        expect(wanted.encode() in done.stderr, f"{words}: {done.stderr!r}")
+
+
+def listens_on_a_name(context):
+    broker = Broker(context.program, context.folder)
+    command = [word.replace("127.0.0.1:", "localhost:") for word in broker.command()]
+    broker.command = lambda: command
+    try:
+        broker.start()
+        expect(f"listening on 127.0.0.1:{broker.port}" in broker.said(), broker.said())
+        with Connection(broker.port) as peer:
+            peer.api_versions()
+        expect_equal(broker.stop(), 0, "exit code")
+    finally:
+        broker.kill9()
+
+
+def many_bad_clients(context):
+    """Three thousand that make the same mistake are a few lines, with their address."""
+    broker = start(context)
+    try:
+        for _ in range(3000):
+            with Connection(broker.port) as peer:
+                peer.socket.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                expect(peer.closed_by_peer(), "the connection is left open")
+        expect_equal(broker.stop(), 0, "exit code")
+        lines = [line for line in broker.said().splitlines() if "client 127.0.0.1: " in line]
+        context.note(f"{len(lines)} lines")
+        expect(len(lines) < 100, f"{len(lines)} lines")
+        held = [re.search(r"(\d+) more like this", line) for line in lines]
+        expect_equal(sum(int(one[1]) if one else 1 for one in held), 3000, "clients told of")
+    finally:
+        broker.kill9()
 
 
 def clean_stop(context):
@@ -263,6 +306,7 @@ def disk_full_to_the_last_byte(context):
 
 
 CASES = [Case(run.__name__, run, own_broker=True) for run in [
-    version_and_help, clean_stop, default_profile, second_process_refused, taken_port_refused,
+    version_and_help, missing_words, listens_on_a_name, many_bad_clients, clean_stop,
+    default_profile, second_process_refused, taken_port_refused,
     nonsense_profiles, foreign_directory, damaged_meta_file, status_and_metrics,
     dump_of_a_directory, disk_full, disk_full_to_the_last_byte]]

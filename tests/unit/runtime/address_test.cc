@@ -42,5 +42,18 @@ TEST(Address, ANameIsNotNumeric) {
   EXPECT_FALSE(to_socket_address({"localhost", 9092}, socket_address, size));
 }
 
+TEST(Address, ANameIsResolvedAndANumberIsLeft) {
+  std::string why;
+  HostPort name{"localhost", 9092};
+  ASSERT_TRUE(resolve_host(name, why)) << why;
+  EXPECT_EQ(join_address(name), "127.0.0.1:9092");
+  HostPort number{"::1", 9092};
+  ASSERT_TRUE(resolve_host(number, why)) << why;
+  EXPECT_EQ(join_address(number), "[::1]:9092");
+  HostPort nobody{"no such host", 9092};
+  EXPECT_FALSE(resolve_host(nobody, why));
+  EXPECT_NE(why.find("\"no such host:9092\": the host is not found"), std::string::npos) << why;
+}
+
 }  // namespace
 }  // namespace tailrace::runtime

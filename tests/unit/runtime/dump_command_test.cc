@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 #include "log/checkpoint.h"
@@ -22,16 +23,11 @@ struct Folder {
     char pattern[] = "/tmp/tailrace-dump-XXXXXX";
     path = mkdtemp(pattern);
   }
-  ~Folder() {
-    for (const std::string& name : names) unlink((path + "/" + name).c_str());
-    rmdir(path.c_str());
-  }
+  ~Folder() { std::filesystem::remove_all(path); }
   void put(const std::string& name, Bytes bytes) {
-    names.push_back(name);
     std::ofstream(path + "/" + name, std::ios::binary) << as_text(bytes);
   }
   std::string path;
-  std::vector<std::string> names;
 };
 
 struct Dumped {
@@ -115,6 +111,19 @@ TEST(DumpCommand, AForeignDirectoryIsToldInOneLine) {
   EXPECT_TRUE(dumped.says("not a tailrace data directory")) << dumped.text;
   EXPECT_FALSE(dumped.says("passwd")) << dumped.text;
   EXPECT_TRUE(dump(folder.path + "/passwd").says("not a file of a tailrace directory"));
+}
+
+// "/" was walked to its end before anything was said.
+TEST(DumpCommand, AForeignDirectoryIsNotWalked) {
+  Folder folder;
+  std::string deep = folder.path;
+  for (const char* name : {"a", "b", "c", "d"}) {
+    deep += std::string("/") + name;
+    ASSERT_EQ(mkdir(deep.c_str(), 0755), 0);
+  }
+  folder.put("a/b/c/d/tailrace", encode_directory_meta({.node_id = 5}));
+  EXPECT_TRUE(dump(folder.path).says("not a tailrace data directory"));
+  EXPECT_FALSE(dump(deep).says("not a tailrace data directory"));
 }
 
 TEST(DumpCommand, ADirectoryInUseIsNoted) {

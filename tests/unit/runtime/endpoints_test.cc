@@ -34,8 +34,10 @@ TEST(Endpoints, AnAdvertisedNameIsToldAsItIs) {
 
 TEST(Endpoints, ARefusalSaysWhatToWrite) {
   EXPECT_NE(refusal_of({}).find("no address"), std::string::npos);
-  EXPECT_NE(refusal_of({.listen = {"localhost:9092"}}).find("numeric"), std::string::npos);
-  EXPECT_NE(refusal_of({.listen = {"127.0.0.1:1"}, .admin = "localhost:1"}).find("--admin: "),
+  EXPECT_NE(refusal_of({.listen = {"no such host:9092"}}).find("--listen: \"no such host:9092\": "
+                                                              "the host is not found"),
+            std::string::npos);
+  EXPECT_NE(refusal_of({.listen = {"127.0.0.1:1"}, .admin = "no such host:1"}).find("--admin: "),
             std::string::npos);
   EXPECT_EQ(refusal_of({.listen = {"[::1]:9092", "127.0.0.1:1", "[::1]:9092"}}),
             "--listen [::1]:9092: named twice; once is enough");
@@ -54,6 +56,17 @@ TEST(Endpoints, TheStaticConfigsAreOrderedByName) {
     EXPECT_LT(config.values[i - 1].name, config.values[i].name);
   }
   EXPECT_EQ(config.values[0].value, "PLAINTEXT://127.0.0.1:9092,PLAINTEXT://[::1]:9092");
+}
+
+TEST(Endpoints, ANameIsListenedOnAndToldAsItsAddress) {
+  Endpoints endpoints;
+  std::string why;
+  ASSERT_TRUE(read_endpoints({.listen = {"localhost:9092"}, .admin = "localhost:9644"}, endpoints,
+                             why)) << why;
+  EXPECT_EQ(endpoints.listen_texts(), std::vector<std::string>{"127.0.0.1:9092"});
+  EXPECT_EQ(endpoints.told()[0].host, "127.0.0.1");
+  EXPECT_EQ(endpoints.admin[0].host, "127.0.0.1");
+  EXPECT_FALSE(read_endpoints({.listen = {"127.0.0.1:1", "localhost:1"}}, endpoints, why));
 }
 
 }  // namespace
