@@ -14,6 +14,9 @@ using kafka::ErrorCode;
 // Of markers at the cores; each takes about a kilobyte here.
 constexpr std::size_t out_max = 1024;
 constexpr Duration retry_delay = milliseconds(100);
+// A marker that fails for so long is told of, and then now and then.
+constexpr Duration patience = seconds(10);
+constexpr Duration silence = seconds(60);
 
 enum class Outcome : std::uint8_t { written, pointless, again };
 
@@ -105,6 +108,21 @@ bool MarkerWriter::on_done(const bus::LogTask* task, Now now) {
   return true;
 }
 
+// Until it is written readers of committed records do not get beyond it: somebody should know.
+void MarkerWriter::retry(Item item, ErrorCode error, Now now) {
+  if (item.tell_at == Instant{}) item.tell_at = now.instant + patience;
+  if (item.tell_at <= now.instant) {
+    item.tell_at = now.instant + silence;
+    const NamedPartition& to = item.partition();
+    const Marker& marker = item.job->marker;
+    log_event(LogLevel::warn, "control",
+              "transactions: a marker of producer {}, epoch {} cannot be written to {}-{} (error "
+              "{}); it is tried until it can, and read_committed readers wait there",
+              marker.producer.id, marker.producer.epoch, to.topic, to.partition, to_wire(error));
+  }
+  retries_.emplace_back(now.instant + retry_delay, std::move(item));
+}
+
 void MarkerWriter::end(const Item& item, ErrorCode error, Now now) {
   Job& job = *item.job;
   if (job.is_cancelled) return;
@@ -112,8 +130,7 @@ void MarkerWriter::end(const Item& item, ErrorCode error, Now now) {
   const bool is_gone = state_.find_partition(to.topic, to.partition) == nullptr;
   const Outcome outcome = outcome_of(error);
   if (job.is_persistent && outcome == Outcome::again && !is_gone) {
-    retries_.emplace_back(now.instant + retry_delay, item);
-    return;
+    return retry(item, error, now);
   }
   if (job.is_persistent && outcome == Outcome::pointless) {
     log_event(LogLevel::warn, "control",

@@ -73,6 +73,7 @@ class MarkerWriter {
   struct Item {
     std::shared_ptr<Job> job;
     std::size_t index = 0;
+    Instant tell_at{};  // 0: it has not failed yet
     const NamedPartition& partition() const { return job->partitions[index]; }
   };
   struct Slot {
@@ -83,6 +84,7 @@ class MarkerWriter {
 
   void send_queue(Now now);
   void send(Item item, Now now);
+  void retry(Item item, kafka::ErrorCode error, Now now);
   void end(const Item& item, kafka::ErrorCode error, Now now);
 
   const bus::NodeId node_id_;

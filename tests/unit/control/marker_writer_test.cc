@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/log.h"
+
 namespace tailrace::control {
 namespace {
 
@@ -125,6 +127,29 @@ TEST_F(Writer, ThereIsALimitOfMarkersUnderWay) {
   finish(out[0]);
   EXPECT_EQ(tasks().size(), 1U);
   EXPECT_EQ(writer.waiting(), 1499U);
+}
+
+TEST_F(Writer, WhatCannotBeWrittenForLongIsToldNowAndThen) {
+  static std::vector<std::string> lines;
+  lines.clear();
+  set_log_sink([](LogLevel, std::string_view, std::string_view line) { lines.emplace_back(line); });
+  const Instant start = now.instant;
+  const auto try_until = [&](Duration passed) {
+    while (writer.next_deadline() <= start + passed) {
+      now.instant = writer.next_deadline();
+      writer.step(now);
+    }
+  };
+  writer.start(job({{"t", 1}}, true), now);
+  try_until(seconds(9));
+  EXPECT_TRUE(lines.empty());
+  try_until(seconds(60));
+  ASSERT_EQ(lines.size(), 1U);
+  EXPECT_NE(lines[0].find("producer 5, epoch 1 cannot be written to t-1 (error 6)"),
+            std::string::npos) << lines[0];
+  try_until(seconds(80));
+  EXPECT_EQ(lines.size(), 2U);
+  set_log_sink(nullptr);
 }
 
 }  // namespace
