@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "control/optional_text.h"
+#include "control/record_bytes.h"
 #include "kafka/wire.h"
 
 namespace tailrace::control {
@@ -10,27 +12,6 @@ namespace {
 constexpr std::int16_t value_version = 0;
 constexpr std::uint64_t hash_tag = 0;
 constexpr std::uint64_t classic_tag = 0;
-
-template <class Write>
-ByteString encoded(Write write) {
-  kafka::Writer size = kafka::Writer::counter();
-  write(size);
-  ByteString bytes(size.size());
-  kafka::Writer out(bytes);
-  write(out);
-  TR_ASSERT(!out.overflowed());
-  return bytes;
-}
-
-kafka::NullableString nullable(const std::optional<std::string>& text) {
-  if (!text) return nullptr;
-  return std::string_view(*text);
-}
-
-std::optional<std::string> optional_of(const kafka::NullableString& text) {
-  if (text.is_null()) return std::nullopt;
-  return std::string(text.value);
-}
 
 // A reader behind the version, or one that has failed.
 kafka::Reader open(Bytes value) {
@@ -104,8 +85,7 @@ std::optional<ClassicMember> read_classic(kafka::Reader& in) {
   for (std::int64_t left = in.array_count(true); left > 0 && !in.failed(); --left) {
     ClassicMember::Protocol& protocol = classic.protocols.emplace_back();
     protocol.name = in.string(true);
-    const Bytes metadata = in.bytes(true);
-    protocol.metadata.assign(metadata.begin(), metadata.end());
+    protocol.metadata = copy_of(in.bytes(true));
     in.skip_tags();
   }
   in.skip_tags();

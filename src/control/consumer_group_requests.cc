@@ -7,6 +7,7 @@
 
 #include "control/config_rules.h"
 #include "control/group_coordinator.h"
+#include "control/optional_text.h"
 #include "control/topic_pattern.h"
 #include "kafka/apis.h"
 #include "kafka/gen/consumer_group_describe.h"
@@ -25,16 +26,6 @@ using Beat = kafka::ConsumerGroupHeartbeatRequest;
 constexpr std::int16_t first_with_own_id = 1;    // the client makes the member id
 constexpr std::size_t name_bytes_max = 8192;     // keys have 15-bit lengths
 constexpr std::int32_t group_operations = (1 << 3) | (1 << 6) | (1 << 8);
-
-kafka::NullableString nullable(const std::optional<std::string>& text) {
-  if (!text) return nullptr;
-  return std::string_view(*text);
-}
-
-std::optional<std::string> optional_of(const kafka::NullableString& text) {
-  if (text.is_null()) return std::nullopt;
-  return std::string(text.value);
-}
 
 // Why the request makes no sense; empty when it does.
 std::string_view fault_of(const Beat& body, std::int16_t version) {
@@ -170,11 +161,6 @@ ControlAnswer GroupCoordinator::consumer_answer(bus::ControlRequest* request,
   if (!from.message.empty()) response.error_message = from.message;
   if (from.error == ErrorCode::none) response.member_id = std::string_view(from.member_id);
   response.member_epoch = from.epoch;
-ConsumerGroupRules GroupCoordinator::consumer_rules(std::string_view group) const {
-  const GroupTimes times = group_times(limits_, state_.group_configs(group));
-  return {limits_.group_members_max, times.session_timeout, times.heartbeat_interval};
-}
-
   const Duration interval = from.heartbeat_interval == Duration{}
                                 ? limits_.consumer_heartbeat_interval
                                 : from.heartbeat_interval;
@@ -182,6 +168,11 @@ ConsumerGroupRules GroupCoordinator::consumer_rules(std::string_view group) cons
   TopicRooms<Response::Assignment::TopicPartitions> rooms;
   if (from.assigned) response.assignment.emplace().topic_partitions = rooms.fill(*from.assigned);
   return answer_to(request, response);
+}
+
+ConsumerGroupRules GroupCoordinator::consumer_rules(std::string_view group) const {
+  const GroupTimes times = group_times(limits_, state_.group_configs(group));
+  return {limits_.group_members_max, times.session_timeout, times.heartbeat_interval};
 }
 
 // A group that is of the other kind is turned when nobody is in it, or when a member joins whose

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "control/record_bytes.h"
 #include "kafka/wire.h"
 
 namespace tailrace::control {
@@ -70,13 +71,7 @@ Result<NamedPartitions> parse_client_assignment(Bytes bytes) {
 
 ByteString encode_client_assignment(std::int16_t version, const NamedPartitions& partitions) {
   const std::int16_t known = std::clamp(version, std::int16_t{0}, version_max);
-  kafka::Writer size = kafka::Writer::counter();
-  write_assignment(size, known, partitions);
-  ByteString bytes(size.size());
-  kafka::Writer out(bytes);
-  write_assignment(out, known, partitions);
-  TR_ASSERT(!out.overflowed());
-  return bytes;
+  return encoded([&](kafka::Writer& out) { write_assignment(out, known, partitions); });
 }
 
 Assignment to_ids(const NamedPartitions& partitions, const ClusterState& state) {

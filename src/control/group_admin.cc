@@ -3,6 +3,7 @@
 #include <deque>
 
 #include "control/group_coordinator.h"
+#include "control/optional_text.h"
 #include "kafka/gen/delete_groups.h"
 #include "kafka/gen/describe_groups.h"
 #include "kafka/gen/list_groups.h"
@@ -16,11 +17,6 @@ using Described = kafka::DescribeGroupsResponse::DescribedGroup;
 constexpr std::int16_t first_with_not_found = 6;
 // DELETE, DESCRIBE and READ as bits of KIP-430; without ACLs everybody may.
 constexpr std::int32_t group_operations = (1 << 3) | (1 << 6) | (1 << 8);
-
-kafka::NullableString nullable(const std::optional<std::string>& text) {
-  if (!text) return nullptr;
-  return std::string_view(*text);
-}
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "control/internal_topics.h"
+#include "control/optional_text.h"
 #include "kafka/apis.h"
 #include "kafka/gen/join_group.h"
 #include "kafka/gen/sync_group.h"
@@ -17,11 +18,6 @@ using kafka::ErrorCode;
 
 constexpr std::size_t groups_per_check = 64;
 constexpr std::size_t expired_per_write = 1000;
-
-kafka::NullableString nullable(const std::optional<std::string>& text) {
-  if (!text) return nullptr;
-  return std::string_view(*text);
-}
 
 // Null could not be said before version 7.
 kafka::NullableString protocol_name(const std::optional<std::string>& text, std::int16_t version) {

@@ -1,5 +1,7 @@
 #include "control/group_records.h"
 
+#include "control/optional_text.h"
+#include "control/record_bytes.h"
 #include "kafka/wire.h"
 
 namespace tailrace::control {
@@ -11,29 +13,6 @@ constexpr std::int16_t value_version = 3;
 // From here on strings are compact and tags follow (KIP-915).
 constexpr std::int16_t first_flexible = 4;
 constexpr std::int16_t value_version_max = 4;
-
-template <class Write>
-ByteString encoded(Write write) {
-  kafka::Writer size = kafka::Writer::counter();
-  write(size);
-  ByteString bytes(size.size());
-  kafka::Writer out(bytes);
-  write(out);
-  TR_ASSERT(!out.overflowed());
-  return bytes;
-}
-
-kafka::NullableString nullable(const std::optional<std::string>& text) {
-  if (!text) return nullptr;
-  return std::string_view(*text);
-}
-
-std::optional<std::string> optional_of(const kafka::NullableString& text) {
-  if (text.is_null()) return std::nullopt;
-  return std::string(text.value);
-}
-
-ByteString copy(Bytes bytes) { return {bytes.begin(), bytes.end()}; }
 
 Result<std::int16_t> take_version(kafka::Reader& in) {
   const auto version = in.integer<std::int16_t>();
@@ -73,8 +52,8 @@ MemberRecord read_member(kafka::Reader& in, std::int16_t version) {
   member.session_timeout_ms = in.integer<std::int32_t>();
   // Before there were two, the session's was the rebalance's as well.
   if (version < 1) member.rebalance_timeout_ms = member.session_timeout_ms;
-  member.subscription = copy(in.bytes(flexible));
-  member.assignment = copy(in.bytes(flexible));
+  member.subscription = copy_of(in.bytes(flexible));
+  member.assignment = copy_of(in.bytes(flexible));
   if (flexible) in.skip_tags();
   return member;
 }

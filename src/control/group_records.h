@@ -18,9 +18,8 @@
 #include "base/bytes.h"
 #include "base/result.h"
 
+#include "control/record_bytes.h"
 namespace tailrace::control {
-
-using ByteString = std::vector<std::byte>;
 
 struct OffsetRecord {
   std::int64_t offset = -1;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "control/group_coordinator.h"
+#include "control/optional_text.h"
 #include "kafka/gen/heartbeat.h"
 #include "kafka/gen/join_group.h"
 #include "kafka/gen/leave_group.h"
@@ -19,11 +20,6 @@ constexpr std::size_t name_bytes_max = 8192;
 constexpr std::int16_t first_with_known_id = 4;        // KIP-394
 constexpr std::int16_t first_with_skipped_plan = 9;    // KIP-814
 constexpr std::int16_t first_with_many_leaving = 3;    // KIP-345
-
-std::optional<std::string> optional_of(const kafka::NullableString& text) {
-  if (text.is_null()) return std::nullopt;
-  return std::string(text.value);
-}
 
 // Two protocols of one name count as the first.
 std::vector<GroupProtocol> protocols_of(const kafka::JoinGroupRequest& body) {

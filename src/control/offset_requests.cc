@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "control/group_coordinator.h"
+#include "control/optional_text.h"
 #include "kafka/gen/offset_commit.h"
 #include "kafka/gen/offset_delete.h"
 #include "kafka/gen/offset_fetch.h"
@@ -19,11 +20,6 @@ constexpr std::int16_t fetch_first_by_id = 10;
 constexpr std::int16_t fetch_first_with_groups = 8;
 // Of the memory of groups, for records on their way to the log.
 constexpr std::uint64_t waiting_share = 4;
-
-std::optional<std::string> optional_of(const kafka::NullableString& text) {
-  if (text.is_null()) return std::nullopt;
-  return std::string(text.value);
-}
 
 const Topic* find_topic(const ClusterState& state, std::string_view name, const Uuid& id,
                         bool by_id) {

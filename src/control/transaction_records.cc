@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "control/record_bytes.h"
 #include "kafka/wire.h"
 
 namespace tailrace::control {
@@ -29,17 +30,6 @@ constexpr std::array<Named, 8> names = {{
     {TransactionState::dead, "Dead"},
     {TransactionState::prepare_epoch_fence, "PrepareEpochFence"},
 }};
-
-template <class Write>
-ByteString encoded(Write write) {
-  kafka::Writer size = kafka::Writer::counter();
-  write(size);
-  ByteString bytes(size.size());
-  kafka::Writer out(bytes);
-  write(out);
-  TR_ASSERT(!out.overflowed());
-  return bytes;
-}
 
 // Partitions lie topic by topic: the set is in this order.
 template <class EachTopic>

@@ -6,6 +6,7 @@
 #include <deque>
 
 #include "control/group_coordinator.h"
+#include "control/optional_text.h"
 #include "kafka/gen/txn_offset_commit.h"
 #include "record/batch_builder.h"
 #include "record/control_record.h"
@@ -26,11 +27,6 @@ ErrorCode told(ErrorCode error, std::int16_t version) {
     return ErrorCode::invalid_producer_epoch;
   }
   return error;
-}
-
-std::optional<std::string> optional_of(const kafka::NullableString& text) {
-  if (text.is_null()) return std::nullopt;
-  return std::string(text.value);
 }
 
 }  // namespace
