@@ -10,6 +10,7 @@ namespace {
 constexpr std::int16_t offset_key_version = 1;
 constexpr std::int16_t group_key_version = 2;
 constexpr std::int16_t value_version = 3;
+constexpr std::int16_t expiring_offset_version = 1;
 // From here on strings are compact and tags follow (KIP-915).
 constexpr std::int16_t first_flexible = 4;
 constexpr std::int16_t value_version_max = 4;
@@ -92,11 +93,13 @@ ByteString encode_offset_key(std::string_view group, std::string_view topic,
 
 ByteString encode_offset_value(const OffsetRecord& record) {
   return encoded([&](kafka::Writer& out) {
-    out.integer(value_version);
+    const bool expires = record.expire_ms >= 0;
+    out.integer(expires ? expiring_offset_version : value_version);
     out.integer(record.offset);
-    out.integer(record.leader_epoch);
+    if (!expires) out.integer(record.leader_epoch);
     out.string(record.metadata, false);
     out.integer(record.commit_ms);
+    if (expires) out.integer(record.expire_ms);
   });
 }
 
@@ -140,9 +143,10 @@ Result<OffsetRecord> parse_offset_value(Bytes bytes) {
   if (*version >= 3) record.leader_epoch = in.integer<std::int32_t>();
   record.metadata = in.string(flexible);
   record.commit_ms = in.integer<std::int64_t>();
-  if (*version == 1) in.integer<std::int64_t>();  // When it expires: decided anew here.
+  if (*version == expiring_offset_version) record.expire_ms = in.integer<std::int64_t>();
   if (flexible) in.skip_tags();
   if (in.failed()) return fail(in.error());
+  if (record.expire_ms < 0) record.expire_ms = -1;
   return record;
 }
 

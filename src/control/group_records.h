@@ -6,7 +6,8 @@
 //   value: version i16, content; a record without value takes back what was under its key
 //
 // Written are offset values of version 3 and group values of version 3, as Kafka 4 does; all
-// versions are read.
+// versions are read. An offset with a time of its own is written in version 1, the only one that
+// has a place for it (and none for the leader epoch).
 #pragma once
 
 #include <cstdint>
@@ -17,8 +18,8 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
-
 #include "control/record_bytes.h"
+
 namespace tailrace::control {
 
 struct OffsetRecord {
@@ -26,6 +27,7 @@ struct OffsetRecord {
   std::int32_t leader_epoch = -1;
   std::string metadata;
   std::int64_t commit_ms = -1;
+  std::int64_t expire_ms = -1;  // -1: as the node keeps offsets
   std::uint64_t order = 0;  // not in the record: when it was read or became durable here
   friend bool operator==(const OffsetRecord&, const OffsetRecord&) = default;
 };

@@ -38,6 +38,13 @@ std::size_t item_count_of(const Topics& topics) {
   return count;
 }
 
+// Of RetentionTimeMs, which versions 2 to 4 have: when the offsets are to go. -1: as the node says.
+std::int64_t expiry_of(std::int64_t retention_ms, std::int64_t wall_ms) {
+  if (retention_ms == -1) return -1;
+  const bool is_for_ever = retention_ms > INT64_MAX - wall_ms;
+  return is_for_ever ? INT64_MAX : std::max<std::int64_t>(0, wall_ms + retention_ms);
+}
+
 }  // namespace
 
 // ---------------------------------------------------------------- OffsetCommit
@@ -72,6 +79,7 @@ void GroupCoordinator::commit_offsets(bus::ControlRequest* request, Now now) {
   }
 
   const bool by_id = request->api_version >= commit_first_by_id;
+  const std::int64_t expire_ms = expiry_of(body->retention_time_ms, now.wall_ms);
   std::vector<Change> changes;
   std::vector<std::size_t> items;
   std::size_t item = 0;
@@ -91,7 +99,8 @@ void GroupCoordinator::commit_offsets(bus::ControlRequest* request, Now now) {
       } else {
         changes.push_back({{known->name, at.partition_index},
                            OffsetRecord{at.committed_offset, at.committed_leader_epoch,
-                                        std::string(at.committed_metadata.value), now.wall_ms}});
+                                        std::string(at.committed_metadata.value), now.wall_ms,
+                                        expire_ms}});
         items.push_back(item - 1);
       }
     }

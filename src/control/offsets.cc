@@ -5,7 +5,13 @@
 namespace tailrace::control {
 namespace {
 
-constexpr std::uint64_t offset_overhead_bytes = 160;  // the nodes of both maps and the record
+constexpr std::uint64_t offset_overhead_bytes = 168;  // the nodes of both maps and the record
+
+bool is_expired(const OffsetRecord& record, std::int64_t since_ms, std::int64_t retention_ms,
+                std::int64_t wall_ms) {
+  if (record.expire_ms >= 0) return wall_ms >= record.expire_ms;
+  return wall_ms - since_ms >= retention_ms;
+}
 
 }  // namespace
 
@@ -62,7 +68,8 @@ std::vector<OffsetKey> expired_offsets(const Group& group, const OffsetTable& of
     for (const auto& [partition, record] : partitions) {
       const bool since_empty = is_empty && !is_simple && group.state_ms() >= 0;
       const std::int64_t since = since_empty ? group.state_ms() : record.commit_ms;
-      if (wall_ms - since >= retention_ms) expired.push_back({topic, partition});
+      if (!is_expired(record, since, retention_ms, wall_ms)) continue;
+      expired.push_back({topic, partition});
     }
   }
   return expired;
@@ -74,7 +81,8 @@ std::vector<OffsetKey> expired_offsets(const ConsumerGroup& group, const OffsetT
   for (const auto& [topic, partitions] : offsets.topics()) {
     if (group.is_subscribed(topic)) continue;
     for (const auto& [partition, record] : partitions) {
-      if (wall_ms - record.commit_ms >= retention_ms) expired.push_back({topic, partition});
+      if (!is_expired(record, record.commit_ms, retention_ms, wall_ms)) continue;
+      expired.push_back({topic, partition});
     }
   }
   return expired;

@@ -45,7 +45,8 @@ class OffsetTable {
 
 // Offsets that were not used for `retention_ms`, as Kafka reckons: of an empty group since it
 // became empty, of a group that only commits since the commit, of a live group only those of
-// topics that no member reads, since the commit.
+// topics that no member reads, since the commit. One with a time of its own goes at that time,
+// where others go at all.
 std::vector<OffsetKey> expired_offsets(const Group& group, const OffsetTable& offsets,
                                        std::int64_t retention_ms, std::int64_t wall_ms);
 // Of a group of the consumer protocol: of topics that no member reads, since the commit.

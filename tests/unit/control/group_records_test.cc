@@ -43,13 +43,22 @@ TEST(GroupRecords, OffsetsAreKafkasVersionThree) {
   EXPECT_EQ(*parse_offset_value(made), record);
 }
 
+// Version 3 has no place for the time.
+TEST(GroupRecords, OffsetsWithATimeOfTheirOwnAreKafkasVersionOne) {
+  const OffsetRecord record{.offset = 258, .metadata = "m", .commit_ms = 1, .expire_ms = 515};
+  const ByteString made = encode_offset_value(record);
+  EXPECT_EQ(made, from_hex("0001" "0000000000000102" "00016d" "0000000000000001"
+                           "0000000000000203"));
+  EXPECT_EQ(*parse_offset_value(made), record);
+}
+
 TEST(GroupRecords, OtherVersionsOfOffsetsAreRead) {
   const OffsetRecord plain{.offset = 258, .leader_epoch = -1, .metadata = "m", .commit_ms = 1};
   EXPECT_EQ(*parse_offset_value(from_hex("0000" "0000000000000102" "00016d" "0000000000000001")),
             plain);
   EXPECT_EQ(*parse_offset_value(from_hex("0001" "0000000000000102" "00016d" "0000000000000001"
-                                         "00000000000000ff")),
-            plain);
+                                         "ffffffffffffffff")),
+            plain) << "without a time of its own";
   EXPECT_EQ(parse_offset_value(from_hex("0004" "0000000000000102" "00000007" "026d"
                                         "0000000000000001" "00"))->leader_epoch,
             7);

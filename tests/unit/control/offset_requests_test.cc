@@ -94,5 +94,50 @@ TEST_F(Offsets, CanBeDeletedUnlessAMemberReadsTheTopic) {
   EXPECT_EQ(rig.committed("g", "other", 0), "-1");
 }
 
+class Retention : public testing::Test, protected ReadyRig {
+ protected:
+  std::int16_t commit(std::int32_t partition, std::int64_t retention_ms, std::int16_t version) {
+    using Asked = kafka::OffsetCommitRequest::OffsetCommitRequestTopic;
+    Asked::OffsetCommitRequestPartition at{.partition_index = partition, .committed_offset = 5};
+    Asked of{.name = "orders", .partitions = {&at, 1}};
+    kafka::OffsetCommitRequest request;
+    request.group_id = "g";
+    request.generation_id_or_member_epoch = -1;
+    request.retention_time_ms = retention_ms;
+    request.topics = {&of, 1};
+    Rig::Sent& sent = rig.send(request, version);
+    rig.run();
+    return rig.commit_code(sent);
+  }
+};
+
+TEST_F(Retention, OldClientsSayHowLongTheirOffsetsAreKept) {
+  EXPECT_EQ(commit(0, 3'600'000, 2), 0);
+  EXPECT_EQ(commit(1, -1, 3), 0) << "as the node says";
+  EXPECT_EQ(commit(2, INT64_MAX, 4), 0);
+  EXPECT_EQ(commit(3, 3'600'000, 5), 0) << "it has no place for it";
+  rig.pass(seconds(2 * 3600));
+  rig.run();
+  EXPECT_EQ(rig.committed("g", "orders", 0), "-1");
+  EXPECT_EQ(rig.committed("g", "orders", 1), "5");
+  EXPECT_EQ(rig.committed("g", "orders", 3), "5");
+  rig.pass(seconds(8 * 24 * 3600));
+  rig.run();
+  EXPECT_EQ(rig.committed("g", "orders", 1), "-1");
+  EXPECT_EQ(rig.committed("g", "orders", 2), "5");
+  EXPECT_EQ(rig.committed("g", "orders", 3), "-1");
+}
+
+TEST_F(Retention, TheTimeIsInTheLog) {
+  EXPECT_EQ(commit(0, 3'600'000, 2), 0);
+  Rig later(logs, state);
+  later.now = rig.now;
+  later.start();
+  EXPECT_EQ(later.committed("g", "orders", 0), "5");
+  later.pass(seconds(2 * 3600));
+  later.run();
+  EXPECT_EQ(later.committed("g", "orders", 0), "-1");
+}
+
 }  // namespace
 }  // namespace tailrace::control

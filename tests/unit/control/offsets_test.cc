@@ -63,5 +63,31 @@ TEST(Expiry, OfALiveGroupOnlyTopicsThatNobodyReads) {
             (std::vector<OffsetKey>{{"u", 0}}));
 }
 
+TEST(Expiry, OffsetsWithATimeOfTheirOwnGoAtThatTime) {
+  const Group group("g", {});
+  OffsetTable offsets;
+  offsets.set("t", 0, {.offset = 1, .commit_ms = 0, .expire_ms = 5});
+  offsets.set("t", 1, {.offset = 1, .commit_ms = 0, .expire_ms = 9 * day_ms});
+  offsets.set("t", 2, {.offset = 1, .commit_ms = 0, .expire_ms = INT64_MAX});
+  EXPECT_TRUE(expired_offsets(group, offsets, day_ms, 4).empty());
+  EXPECT_EQ(expired_offsets(group, offsets, day_ms, 5), (std::vector<OffsetKey>{{"t", 0}}));
+  EXPECT_EQ(expired_offsets(group, offsets, day_ms, 8 * day_ms).size(), 1U);
+  EXPECT_EQ(expired_offsets(group, offsets, day_ms, 9 * day_ms).size(), 2U);
+}
+
+TEST(Expiry, ALiveGroupKeepsWhatItReadsWhateverItsTime) {
+  GroupRecord record;
+  record.protocol_type = "consumer";
+  record.protocol = "range";
+  record.members = {{.id = "a"}};
+  const std::string_view reads_t("\0\1\0\0\0\1\0\1t\0\0\0\0", 13);
+  record.members[0].subscription = {as_bytes(reads_t).begin(), as_bytes(reads_t).end()};
+  const Group group("g", {}, record, {});
+  OffsetTable offsets;
+  offsets.set("t", 0, {.offset = 1, .commit_ms = 0, .expire_ms = 5});
+  offsets.set("u", 0, {.offset = 1, .commit_ms = 0, .expire_ms = 5});
+  EXPECT_EQ(expired_offsets(group, offsets, day_ms, 5), (std::vector<OffsetKey>{{"u", 0}}));
+}
+
 }  // namespace
 }  // namespace tailrace::control
