@@ -38,6 +38,7 @@ int serve(const tailrace::Config& config) {
   };
   std::string why;
   const auto appliance = tailrace::Appliance::open(stoppable, why);
+  if (appliance == nullptr) tailrace::runtime::tell_all_held_lines();
   if (appliance == nullptr && why.empty()) {
     std::cerr << "tailrace: stopped before it was ready; the next start begins again\n";
     return 0;
