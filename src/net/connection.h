@@ -154,6 +154,7 @@ struct Connection {
   Seq send_start;                       // ISS
   Seq send_unacked;                     // SND.UNA
   Seq send_next;                        // SND.NXT
+  Seq send_edge;                        // the furthest end of the peer's window so far
   Seq window_seq;                       // SND.WL1
   Seq window_ack;                       // SND.WL2
   std::uint32_t send_window = 0;
@@ -199,6 +200,10 @@ struct Connection {
            state == TcpState::fin_wait_2;
   }
   std::uint32_t in_flight() const { return send_next - send_unacked; }
+  // The number of a segment without data: SND.NXT, but not beyond what the peer ever offered. A
+  // probe of a closed window goes beyond it, and a peer that threw it away takes nothing that lies
+  // there.
+  Seq bare_seq() const { return is_synchronized() ? earlier(send_next, send_edge) : send_next; }
 };
 static_assert(sizeof(Connection) <= 1024);
 

@@ -368,7 +368,7 @@ Step send_tail_probe(Tcp& tcp, Connection& c, const MacAddress& mac, TxFrame& fr
 Step send_ack(Tcp& tcp, Connection& c, const MacAddress& mac, TxFrame& frame) {
   if (!c.ack_now || !c.is_synchronized()) return Step::nothing;
   tcp.count(Count::acks_out);
-  finish_frame(tcp, c, {.seq = c.send_next}, mac, frame);
+  finish_frame(tcp, c, {.seq = c.bare_seq()}, mac, frame);
   return Step::sent;
 }
 
