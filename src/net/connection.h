@@ -101,6 +101,7 @@ struct Connection {
   bool uses_sack = false;
   bool uses_ecn = false;
   bool is_passive = false;
+  bool was_cookie = false;              // a double of what began it would begin another
   bool is_paused = false;               // data events are held back
   bool is_closing = false;              // close(): received bytes are thrown away
   bool wants_fin = false;

@@ -167,7 +167,12 @@ bool on_fin_acked(Tcp& tcp, Connection& c) {
       tcp.rest(c);
       return true;
     case TcpState::last_ack:
-      tcp.kill(c, true);
+      // The cookie is still good; the flow rests until no double of it can be on its way.
+      if (c.was_cookie) {
+        tcp.rest(c);
+      } else {
+        tcp.kill(c, true);
+      }
       return true;
     case TcpState::closed:
     case TcpState::syn_sent:

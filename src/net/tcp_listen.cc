@@ -250,6 +250,7 @@ bool TcpListen::on_cookie(const Flow& flow, const Arrival& arrival, std::uint32_
   handshake.uses_sack = contents->sack_permitted;
   handshake.uses_ecn = contents->ecn;
   handshake.timestamp_recent = header.options.timestamp;
+  handshake.was_cookie = true;
   return complete(flow, handshake, arrival);
 }
 
@@ -263,6 +264,7 @@ bool TcpListen::complete(const Flow& flow, const Handshake& handshake, const Arr
   Connection& c = *made;
   const TcpHeader& header = arrival.segment.header;
   c.is_passive = true;
+  c.was_cookie = handshake.was_cookie;
   c.listener = handshake.listener;
   c.send_start = handshake.start;
   c.send_unacked = c.send_next = handshake.start + 1;
