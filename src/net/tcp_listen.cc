@@ -172,6 +172,7 @@ void TcpListen::drop_half_open(std::uint32_t index) {
 
 void TcpListen::on_half_open_timer(std::uint32_t index) {
   if (tcp_.now - tcp_.half_open[index].began >= tcp_.limits.half_open_timeout) {
+    tcp_.count(Count::half_open_timeouts);
     return drop_half_open(index);
   }
   push_half_open_syn_ack(index);
