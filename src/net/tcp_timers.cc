@@ -147,8 +147,8 @@ void arm_retransmit(Tcp& tcp, Connection& c) {
   }
   const Duration timeout = timeout_of(tcp, c);
   if (wants_tail_probe(c)) {
-    const Duration probe = tail_probe_timeout(tcp, c);
-    if (probe < timeout) return set(RetransmitTimer::loss_probe, probe);
+    // RFC 8985, 7.2: at the latest where the time-out would be, which then comes after it.
+    return set(RetransmitTimer::loss_probe, std::min(tail_probe_timeout(tcp, c), timeout));
   }
   set(RetransmitTimer::timeout, timeout);
 }
