@@ -117,7 +117,12 @@ std::uint64_t mtu_of(const NetPlan& plan) {
 }
 
 bool uses_sack(const NetPlan& plan) {
-  return plan.hosts[0].interface.use_sack && plan.hosts[1].interface.use_sack;
+  const net::Interface& client = plan.hosts[0].interface;
+  const net::Interface& server = plan.hosts[1].interface;
+  // A cookie carries the option in the timestamp.
+  const bool is_lost = plan.hosts[1].limits.half_open_cookies_from == 0 &&
+                       (!client.use_timestamps || !server.use_timestamps);
+  return client.use_sack && server.use_sack && !is_lost;
 }
 
 void check_clean(const NetPlan& plan, const NetHost hosts[2], NetOutcome& outcome) {
@@ -269,6 +274,7 @@ void Run::judge(NetOutcome& outcome) {
     std::uint64_t given_up = 0;
     for (const NetHost& host : hosts_) {
       given_up += host.counters().of(net::Count::user_timeouts) +
+                  host.counters().of(net::Count::half_open_timeouts) +
                   host.counters().of(net::Count::closing_timeouts) +
                   host.counters().of(net::Count::keepalive_failures);
     }
@@ -316,6 +322,13 @@ NetPlan draw_plan(std::uint64_t seed) {
   plan.hosts[end % 2].app.end = EndMode::shut_down;
   if (end >= 14) plan.hosts[(end + 1) % 2].app.end = EndMode::shut_down;
   if (end == 0) plan.hosts[0].app.end = EndMode::abort;
+  // A listener that hands out cookies knows of no connection until its ACK comes, and a lost one
+  // goes again only with something to say.
+  if (plan.hosts[1].limits.half_open_cookies_from == 0 && plan.hosts[0].app.bytes == 0 &&
+      plan.hosts[0].app.end == EndMode::close) {
+    plan.hosts[0].app.end = EndMode::shut_down;
+  }
+  plan.hosts[1].may_see_ghosts = plan.link.duplication > 0;
   const Instant start{seconds(1000).ns};
   SipKey key{};
   std::memcpy(key.data(), &plan.hosts[0].key, 8);
@@ -362,9 +375,11 @@ void NetTotals::add(const NetPlan& plan, const NetOutcome& outcome) {
   timed_out += outcome.timed_out ? 1 : 0;
   virtual_ns += outcome.virtual_ns;
   const LinkFaults& link = plan.link;
-  const bool is_moderate = link.loss <= 300 && link.corruption <= 20 && !plan.lowers_mtu &&
-                           plan.hosts[0].limits.sent_records_max > 32 &&
-                           plan.hosts[1].limits.sent_records_max > 32;
+  bool is_moderate = link.loss <= 300 && link.corruption <= 20 && !plan.lowers_mtu;
+  for (const HostPlan& host : plan.hosts) {
+    // A receiver that is short of memory drops what came: to the sender it looks like loss.
+    is_moderate &= host.limits.sent_records_max > 32 && host.limits.pieces_max > 64;
+  }
   if (uses_sack(plan) && is_moderate) {
     sack_lost += outcome.lost;
     sack_timeouts += outcome.timeouts;
