@@ -29,8 +29,10 @@ bool wants_tail_probe(const Connection& c) {
 
 Duration tail_probe_timeout(const Tcp& tcp, const Connection& c) {
   Duration timeout{2 * c.rtt.smoothed.ns};
-  // The ACK of less than two full segments may be delayed.
-  if (c.in_flight() < 2U * c.send_mss) timeout.ns += tcp.limits.delayed_ack_max.ns;
+  // The ACK of less than two full segments may be delayed; neither end's timer is exact.
+  if (c.in_flight() < 2U * c.send_mss) {
+    timeout.ns += tcp.limits.delayed_ack_max.ns + tail_probe_min.ns;
+  }
   return std::max(timeout, tail_probe_min);
 }
 
