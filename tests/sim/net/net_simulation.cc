@@ -133,12 +133,8 @@ void check_clean(const NetPlan& plan, const NetHost hosts[2], NetOutcome& outcom
   const bool is_slow = plan.link.bytes_per_second < 10'000'000;
   const bool has_cookies = plan.hosts[0].limits.half_open_cookies_from == 0 ||
                            plan.hosts[1].limits.half_open_cookies_from == 0;
-  bool is_short_of_memory = false;
-  for (int i = 0; i < 2; ++i) {
-    is_short_of_memory |= hosts[i].counters().of(net::Count::drop_no_memory) > 0;
-    const net::Limits& limits = plan.hosts[i].limits;
-    is_short_of_memory |= limits.pieces_max < 512;
-  }
+  bool is_short_of_memory = outcome.is_short_of_memory;
+  for (const HostPlan& host : plan.hosts) is_short_of_memory |= host.limits.pieces_max < 512;
   if (!is_slow && !has_cookies && !is_short_of_memory && outcome.timeouts > 0) {
     fail(fmt::format("{} time-outs on a clean network", outcome.timeouts));
   }
@@ -262,6 +258,7 @@ void Run::judge(NetOutcome& outcome) {
     outcome.undos += counters.of(net::Count::undos);
     outcome.segments += counters.of(net::Count::segments_in);
     outcome.bytes += host.received_bytes();
+    outcome.is_short_of_memory |= counters.of(net::Count::drop_no_memory) > 0;
     if (outcome.failure.empty()) outcome.failure = host.failure();
   }
   if (!outcome.failure.empty() || has_abort()) {
@@ -375,10 +372,13 @@ void NetTotals::add(const NetPlan& plan, const NetOutcome& outcome) {
   timed_out += outcome.timed_out ? 1 : 0;
   virtual_ns += outcome.virtual_ns;
   const LinkFaults& link = plan.link;
-  bool is_moderate = link.loss <= 300 && link.corruption <= 20 && !plan.lowers_mtu;
+  // A receiver that is short of memory drops what came: to the sender it looks like loss. And what
+  // is held back for longer than a time-out is late for it, not lost.
+  bool is_moderate = link.loss <= 300 && link.corruption <= 20 && !plan.lowers_mtu &&
+                     !outcome.is_short_of_memory;
   for (const HostPlan& host : plan.hosts) {
-    // A receiver that is short of memory drops what came: to the sender it looks like loss.
-    is_moderate &= host.limits.sent_records_max > 32 && host.limits.pieces_max > 64;
+    is_moderate &= host.limits.sent_records_max > 32 &&
+                   (link.reordering == 0 || link.reorder_delay < host.limits.rto_min);
   }
   if (uses_sack(plan) && is_moderate) {
     sack_lost += outcome.lost;
