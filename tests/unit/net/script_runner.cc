@@ -448,6 +448,9 @@ bool ScriptRunner::event(const Words& words) {
   if (names.at(event.kind) != words[1]) return fail("but it is: " + names.at(event.kind));
   if (event.kind != Event::Kind::data) return true;
   const std::size_t size = event.bytes.size();
+  for (const std::byte byte : event.bytes) {
+    if (byte != static_cast<std::byte>(next_byte_++)) return fail("but with other bytes");
+  }
   lent_.erase(event.token);
   return words.size() < 3 || size == number(words[2]) ||
          fail(fmt::format("but of {} bytes", size));

@@ -111,6 +111,7 @@ class ScriptRunner {
   std::map<std::uint64_t, std::unique_ptr<std::vector<std::byte>>> lent_;
   std::vector<std::unique_ptr<std::vector<std::byte>>> written_;
   std::uint64_t next_token_ = 1;
+  std::uint32_t next_byte_ = 1;              // of the peer's stream; each byte says its number
   ConnId conn_ = 0;
   std::uint16_t our_port_ = 9092;
   std::uint32_t peer_start_ = 0xffff'fff0;   // goes round soon
