@@ -141,6 +141,7 @@ struct Connection {
   std::uint32_t unacked_bytes = 0;      // received since our last ACK
   std::uint16_t receive_mss = 536;      // the largest segment seen
   std::uint8_t sack_count = 0;
+  std::uint8_t duplicate_acks_due = 0;  // without SACK: one for each segment out of order
   Seq early_fin;
   std::uint32_t timestamp_recent = 0;
   Instant timestamp_recent_at{};

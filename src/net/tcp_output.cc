@@ -383,7 +383,9 @@ Step send_tail_probe(Tcp& tcp, Connection& c, const MacAddress& mac, TxFrame& fr
 }
 
 Step send_ack(Tcp& tcp, Connection& c, const MacAddress& mac, TxFrame& frame) {
-  if (!c.ack_now || !c.is_synchronized()) return Step::nothing;
+  if ((!c.ack_now && c.duplicate_acks_due == 0) || !c.is_synchronized()) return Step::nothing;
+  // One that says something new is no duplicate.
+  if (c.duplicate_acks_due > 0 && c.last_ack_sent == c.receive_next) --c.duplicate_acks_due;
   tcp.count(Count::acks_out);
   finish_frame(tcp, c, {.seq = c.bare_seq()}, mac, frame);
   return Step::sent;
