@@ -13,6 +13,8 @@ import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("TAILRACE_BENCH_BUILD", os.path.join(ROOT, "build", "release"))
+# A real disk by default, where a temporary directory may be memory.
+DATA = os.environ.get("TAILRACE_BENCH_DATA", os.path.join(BUILD, "bench-data"))
 # Put before every measured program, such as "chrt -f 1" where the machine does other things too:
 # then a wake-up does not wait for their time slices (4 ms at 250 Hz).
 PREFIX = os.environ.get("TAILRACE_BENCH_PREFIX", "").split()
@@ -71,8 +73,7 @@ def describe_machine():
 
 
 def fresh_directory(name):
-    """Below the build directory: a real disk, where a temporary one may be memory."""
-    path = os.path.join(BUILD, "bench-data", name)
+    path = os.path.join(DATA, name)
     shutil.rmtree(path, ignore_errors=True)
     os.makedirs(path)
     return path

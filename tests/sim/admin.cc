@@ -14,8 +14,6 @@ using kafka::ErrorCode;
 
 bool is(std::int16_t error, ErrorCode code) { return error == kafka::to_wire(code); }
 
-constexpr std::int16_t malformed = INT16_MIN;  // decode() has told
-
 }  // namespace
 
 Admin::Admin(World& world, Prng prng, const AdminSettings& settings)

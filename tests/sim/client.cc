@@ -1,5 +1,6 @@
 #include "client.h"
 
+#include "kafka/gen/find_coordinator.h"
 #include "sim_node.h"
 
 namespace tailrace::sim {
@@ -44,6 +45,38 @@ bool Client::send_bytes(Bytes bytes) {
   if (!alive() || !transport_->client_send(conn_, bytes)) return false;
   if (asked_.empty()) asked_since_ = world_.clock.instant();
   return true;
+}
+
+bool Client::ask_body(std::int16_t api_key, std::int16_t version, Bytes body) {
+  const std::int32_t id = next_correlation_id_++;
+  const kafka::RequestHeader header{api_key, version, id, "sim"};
+  kafka::Writer size = kafka::Writer::counter();
+  kafka::write_request_header(size, header);
+  test::Buffer frame(4 + size.size() + body.size());
+  kafka::Writer out(frame);
+  out.integer(static_cast<std::int32_t>(frame.size() - 4));
+  kafka::write_request_header(out, header);
+  out.raw(body);
+  if (!send_bytes(frame)) return false;
+  asked_.push_back({api_key, version, id, 0});
+  return true;
+}
+
+bool Client::ask_coordinator(CoordinatorOf kind, std::string_view key) {
+  kafka::FindCoordinatorRequest request;
+  request.key = key;
+  request.key_type = static_cast<std::int8_t>(kind);
+  request.coordinator_keys = {&key, 1};
+  const std::int16_t least = kind == CoordinatorOf::group ? 0 : 1;
+  return ask(request, draw_version<kafka::FindCoordinatorRequest>(least), 0);
+}
+
+std::int16_t Client::on_coordinator(const Asked& asked, Bytes frame) {
+  constexpr std::int16_t first_with_many = 4;
+  kafka::FindCoordinatorResponse response;
+  if (decode(asked, frame, response) == nullptr) return malformed;
+  return asked.version < first_with_many ? response.error_code
+                                         : response.coordinators.front().error_code;
 }
 
 void Client::step() {

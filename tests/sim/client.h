@@ -60,6 +60,10 @@ class Client {
     if (answered) asked_.push_back({Request::api_key, version, id, word});
     return true;
   }
+  // The same with a body that need not mean anything.
+  bool ask_body(std::int16_t api_key, std::int16_t version, Bytes body);
+  // What need not be a request at all.
+  bool send_bytes(Bytes bytes);
   std::size_t asked_count() const { return asked_.size(); }
 
   // Valid until the next decode(). Null, after a verdict, when `frame` is not a whole response.
@@ -76,6 +80,13 @@ class Client {
     response = *decoded;
     return &response;
   }
+  // FindCoordinator, of any version that knows the kind of key.
+  enum class CoordinatorOf : std::int8_t { group, transactions };
+  bool ask_coordinator(CoordinatorOf kind, std::string_view key);
+  // The error of the answer; malformed after a verdict.
+  std::int16_t on_coordinator(const Asked& asked, Bytes frame);
+  static constexpr std::int16_t malformed = INT16_MIN;
+
   template <class Message>
   std::int16_t draw_version(std::int16_t least = Message::version_min,
                             std::int16_t most = Message::version_max) {
@@ -90,7 +101,6 @@ class Client {
  private:
   bool alive() const;
   void connect();
-  bool send_bytes(Bytes bytes);
   void receive();
   void bad_response(const Asked& asked);
 

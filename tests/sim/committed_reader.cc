@@ -4,7 +4,6 @@
 
 #include "consumer.h"
 #include "kafka/errors.h"
-#include "kafka/gen/find_coordinator.h"
 #include "kafka/gen/list_offsets.h"
 #include "kafka/gen/offset_fetch.h"
 
@@ -13,7 +12,6 @@ namespace {
 
 using kafka::ErrorCode;
 
-constexpr std::int16_t malformed = INT16_MIN;  // decode() has told
 constexpr std::int8_t read_committed = 1;
 constexpr std::int16_t first_with_stable = 7;  // OffsetFetch
 // Longer than any transaction here may stay open, and the look for those that are late.
@@ -39,7 +37,7 @@ void CommittedReader::act() {
   switch (step_) {
     case Step::end: sent = ask_end(); break;
     case Step::fetch: sent = ask_fetch(); break;
-    case Step::find: sent = ask_find(); break;
+    case Step::find: sent = ask_coordinator(CoordinatorOf::group, ledger_name(group_)); break;
     case Step::offset: sent = ask_offset(); break;
     case Step::done: return sleep();
   }
@@ -75,15 +73,6 @@ bool CommittedReader::ask_fetch() {
   request.session_epoch = -1;
   request.topics = {&topic, 1};
   return ask(request, draw_version<kafka::FetchRequest>(4, 12), 0);
-}
-
-bool CommittedReader::ask_find() {
-  const std::string name = ledger_name(group_);
-  std::string_view key = name;
-  kafka::FindCoordinatorRequest request;
-  request.key = name;
-  request.coordinator_keys = {&key, 1};
-  return ask(request, draw_version<kafka::FindCoordinatorRequest>(), 0);
 }
 
 bool CommittedReader::ask_offset() {
@@ -212,10 +201,7 @@ void CommittedReader::next_partition() {
 }
 
 std::int16_t CommittedReader::on_found(const Asked& asked, Bytes frame) {
-  kafka::FindCoordinatorResponse response;
-  if (decode(asked, frame, response) == nullptr) return malformed;
-  const std::int16_t error =
-      asked.version < 4 ? response.error_code : response.coordinators.front().error_code;
+  const std::int16_t error = on_coordinator(asked, frame);
   if (error == 0) step_ = Step::offset;
   return error;
 }

@@ -37,7 +37,6 @@ class CommittedReader final : public Client {
 
   bool ask_end();
   bool ask_fetch();
-  bool ask_find();
   bool ask_offset();
   std::int16_t on_end(const Asked& asked, Bytes frame);
   std::int16_t on_fetched(const Asked& asked, Bytes frame);

@@ -1,7 +1,6 @@
 #include "committer.h"
 
 #include "kafka/errors.h"
-#include "kafka/gen/find_coordinator.h"
 #include "kafka/gen/heartbeat.h"
 #include "kafka/gen/join_group.h"
 #include "kafka/gen/offset_commit.h"
@@ -15,8 +14,6 @@ using kafka::ErrorCode;
 
 // A topic that is always there once groups are used, so offsets of it are as good as any.
 constexpr std::string_view topic_name = "__consumer_offsets";
-constexpr std::int16_t malformed = INT16_MIN;  // decode() has told
-
 bool is(std::int16_t error, ErrorCode code) { return error == kafka::to_wire(code); }
 
 std::string text_of(std::int64_t offset) { return fmt::format("offset {}", offset); }
@@ -59,7 +56,7 @@ Committer::Step Committer::choose() {
 void Committer::ask_step(Step step) {
   bool sent = false;
   switch (step) {
-    case Step::find: sent = ask_find(); break;
+    case Step::find: sent = ask_coordinator(CoordinatorOf::group, group_); break;
     case Step::join: sent = ask_join(); break;
     case Step::sync: sent = ask_sync(); break;
     case Step::commit: sent = ask_commit(); break;
@@ -67,14 +64,6 @@ void Committer::ask_step(Step step) {
     case Step::beat: sent = ask_beat(); break;
   }
   if (!sent) disconnect();
-}
-
-bool Committer::ask_find() {
-  kafka::FindCoordinatorRequest request;
-  request.key = group_;
-  std::string_view key = group_;
-  request.coordinator_keys = {&key, 1};
-  return ask(request, draw_version<kafka::FindCoordinatorRequest>(), 0);
 }
 
 bool Committer::ask_join() {
@@ -183,11 +172,8 @@ void Committer::on_error(std::int16_t error) {
 }
 
 std::int16_t Committer::on_found(const Asked& asked, Bytes frame) {
-  kafka::FindCoordinatorResponse response;
-  if (decode(asked, frame, response) == nullptr) return malformed;
-  const bool is_flat = asked.version < 4;
-  const std::int16_t error =
-      is_flat ? response.error_code : response.coordinators.front().error_code;
+  const std::int16_t error = on_coordinator(asked, frame);
+  if (error == malformed) return malformed;
   found_ = error == 0;
   // With a full disk there may never be one; then nothing was promised either.
   if (!found_ && world_.quiet && sent_ < 0) done_ = true;

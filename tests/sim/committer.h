@@ -27,7 +27,6 @@ class Committer final : public Client {
 
   Step choose();
   void ask_step(Step step);
-  bool ask_find();
   bool ask_join();
   bool ask_sync();
   bool ask_commit();

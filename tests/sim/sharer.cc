@@ -2,7 +2,6 @@
 
 #include "kafka/errors.h"
 #include "kafka/gen/consumer_group_heartbeat.h"
-#include "kafka/gen/find_coordinator.h"
 #include "kafka/gen/offset_commit.h"
 
 namespace tailrace::sim {
@@ -12,7 +11,6 @@ using kafka::ErrorCode;
 using Beat = kafka::ConsumerGroupHeartbeatRequest;
 
 constexpr std::string_view topic_name = "__consumer_offsets";
-constexpr std::int16_t malformed = INT16_MIN;  // decode() has told
 constexpr std::int32_t leaves = -1;
 
 bool is(std::int16_t error, ErrorCode code) { return error == kafka::to_wire(code); }
@@ -47,7 +45,7 @@ void Sharer::act() {
   step_ = choose();
   bool sent = false;
   switch (step_) {
-    case Step::find: sent = ask_find(); break;
+    case Step::find: sent = ask_coordinator(CoordinatorOf::group, group_); break;
     case Step::beat: sent = ask_beat(epoch_); break;
     case Step::leave:
       // From now on: the answer may be lost, and the leave not.
@@ -68,14 +66,6 @@ Sharer::Step Sharer::choose() {
   const std::uint64_t draw = prng_.below(20);
   if (draw == 0) return Step::leave;
   return draw < 4 && !owned_.empty() ? Step::commit : Step::beat;
-}
-
-bool Sharer::ask_find() {
-  kafka::FindCoordinatorRequest request;
-  request.key = group_;
-  std::string_view key = group_;
-  request.coordinator_keys = {&key, 1};
-  return ask(request, draw_version<kafka::FindCoordinatorRequest>(), 0);
 }
 
 bool Sharer::ask_beat(std::int32_t epoch) {
@@ -142,11 +132,7 @@ void Sharer::on_error(std::int16_t error) {
 }
 
 std::int16_t Sharer::on_found(const Asked& asked, Bytes frame) {
-  kafka::FindCoordinatorResponse response;
-  if (decode(asked, frame, response) == nullptr) return malformed;
-  const bool is_flat = asked.version < 4;
-  const std::int16_t error =
-      is_flat ? response.error_code : response.coordinators.front().error_code;
+  const std::int16_t error = on_coordinator(asked, frame);
   found_ = error == 0;
   return error;
 }

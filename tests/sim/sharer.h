@@ -26,7 +26,6 @@ class Sharer final : public Client {
   void on_disconnect() override { wait(milliseconds(1)); }
 
   Step choose();
-  bool ask_find();
   bool ask_beat(std::int32_t epoch);
   bool ask_commit();
   std::int16_t on_found(const Asked& asked, Bytes frame);

@@ -8,7 +8,6 @@
 #include "kafka/gen/add_partitions_to_txn.h"
 #include "kafka/gen/create_topics.h"
 #include "kafka/gen/end_txn.h"
-#include "kafka/gen/find_coordinator.h"
 #include "kafka/gen/init_producer_id.h"
 #include "kafka/gen/produce.h"
 #include "kafka/gen/txn_offset_commit.h"
@@ -18,8 +17,6 @@ namespace {
 
 using kafka::ErrorCode;
 
-constexpr std::int16_t malformed = INT16_MIN;  // decode() has told
-constexpr std::int8_t of_transactions = 1;     // FindCoordinator's key type
 constexpr std::int16_t first_newer_produce = 12;
 constexpr std::int16_t last_produce_by_name = 12;
 constexpr std::int16_t first_newer_offset_commit = 5;
@@ -105,9 +102,10 @@ Transactor::Step Transactor::choose() {
 }
 
 bool Transactor::ask_step(Step step) {
+  const std::string id = ledger_name(settings_.owner);  // the group's as well
   switch (step) {
-    case Step::find: return ask_find(false);
-    case Step::find_group: return ask_find(true);
+    case Step::find: return ask_coordinator(CoordinatorOf::transactions, id);
+    case Step::find_group: return ask_coordinator(CoordinatorOf::group, id);
     case Step::make_topic: return ask_make_topic();
     case Step::init: return ask_init();
     case Step::add: return ask_add();
@@ -146,7 +144,9 @@ void Transactor::add_batch(std::int32_t partition) {
   for (std::uint64_t i = 0; i < count; ++i) {
     const std::uint32_t number = world_.transactions.add_record(*transaction_, partition);
     batch.records.push_back(number);
-    records.push_back({.key = {}, .value = TransactionCheckers::value_of(number), .timestamp = 0});
+    // No two have the same key: a compaction drops what was aborted, and nothing else.
+    const std::string value = TransactionCheckers::value_of(number);
+    records.push_back({.key = value, .value = value});
   }
   sequences_[partition] += static_cast<std::int32_t>(count);
   batch.bytes = test::build_batch(records, options);
@@ -176,18 +176,18 @@ void Transactor::start_over() {
   sequences_.clear();
 }
 
-bool Transactor::ask_find(bool of_group) {
-  const std::string name = ledger_name(settings_.owner);
-  kafka::FindCoordinatorRequest request;
-  request.key = name;
-  request.key_type = of_group ? std::int8_t{0} : of_transactions;
-  std::string_view key = name;
-  request.coordinator_keys = {&key, 1};
-  return ask(request, draw_version<kafka::FindCoordinatorRequest>(1), 0);
-}
-
 bool Transactor::ask_make_topic() {
-  kafka::CreateTopicsRequest::CreatableTopic topic;
+  using Topic = kafka::CreateTopicsRequest::CreatableTopic;
+  const std::string segment_ms = std::to_string(prng_.between(1, 40));
+  const std::string retention_ms = std::to_string(prng_.below(100));
+  std::array<Topic::CreatableTopicConfig, 4> compacts = {{
+      {"cleanup.policy", "compact"},
+      {"min.cleanable.dirty.ratio", "0"},
+      {"segment.ms", std::string_view(segment_ms)},
+      {"delete.retention.ms", std::string_view(retention_ms)},
+  }};
+  Topic topic;
+  if (settings_.compacts) topic.configs = compacts;
   topic.name = ledger_topic;
   topic.num_partitions = ledger_partitions;
   topic.replication_factor = 1;
@@ -343,10 +343,7 @@ void Transactor::on_error(std::int16_t error) {
 }
 
 std::int16_t Transactor::on_found(const Asked& asked, Bytes frame, bool of_group) {
-  kafka::FindCoordinatorResponse response;
-  if (decode(asked, frame, response) == nullptr) return malformed;
-  const std::int16_t error =
-      asked.version < 4 ? response.error_code : response.coordinators.front().error_code;
+  const std::int16_t error = on_coordinator(asked, frame);
   (of_group ? found_group_ : found_) = error == 0;
   return error;
 }

@@ -30,6 +30,7 @@ struct TransactorSettings {
   std::uint32_t transactions_max = 20;
   std::uint32_t requests_in_flight_max = 2;
   Duration pause_max = milliseconds(2);
+  bool compacts = false;        // the ledger, if it is this one that makes it
 };
 
 class Transactor final : public Client {
@@ -63,7 +64,6 @@ class Transactor final : public Client {
   bool has_unsent() const;
   bool has_batches() const;
 
-  bool ask_find(bool of_group);
   bool ask_make_topic();
   bool ask_init();
   bool ask_add();

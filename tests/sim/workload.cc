@@ -6,6 +6,7 @@
 #include "sharer.h"
 #include "consumer.h"
 #include "final_reader.h"
+#include "intruder.h"
 #include "producer.h"
 #include "transactor.h"
 
@@ -55,6 +56,7 @@ TransactorSettings draw_transactor(Prng& prng, std::uint32_t owner, Pace pace) {
   settings.transactions_max = static_cast<std::uint32_t>(prng.between(2, 30));
   settings.requests_in_flight_max = static_cast<std::uint32_t>(prng.between(1, 4));
   settings.pause_max = microseconds(static_cast<std::int64_t>(prng.between(10, 4000)));
+  settings.compacts = prng.chance(1, 2);
   if (pace == Pace::life) draw_life(prng, settings);
   return settings;
 }
@@ -93,6 +95,9 @@ Workload::Workload(World& world, std::uint64_t seed, Pace pace)
   const std::uint64_t sharers = prng_.between(0, 3);
   for (std::uint32_t i = 0; i < sharers; ++i) {
     clients_.push_back(std::make_unique<Sharer>(world, i, Prng(prng_.next())));
+  }
+  if (prng_.chance(1, 2)) {
+    clients_.push_back(std::make_unique<Intruder>(world, Prng(prng_.next()), pace));
   }
 }
 

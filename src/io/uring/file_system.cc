@@ -4,11 +4,14 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
+#include <sstream>
 
 #include "base/aligned.h"
 
@@ -86,6 +89,25 @@ void try_direct(int directory, FileSystemReport& report) {
   ::unlinkat(directory, name.c_str(), 0);
 }
 
+bool has_option(std::string_view options, std::string_view wanted) {
+  while (!options.empty()) {
+    const std::size_t end = options.find(',');
+    if (options.substr(0, end) == wanted) return true;
+    options.remove_prefix(end == std::string_view::npos ? options.size() : end + 1);
+  }
+  return false;
+}
+
+void look_at_mount(int directory, FileSystemReport& report) {
+  struct stat status{};
+  std::ifstream file("/proc/self/mountinfo");
+  if (::fstat(directory, &status) != 0 || !file) return;
+  std::ostringstream text;
+  text << file.rdbuf();
+  report.discards =
+      mounted_with_discard(text.view(), major(status.st_dev), minor(status.st_dev));
+}
+
 const char* to_string(Durability durability) {
   switch (durability) {
     case Durability::durable: return "durable";
@@ -113,8 +135,25 @@ Result<FileSystemReport> examine_file_system(const std::string& directory) {
   FileSystemReport report{.directory = directory};
   classify(static_cast<std::uint32_t>(status.f_type), report);
   try_direct(fd, report);
+  look_at_mount(fd, report);
   ::close(fd);
   return report;
+}
+
+bool mounted_with_discard(std::string_view mountinfo, unsigned major, unsigned minor) {
+  const std::string device = fmt::format("{}:{}", major, minor);
+  std::istringstream lines{std::string(mountinfo)};
+  for (std::string line; std::getline(lines, line);) {
+    // id, parent, device, root, mount point, options, optional fields, "-", type, source, options
+    std::istringstream words(line);
+    std::string id, parent, of, root, point, options, word, type, source, more;
+    words >> id >> parent >> of >> root >> point >> options;
+    if (of != device) continue;
+    while (words >> word && word != "-") {}
+    words >> type >> source >> more;
+    if (has_option(options, "discard") || has_option(more, "discard")) return true;
+  }
+  return false;
 }
 
 std::string FileSystemReport::description() const {
@@ -163,6 +202,11 @@ StorageVerdict judge_storage(const FileSystemReport& report, const StorageWish& 
                              "daemon: use a local ext4 or XFS for data that matters",
                              report.directory, report.type));
       break;
+  }
+  if (report.discards) {
+    say(false, fmt::format("{}: mounted with `discard`: a commit may wait for the trimming of "
+                           "whole removed segments; mount it without, and run fstrim now and then",
+                           report.directory));
   }
   if (wish.dsync && !report.dsync_works) {
     say(true, fmt::format("{}: on {} a write with RWF_DSYNC may not be durable: set "

@@ -28,6 +28,7 @@ struct FileSystemReport {
   std::uint32_t direct_offset_align = 0;
   bool dsync_works = true;          // RWF_DSYNC reaches the device (FUSE sends no FSYNC for it)
   Durability durability = Durability::unknown;
+  bool discards = false;            // mounted with `discard`: space is trimmed as it is freed
 
   // One line for the banner.
   std::string description() const;
@@ -36,6 +37,10 @@ struct FileSystemReport {
 // Blocks; writes and removes a small file in `directory`, which must exist. Errors: not_found,
 // io with the errno.
 Result<FileSystemReport> examine_file_system(const std::string& directory);
+
+// Whether a file system of that device (st_dev) is mounted with the option `discard`. `mountinfo`:
+// what /proc/self/mountinfo says, proc_pid_mountinfo(5).
+bool mounted_with_discard(std::string_view mountinfo, unsigned major, unsigned minor);
 
 struct StorageWish {
   bool direct = true;

@@ -98,6 +98,25 @@ TEST(FileSystem, AllowsAContainersLayerForATrial) {
   EXPECT_TRUE(mentions(verdict, "mount a volume"));
 }
 
+TEST(FileSystem, WarnsOfDiscard) {
+  constexpr std::string_view mounts =
+      "22 27 0:21 / /proc rw,relatime - proc proc rw\n"
+      "27 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw,discard,resv_strict\n"
+      "28 27 254:16 / /discard rw,relatime - xfs /dev/discard rw,nodiscard\n"
+      "29 27 254:32 / /b rw,discard - xfs";
+  EXPECT_TRUE(mounted_with_discard(mounts, 254, 0));
+  EXPECT_FALSE(mounted_with_discard(mounts, 254, 16));
+  EXPECT_TRUE(mounted_with_discard(mounts, 254, 32));
+  EXPECT_FALSE(mounted_with_discard(mounts, 25, 0));
+  EXPECT_FALSE(mounted_with_discard("", 254, 0));
+
+  auto report = report_of("ext4", Durability::durable);
+  report.discards = true;
+  const auto verdict = judge_storage(report, {});
+  EXPECT_TRUE(verdict.allowed);
+  EXPECT_TRUE(mentions(verdict, "fstrim"));
+}
+
 TEST(FileLimit, IsRaisedToTheHardOne) {
   rlimit before{};
   ::getrlimit(RLIMIT_NOFILE, &before);
