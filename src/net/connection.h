@@ -101,6 +101,7 @@ struct Connection {
   bool uses_sack = false;
   bool uses_ecn = false;
   bool is_passive = false;
+  bool was_cookie = false;              // a double of what began it would begin another
   bool is_paused = false;               // data events are held back
   bool is_closing = false;              // close(): received bytes are thrown away
   bool wants_fin = false;
@@ -140,6 +141,7 @@ struct Connection {
   std::uint32_t unacked_bytes = 0;      // received since our last ACK
   std::uint16_t receive_mss = 536;      // the largest segment seen
   std::uint8_t sack_count = 0;
+  std::uint8_t duplicate_acks_due = 0;  // without SACK: one for each segment out of order
   Seq early_fin;
   std::uint32_t timestamp_recent = 0;
   Instant timestamp_recent_at{};
@@ -154,6 +156,7 @@ struct Connection {
   Seq send_start;                       // ISS
   Seq send_unacked;                     // SND.UNA
   Seq send_next;                        // SND.NXT
+  Seq send_edge;                        // the furthest end of the peer's window so far
   Seq window_seq;                       // SND.WL1
   Seq window_ack;                       // SND.WL2
   std::uint32_t send_window = 0;
@@ -199,6 +202,10 @@ struct Connection {
            state == TcpState::fin_wait_2;
   }
   std::uint32_t in_flight() const { return send_next - send_unacked; }
+  // The number of a segment without data: SND.NXT, but not beyond what the peer ever offered. A
+  // probe of a closed window goes beyond it, and a peer that threw it away takes nothing that lies
+  // there.
+  Seq bare_seq() const { return is_synchronized() ? earlier(send_next, send_edge) : send_next; }
 };
 static_assert(sizeof(Connection) <= 1024);
 

@@ -17,7 +17,8 @@ namespace tailrace::net {
   X(drop_rate) X(drop_old_timestamp) X(drop_outside_window) X(drop_bad_ack) \
   X(drop_control_full) X(drop_no_route) X(drop_after_close) \
   X(accepted) X(connected) X(refused) X(closed) X(resets_in) X(resets_out) \
-  X(half_open_full) X(cookies_out) X(cookies_good) X(cookies_bad) X(challenge_acks) \
+  X(half_open_full) X(half_open_timeouts) X(cookies_out) X(cookies_good) X(cookies_bad) \
+  X(challenge_acks) \
   X(retransmits) X(fast_recoveries) X(timeouts) X(loss_probes) X(undos) X(window_probes) \
   X(keepalive_probes) X(keepalive_failures) X(user_timeouts) X(closing_timeouts) X(acks_out) \
   X(duplicate_data) \

@@ -38,11 +38,12 @@ struct Rtt {
     smoothed.ns += (rtt.ns - smoothed.ns) / 8;
   }
 
-  // Without back-off.
+  // Without back-off. The minimum is one of what is added to the round trip, not of the sum: the
+  // peer may delay its ACK on a long path as on a short one.
   Duration timeout(Duration initial, Duration smallest_timeout, Duration largest) const {
     if (!is_known()) return initial;
-    const Duration timeout{smoothed.ns + std::max<std::int64_t>(4 * variation.ns, 1'000'000)};
-    return std::clamp(timeout, smallest_timeout, largest);
+    const Duration timeout{smoothed.ns + std::max(4 * variation.ns, smallest_timeout.ns)};
+    return std::min(timeout, largest);
   }
 };
 

@@ -74,6 +74,7 @@ void SentMemory::trim_front(SentLog& log, std::uint32_t bytes, StreamPos at) {
   record.seq += bytes;
   record.length -= bytes;
   record.at = at;
+  record.front_resent = false;
   log.bytes -= bytes;
   if (record.sacked) log.sacked_bytes -= bytes;
   if (record.lost) log.lost_bytes -= bytes;
@@ -90,6 +91,7 @@ bool SentMemory::split(SentLog& log, std::uint32_t index, std::uint32_t bytes, S
   rest.seq = first.seq + bytes;
   rest.length = first.length - bytes;
   rest.at = at;
+  rest.front_resent = false;
   rest.previous = index;
   first.length = bytes;
   first.has_fin = false;
@@ -119,6 +121,7 @@ void SentMemory::mark_sacked(SentLog& log, std::uint32_t index) {
 void SentMemory::mark_lost(SentLog& log, std::uint32_t index) {
   SentRecord& record = records_[index];
   TR_ASSERT(!record.sacked);
+  record.front_resent = false;
   if (record.lost && !record.resent) return;
   if (record.resent) {
     log.resent_bytes -= record.length;   // The retransmission was lost, too.
@@ -160,6 +163,7 @@ void SentMemory::mark_resent(SentLog& log, std::uint32_t index, Instant now) {
     record.resent = true;
   }
   record.ever_resent = true;
+  record.front_resent = false;
   record.sent_at = now;
   unlink_time(log, index);
   link_newest(log, index);

@@ -32,6 +32,7 @@ struct SentRecord {
   bool resent = false;             // since it was found lost
   bool ever_resent = false;
   bool has_fin = false;            // its last number is the FIN's
+  bool front_resent = false;       // a copy of its beginning went: no memory to cut it in two
   bool in_time = false;            // under way, as far as we know: in the order by time
 
   Seq end() const { return seq + length; }

@@ -185,6 +185,8 @@ void Stack::advance(Instant now) {
   for (;;) {
     const std::uint32_t id = tcp_.wheel.take_due(now);
     if (id == TimerWheel::no_timer) break;
+    // Who waits for memory is not dirty; but a time-out needs none to send what was sent before.
+    tcp_.wake(tcp_.starved);
     if (id < tcp_.connections.capacity()) {
       on_timer(tcp_, tcp_.connections[id]);
     } else {

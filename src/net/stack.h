@@ -13,7 +13,8 @@
 // input() works in stages over bursts of 32: take all frames apart and fetch the slots of their
 // flows; find all connections and fetch them; then process in order. Memory that a later stage
 // needs is on its way while the others are worked on. output() makes one pass over what became
-// dirty, so that a burst causes at most one ACK per connection.
+// dirty, so that a burst causes at most one ACK per connection; only to a peer without SACK there
+// is one for each segment out of order.
 //
 // What is where: frame.h (memory of frames), ethernet.h, arp.h, ip.h, icmp.h, tcp_header.h (bytes);
 // neighbours.h; connection.h and tcp.h (TCP); tcp_listen.h (passive open).

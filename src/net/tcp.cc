@@ -201,7 +201,7 @@ void Tcp::reset(Connection& c) {
   if (c.state == TcpState::closed) return;
   if (c.state != TcpState::syn_sent) {
     ControlSegment segment{.flow = c.flow};
-    segment.header.seq = c.send_next;
+    segment.header.seq = c.bare_seq();
     segment.header.ack = c.receive_next;
     segment.header.flags = tcp_flag::rst | tcp_flag::ack;
     push_control_segment(*this, segment);

@@ -128,6 +128,7 @@ void take_window(Tcp& tcp, Connection& c, const TcpHeader& header) {
   const bool was_closed = c.send_window == 0;
   c.send_window = std::uint32_t{header.window} << c.send_scale;
   c.send_window_max = std::max(c.send_window_max, c.send_window);
+  c.send_edge = later(c.send_edge, header.ack + c.send_window);
   c.window_seq = header.seq;
   c.window_ack = header.ack;
   if (c.send_window == 0 || !was_closed) return;

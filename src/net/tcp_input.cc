@@ -167,7 +167,12 @@ bool on_fin_acked(Tcp& tcp, Connection& c) {
       tcp.rest(c);
       return true;
     case TcpState::last_ack:
-      tcp.kill(c, true);
+      // The cookie is still good; the flow rests until no double of it can be on its way.
+      if (c.was_cookie) {
+        tcp.rest(c);
+      } else {
+        tcp.kill(c, true);
+      }
       return true;
     case TcpState::closed:
     case TcpState::syn_sent:
@@ -182,12 +187,27 @@ bool on_fin_acked(Tcp& tcp, Connection& c) {
   return false;
 }
 
+// The peer does not know yet that we took the byte with which it probed a closed window: its number
+// stays before that byte, and what it acknowledges counts. A keepalive looks the same. Both want an
+// answer; were neither ACK looked at, two ends that probe each other would never hear another.
+bool is_behind_probe(const Connection& c, const TcpSegment& segment) {
+  return segment.length() == 0 && !segment.header.has(tcp_flag::rst) &&
+         segment.header.seq + 1 == c.receive_next && segment.header.seq < c.last_ack_sent;
+}
+
 // A segment within the window, or an old one that may still tell something.
 bool is_acceptable(const Connection& c, const TcpSegment& segment) {
   const Seq seq = segment.header.seq;
-  if (seq > c.receive_edge) return false;
+  if (seq > c.receive_edge) {
+    // What a peer acknowledges counts though our window is closed, and its numbers may be past its
+    // own probe by then, of which nothing was taken.
+    return c.receive_edge == c.receive_next && segment.length() == 0 &&
+           seq == c.receive_edge + 1;
+  }
   // An ACK that was overtaken by data that followed it is not the peer's mistake.
-  if (segment.length() == 0) return seq >= c.last_ack_sent || seq == c.receive_next;
+  if (segment.length() == 0) {
+    return seq >= c.last_ack_sent || seq == c.receive_next || is_behind_probe(c, segment);
+  }
   return segment.end() > c.receive_next;
 }
 
@@ -246,6 +266,7 @@ bool on_segment_synchronized(Tcp& tcp, Connection& c, const Arrival& arrival) {
   remember_timestamp(tcp, c, header);
   note_congestion_marks(c, arrival);
   const bool fin_was_acked = c.fin_acked;
+  if (is_behind_probe(c, segment)) answer_unacceptable(tcp, c, segment);
   on_ack(tcp, c, segment);
   if (c.fin_acked && !fin_was_acked && on_fin_acked(tcp, c)) return false;
   if (segment.length() == 0) {
@@ -264,6 +285,7 @@ void establish(Tcp& tcp, Connection& c) {
   c.retransmit_timer = RetransmitTimer::off;
   c.retransmit_at = never();
   c.progress_at = tcp.now;
+  c.send_edge = c.send_unacked + c.send_window;
   c.recovery_end = c.send_unacked;
   c.ecn_reduced_to = c.send_unacked;
   c.rack.highest = c.send_unacked;

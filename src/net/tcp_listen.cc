@@ -172,6 +172,7 @@ void TcpListen::drop_half_open(std::uint32_t index) {
 
 void TcpListen::on_half_open_timer(std::uint32_t index) {
   if (tcp_.now - tcp_.half_open[index].began >= tcp_.limits.half_open_timeout) {
+    tcp_.count(Count::half_open_timeouts);
     return drop_half_open(index);
   }
   push_half_open_syn_ack(index);
@@ -250,6 +251,7 @@ bool TcpListen::on_cookie(const Flow& flow, const Arrival& arrival, std::uint32_
   handshake.uses_sack = contents->sack_permitted;
   handshake.uses_ecn = contents->ecn;
   handshake.timestamp_recent = header.options.timestamp;
+  handshake.was_cookie = true;
   return complete(flow, handshake, arrival);
 }
 
@@ -263,6 +265,7 @@ bool TcpListen::complete(const Flow& flow, const Handshake& handshake, const Arr
   Connection& c = *made;
   const TcpHeader& header = arrival.segment.header;
   c.is_passive = true;
+  c.was_cookie = handshake.was_cookie;
   c.listener = handshake.listener;
   c.send_start = handshake.start;
   c.send_unacked = c.send_next = handshake.start + 1;

@@ -41,6 +41,7 @@ class TcpListen {
     bool uses_timestamps = false;
     bool uses_sack = false;
     bool uses_ecn = false;
+    bool was_cookie = false;
     std::uint32_t timestamp_recent = 0;
     Duration rtt{};
   };

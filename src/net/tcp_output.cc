@@ -178,6 +178,21 @@ void note_resent(Tcp& tcp, Connection& c, std::uint32_t length) {
   if (c.first_resend_stamp == 0) c.first_resend_stamp = tcp.timestamp(c);
 }
 
+// The beginning of the first record, though there is no memory to cut it in two: a copy, and the
+// record still waits. Once that is acknowledged the next copy goes, so that a core whose records
+// are all used comes forward, a segment at a time.
+Step resend_front(Tcp& tcp, Connection& c, const MacAddress& mac, TxFrame& frame) {
+  SentRecord& record = tcp.records[c.sent.head];
+  record.ever_resent = true;
+  record.front_resent = true;
+  note_resent(tcp, c, frame.payload_bytes);
+  note_paced(tcp, c, frame.payload_bytes);
+  finish_frame(tcp, c, {.seq = record.seq}, mac, frame);
+  c.sent_at = tcp.now;
+  if (c.retransmit_timer == RetransmitTimer::off) arm_retransmit(tcp, c);
+  return Step::sent;
+}
+
 // A record again, from its front.
 Step resend(Tcp& tcp, Connection& c, const MacAddress& mac, TxFrame& frame, std::uint32_t index,
             std::uint32_t most) {
@@ -189,6 +204,7 @@ Step resend(Tcp& tcp, Connection& c, const MacAddress& mac, TxFrame& frame, std:
   }
   if (frame.payload_bytes < record.payload() &&
       !tcp.records.split(c.sent, index, frame.payload_bytes, after)) {
+    if (index == c.sent.head) return resend_front(tcp, c, mac, frame);
     tcp.sends.release(frame.hold);
     return Step::starved;
   }
@@ -211,6 +227,7 @@ Step send_lost(Tcp& tcp, Connection& c, const MacAddress& mac, TxFrame& frame) {
   const std::uint32_t index = tcp.records.next_to_resend(c.sent);
   if (index == none) return Step::nothing;
   const SentRecord& record = tcp.records[index];
+  if (record.front_resent) return Step::starved;
   const std::uint32_t segment = c.send_mss - sack_bytes(c);
   const std::uint32_t room = congestion_room(c);
   if (room < std::min(segment, record.length)) return Step::nothing;
@@ -366,9 +383,11 @@ Step send_tail_probe(Tcp& tcp, Connection& c, const MacAddress& mac, TxFrame& fr
 }
 
 Step send_ack(Tcp& tcp, Connection& c, const MacAddress& mac, TxFrame& frame) {
-  if (!c.ack_now || !c.is_synchronized()) return Step::nothing;
+  if ((!c.ack_now && c.duplicate_acks_due == 0) || !c.is_synchronized()) return Step::nothing;
+  // One that says something new is no duplicate.
+  if (c.duplicate_acks_due > 0 && c.last_ack_sent == c.receive_next) --c.duplicate_acks_due;
   tcp.count(Count::acks_out);
-  finish_frame(tcp, c, {.seq = c.send_next}, mac, frame);
+  finish_frame(tcp, c, {.seq = c.bare_seq()}, mac, frame);
   return Step::sent;
 }
 
@@ -387,8 +406,9 @@ Step fill_frame(Tcp& tcp, Connection& c, const MacAddress& mac, TxFrame& frame) 
   if (c.is_probe_due) return send_window_probe(tcp, c, mac, frame);
   if (c.is_tail_probe_due) {
     const Step step = send_tail_probe(tcp, c, mac, frame);
-    if (step != Step::nothing) return step;
+    if (step == Step::sent) return step;
     arm_retransmit(tcp, c);
+    if (step == Step::starved) return step;
   }
   Step step = send_lost(tcp, c, mac, frame);
   if (step == Step::nothing && c.sent.to_resend_bytes() == 0) {

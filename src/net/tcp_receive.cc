@@ -113,13 +113,19 @@ bool take_in_order(Tcp& tcp, Connection& c, Bytes bytes, std::uint64_t token) {
     if (!c.is_paused) tcp.note_events(c);
   }
   // A gap that is filled, wholly or in part, is told at once (RFC 5681, 4.2).
-  if (had_gap) ack_at_once(tcp, c);
+  if (had_gap) {
+    c.duplicate_acks_due = 0;
+    ack_at_once(tcp, c);
+  }
   ack_in_time(tcp, c, grown);
   return is_held;
 }
 
 bool take_early(Tcp& tcp, Connection& c, Seq seq, Bytes bytes, std::uint64_t token) {
   tcp.count(Count::out_of_order);
+  // One ACK of a burst tells by its blocks all that came. Without SACK the peer counts ACKs, and
+  // needs three of them (RFC 5681, 3.2 and 4.2).
+  if (!c.uses_sack && c.duplicate_acks_due < UINT8_MAX) ++c.duplicate_acks_due;
   ack_at_once(tcp, c);
   const SeqRange range{seq, seq + static_cast<std::uint32_t>(bytes.size())};
   for (std::size_t i = 0; i < c.sack_count; ++i) {

@@ -29,8 +29,10 @@ bool wants_tail_probe(const Connection& c) {
 
 Duration tail_probe_timeout(const Tcp& tcp, const Connection& c) {
   Duration timeout{2 * c.rtt.smoothed.ns};
-  // The ACK of less than two full segments may be delayed.
-  if (c.in_flight() < 2U * c.send_mss) timeout.ns += tcp.limits.delayed_ack_max.ns;
+  // The ACK of less than two full segments may be delayed; neither end's timer is exact.
+  if (c.in_flight() < 2U * c.send_mss) {
+    timeout.ns += tcp.limits.delayed_ack_max.ns + tail_probe_min.ns;
+  }
   return std::max(timeout, tail_probe_min);
 }
 
@@ -147,8 +149,8 @@ void arm_retransmit(Tcp& tcp, Connection& c) {
   }
   const Duration timeout = timeout_of(tcp, c);
   if (wants_tail_probe(c)) {
-    const Duration probe = tail_probe_timeout(tcp, c);
-    if (probe < timeout) return set(RetransmitTimer::loss_probe, probe);
+    // RFC 8985, 7.2: at the latest where the time-out would be, which then comes after it.
+    return set(RetransmitTimer::loss_probe, std::min(tail_probe_timeout(tcp, c), timeout));
   }
   set(RetransmitTimer::timeout, timeout);
 }

@@ -66,16 +66,45 @@ void NetHost::turn(Instant now) {
   if (failure_.empty()) check_promises(now);
 }
 
+void NetHost::on_accepted(ConnId conn) {
+  if (conn_ == 0) {
+    conn_ = conn;
+    return;
+  }
+  net::ConnectionInfo info;
+  const bool is_over = !stack_.info(conn_, info) || info.state == net::TcpState::closed;
+  if (!is_over || !plan_.may_see_ghosts) return fail("a second connection was accepted");
+  has_ghosts_ = true;
+  stack_.abort(conn);
+}
+
+bool NetHost::is_of_ghost(const net::Event& event) const {
+  switch (event.kind) {
+    case net::Event::Kind::connected:
+    case net::Event::Kind::data:
+    case net::Event::Kind::peer_ended:
+    case net::Event::Kind::closed:
+      return has_ghosts_ && event.conn != conn_;
+    case net::Event::Kind::accepted:
+    case net::Event::Kind::sent:
+      return false;   // The one makes it; the other is told by tokens.
+  }
+  return false;
+}
+
 void NetHost::take_events(Instant now) {
   std::array<net::Event, 8> events;
   for (;;) {
     const std::size_t count = stack_.take_events(events);
     for (std::size_t i = 0; i < count; ++i) {
       const net::Event& event = events[i];
+      if (is_of_ghost(event)) {
+        if (event.kind == net::Event::Kind::data) lent_.erase(event.token);
+        continue;
+      }
       switch (event.kind) {
         case net::Event::Kind::accepted:
-          if (conn_ != 0) fail("a second connection was accepted");
-          conn_ = event.conn;
+          on_accepted(event.conn);
           break;
         case net::Event::Kind::connected:
           break;

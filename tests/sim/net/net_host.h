@@ -35,6 +35,9 @@ struct HostPlan {
   Duration device_delay{};
   std::int64_t clock_offset_ns = 0;
   std::uint64_t key = 0;
+  // The network doubles frames: an old SYN and an old ACK may begin a connection anew when the
+  // first is over. Only the side that ended first rests (RFC 9293, 3.6.1).
+  bool may_see_ghosts = false;
 };
 
 // The byte at a place of the stream that host `writer` writes.
@@ -81,6 +84,8 @@ class NetHost {
 
   Instant own(Instant now) const { return now + Duration{plan_.clock_offset_ns}; }
   void fail(std::string what);
+  void on_accepted(ConnId conn);
+  bool is_of_ghost(const net::Event& event) const;
   void take_events(Instant now);
   void on_data(const net::Event& event);
   void write(Instant now);
@@ -114,6 +119,7 @@ class NetHost {
   bool peer_ended_ = false;
   bool ended_ = false;
   bool closed_ = false;
+  bool has_ghosts_ = false;
   std::string failure_;
 };
 

@@ -117,7 +117,12 @@ std::uint64_t mtu_of(const NetPlan& plan) {
 }
 
 bool uses_sack(const NetPlan& plan) {
-  return plan.hosts[0].interface.use_sack && plan.hosts[1].interface.use_sack;
+  const net::Interface& client = plan.hosts[0].interface;
+  const net::Interface& server = plan.hosts[1].interface;
+  // A cookie carries the option in the timestamp.
+  const bool is_lost = plan.hosts[1].limits.half_open_cookies_from == 0 &&
+                       (!client.use_timestamps || !server.use_timestamps);
+  return client.use_sack && server.use_sack && !is_lost;
 }
 
 void check_clean(const NetPlan& plan, const NetHost hosts[2], NetOutcome& outcome) {
@@ -128,12 +133,8 @@ void check_clean(const NetPlan& plan, const NetHost hosts[2], NetOutcome& outcom
   const bool is_slow = plan.link.bytes_per_second < 10'000'000;
   const bool has_cookies = plan.hosts[0].limits.half_open_cookies_from == 0 ||
                            plan.hosts[1].limits.half_open_cookies_from == 0;
-  bool is_short_of_memory = false;
-  for (int i = 0; i < 2; ++i) {
-    is_short_of_memory |= hosts[i].counters().of(net::Count::drop_no_memory) > 0;
-    const net::Limits& limits = plan.hosts[i].limits;
-    is_short_of_memory |= limits.pieces_max < 512;
-  }
+  bool is_short_of_memory = outcome.is_short_of_memory;
+  for (const HostPlan& host : plan.hosts) is_short_of_memory |= host.limits.pieces_max < 512;
   if (!is_slow && !has_cookies && !is_short_of_memory && outcome.timeouts > 0) {
     fail(fmt::format("{} time-outs on a clean network", outcome.timeouts));
   }
@@ -257,6 +258,7 @@ void Run::judge(NetOutcome& outcome) {
     outcome.undos += counters.of(net::Count::undos);
     outcome.segments += counters.of(net::Count::segments_in);
     outcome.bytes += host.received_bytes();
+    outcome.is_short_of_memory |= counters.of(net::Count::drop_no_memory) > 0;
     if (outcome.failure.empty()) outcome.failure = host.failure();
   }
   if (!outcome.failure.empty() || has_abort()) {
@@ -269,6 +271,7 @@ void Run::judge(NetOutcome& outcome) {
     std::uint64_t given_up = 0;
     for (const NetHost& host : hosts_) {
       given_up += host.counters().of(net::Count::user_timeouts) +
+                  host.counters().of(net::Count::half_open_timeouts) +
                   host.counters().of(net::Count::closing_timeouts) +
                   host.counters().of(net::Count::keepalive_failures);
     }
@@ -316,6 +319,13 @@ NetPlan draw_plan(std::uint64_t seed) {
   plan.hosts[end % 2].app.end = EndMode::shut_down;
   if (end >= 14) plan.hosts[(end + 1) % 2].app.end = EndMode::shut_down;
   if (end == 0) plan.hosts[0].app.end = EndMode::abort;
+  // A listener that hands out cookies knows of no connection until its ACK comes, and a lost one
+  // goes again only with something to say.
+  if (plan.hosts[1].limits.half_open_cookies_from == 0 && plan.hosts[0].app.bytes == 0 &&
+      plan.hosts[0].app.end == EndMode::close) {
+    plan.hosts[0].app.end = EndMode::shut_down;
+  }
+  plan.hosts[1].may_see_ghosts = plan.link.duplication > 0;
   const Instant start{seconds(1000).ns};
   SipKey key{};
   std::memcpy(key.data(), &plan.hosts[0].key, 8);
@@ -362,9 +372,14 @@ void NetTotals::add(const NetPlan& plan, const NetOutcome& outcome) {
   timed_out += outcome.timed_out ? 1 : 0;
   virtual_ns += outcome.virtual_ns;
   const LinkFaults& link = plan.link;
-  const bool is_moderate = link.loss <= 300 && link.corruption <= 20 && !plan.lowers_mtu &&
-                           plan.hosts[0].limits.sent_records_max > 32 &&
-                           plan.hosts[1].limits.sent_records_max > 32;
+  // A receiver that is short of memory drops what came: to the sender it looks like loss. And what
+  // is held back for longer than a time-out is late for it, not lost.
+  bool is_moderate = link.loss <= 300 && link.corruption <= 20 && !plan.lowers_mtu &&
+                     !outcome.is_short_of_memory;
+  for (const HostPlan& host : plan.hosts) {
+    is_moderate &= host.limits.sent_records_max > 32 &&
+                   (link.reordering == 0 || link.reorder_delay < host.limits.rto_min);
+  }
   if (uses_sack(plan) && is_moderate) {
     sack_lost += outcome.lost;
     sack_timeouts += outcome.timeouts;

@@ -25,6 +25,7 @@ struct NetPlan {
 struct NetOutcome {
   std::string failure;             // empty: all promises were kept
   bool timed_out = false;
+  bool is_short_of_memory = false; // a received frame was thrown away for want of it
   std::uint64_t frames = 0;
   std::uint64_t lost = 0;
   std::uint64_t bytes = 0;

@@ -129,6 +129,7 @@ bool ScriptRunner::option(const Words& words) {
       {"buffer", &limits_.receive_buffer_min}, {"buffer_max", &limits_.receive_buffer_max},
       {"half_open", &limits_.half_open_max}, {"cookies_from", &limits_.half_open_cookies_from},
       {"connections", &limits_.connections_max}, {"pieces", &limits_.reassembly_pieces_max},
+      {"records", &limits_.sent_records_max},
       {"challenges", &limits_.challenge_acks_per_second},
       {"resets", &limits_.resets_per_second}};
   const std::map<std::string, Duration*> times{
@@ -447,6 +448,9 @@ bool ScriptRunner::event(const Words& words) {
   if (names.at(event.kind) != words[1]) return fail("but it is: " + names.at(event.kind));
   if (event.kind != Event::Kind::data) return true;
   const std::size_t size = event.bytes.size();
+  for (const std::byte byte : event.bytes) {
+    if (byte != static_cast<std::byte>(next_byte_++)) return fail("but with other bytes");
+  }
   lent_.erase(event.token);
   return words.size() < 3 || size == number(words[2]) ||
          fail(fmt::format("but of {} bytes", size));

@@ -4,8 +4,8 @@
 //   option NAME VALUE        before anything else: sack, stamps, scale, ecn, v6, tso (on or off);
 //                            mtu, buffer, buffer_max, rto_min, delayed_ack, half_open,
 //                            cookies_from, connections, user_timeout, keepalive, challenges,
-//                            resets, connect_timeout, finishing, draining, pieces (numbers;
-//                            times in ms)
+//                            resets, connect_timeout, finishing, draining, pieces, records
+//                            (numbers; times in ms)
 //   listen | connect         our side; port 9092
 //   reach STATE              the shortest way there: syn_sent syn_received established fin_wait_1
 //                            fin_wait_2 close_wait closing last_ack time_wait closed listen
@@ -111,6 +111,7 @@ class ScriptRunner {
   std::map<std::uint64_t, std::unique_ptr<std::vector<std::byte>>> lent_;
   std::vector<std::unique_ptr<std::vector<std::byte>>> written_;
   std::uint64_t next_token_ = 1;
+  std::uint32_t next_byte_ = 1;              // of the peer's stream; each byte says its number
   ConnId conn_ = 0;
   std::uint16_t our_port_ = 9092;
   std::uint32_t peer_start_ = 0xffff'fff0;   // goes round soon

@@ -73,6 +73,28 @@ TEST(tcp_output, a_core_short_of_records_goes_on) {
   EXPECT_EQ(pair.ends[1].received, 200'000U);
 }
 
+// The device holds all it may, so the probe can't go out: it must be asked for again.
+TEST(tcp_output, a_loss_probe_without_memory_leaves_a_timer_running) {
+  Limits limits = NetPair::small_limits();
+  limits.holds_max = 1;
+  NetPair pair(limits);
+  pair.open();
+  Stack& stack = *pair.ends[0].stack;
+  std::vector<std::byte> bytes(100);
+  pair.send(0, bytes);
+  std::array<TxFrame, 8> frames;
+  ASSERT_EQ(stack.output(frames, pair.now), 1U);
+  const std::uint32_t hold = frames[0].hold;
+  stack.advance(pair.now + milliseconds(150));
+  EXPECT_EQ(stack.output(frames, pair.now + milliseconds(150)), 0U);
+  EXPECT_NE(stack.next_deadline(), never());
+  stack.transmitted(hold);
+  stack.advance(pair.now + milliseconds(800));
+  EXPECT_EQ(stack.output(frames, pair.now + milliseconds(800)), 1U);
+  EXPECT_EQ(stack.counters().of(Count::loss_probes), 1U);
+  stack.transmitted(frames[0].hold);
+}
+
 TEST(tcp_output, tagged_frames_reach_a_tagged_peer) {
   Interface interface;
   interface.vlan = 42;
