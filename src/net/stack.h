@@ -15,8 +15,8 @@
 // needs is on its way while the others are worked on. output() makes one pass over what became
 // dirty, so that a burst causes at most one ACK per connection.
 //
-// What is where: frame.h (memory of frames), ethernet.h, arp.h, ip.h, icmp.h, tcp_header.h (bytes);
-// neighbours.h; connection.h and tcp.h (TCP); tcp_listen.h (passive open).
+// What is where: base/frame.h (memory of frames); ethernet.h, arp.h, ip.h, icmp.h, tcp_header.h
+// (bytes); neighbours.h; connection.h and tcp.h (TCP); tcp_listen.h (passive open).
 #pragma once
 
 #include <array>
@@ -27,7 +27,7 @@
 #include "base/ops.h"
 #include "base/time.h"
 #include "net/arp.h"
-#include "net/frame.h"
+#include "base/frame.h"
 #include "net/icmp.h"
 #include "net/interface.h"
 #include "net/limits.h"
