@@ -77,14 +77,15 @@ bool CoreUnit::make_kernel_transport(const Setup& setup, std::string& why) {
 }
 
 bool CoreUnit::make_user_transport(const Setup& setup, std::string& why) {
-  const net::Limits limits = net_limits(setup.profile);
   auto device = io::TapDevice::create(
-      *ring_, {.name = setup.profile.device, .receive_bytes = limits.receive_bytes_max}, why);
+      *ring_, {.name = setup.profile.device,
+               .receive_bytes = receive_memory_bytes(setup.profile)}, why);
   if (!device) {
     why = setup.profile.place_of("transport") + why;
     return false;
   }
-  io::UserTransport::Options options{.limits = limits, .interface = setup.network->interface,
+  io::UserTransport::Options options{.limits = net_limits(setup.profile),
+                                     .interface = setup.network->interface,
                                      .listen = setup.network->listen,
                                      .start = io::Ring::monotonic_now()};
   if (getrandom(options.key.data(), options.key.size(), 0) !=

@@ -110,9 +110,16 @@ bool read_user_network(const Profile& profile, const Endpoints& endpoints, UserN
 net::Limits net_limits(const Profile& profile) {
   net::Limits limits;
   limits.connections_max = static_cast<std::uint32_t>(profile.connections_max);
+  // Every connection may begin; they grow into what is left. More is promised than there is memory
+  // for, as not all peers send at once: a frame that finds no buffer is sent again.
   limits.receive_bytes_max =
-      static_cast<std::uint64_t>(profile.receive_buffer_bytes * profile.receive_buffer_count);
+      std::uint64_t{limits.connections_max} * limits.receive_buffer_min +
+      receive_memory_bytes(profile);
   return limits;
+}
+
+std::uint64_t receive_memory_bytes(const Profile& profile) {
+  return static_cast<std::uint64_t>(profile.receive_buffer_bytes * profile.receive_buffer_count);
 }
 
 }  // namespace tailrace::runtime

@@ -23,5 +23,7 @@ bool read_user_network(const Profile& profile, const Endpoints& endpoints, UserN
                        std::string& why);
 
 net::Limits net_limits(const Profile& profile);
+// Of buffers for received frames.
+std::uint64_t receive_memory_bytes(const Profile& profile);
 
 }  // namespace tailrace::runtime

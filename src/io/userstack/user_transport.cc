@@ -43,6 +43,9 @@ bool to_endpoint(std::string_view text, net::Endpoint& endpoint) {
 
 UserTransport::Options UserTransport::with_device(Options options, const DeviceOffers& offers) {
   options.limits.frames_max = offers.frames_max;
+  // Some are always free for the segment that all the others wait for.
+  options.limits.pieces_max =
+      std::min(options.limits.pieces_max, offers.frames_max - offers.frames_max / 4);
   options.interface.mtu = offers.mtu;
   options.interface.segmentation_bytes_max = offers.segmentation_bytes_max;
   return options;
