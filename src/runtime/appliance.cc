@@ -223,8 +223,13 @@ std::vector<runtime::CoreView> Appliance::State::views() const {
   std::vector<runtime::CoreView> views;
   for (const auto& core : cores) {
     const log::CoreLog::Counters& log = core->log_counters();
-    views.push_back({.broker = &core->broker_counters(), .others = runtime::log_numbers(log),
-                     .space = runtime::space_of(log)});
+    runtime::CoreView view{.broker = &core->broker_counters(),
+                           .others = runtime::log_numbers(log), .space = runtime::space_of(log)};
+    if (core->net_counters() != nullptr) {
+      const auto numbers = runtime::net_numbers(*core->net_counters());
+      view.others.insert(view.others.end(), numbers.begin(), numbers.end());
+    }
+    views.push_back(std::move(view));
   }
   return views;
 }

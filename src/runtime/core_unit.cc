@@ -94,7 +94,9 @@ bool CoreUnit::make_user_transport(const Setup& setup, std::string& why) {
     return false;
   }
   for (const net::Endpoint& local : options.listen) ports_.push_back(local.port);
-  transport_ = std::make_unique<io::UserTransport>(std::move(options), std::move(*device));
+  auto transport = std::make_unique<io::UserTransport>(std::move(options), std::move(*device));
+  net_counters_ = &transport->stack().counters();
+  transport_ = std::move(transport);
   return true;
 }
 

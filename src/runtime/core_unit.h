@@ -12,6 +12,7 @@
 #include "io/uring/uring_disk.h"
 #include "io/transport.h"
 #include "log/core_log.h"
+#include "net/counters.h"
 #include "runtime/data_core.h"
 #include "runtime/mapped_memory.h"
 #include "runtime/profile.h"
@@ -57,6 +58,8 @@ class CoreUnit {
   bool failed() const { return failed_.load(std::memory_order_acquire); }
   const broker::Counters& broker_counters() const { return broker_->counters(); }
   const log::CoreLog::Counters& log_counters() const { return log_->counters(); }
+  // Null when the kernel does the network.
+  const net::Counters* net_counters() const { return net_counters_; }
 
  private:
   explicit CoreUnit(const Setup& setup)
@@ -83,6 +86,7 @@ class CoreUnit {
   std::unique_ptr<io::UringDisk> disk_;
   std::unique_ptr<io::Transport> transport_;
   std::vector<std::uint16_t> ports_;   // of the listeners
+  const net::Counters* net_counters_ = nullptr;  // the transport's
   std::unique_ptr<DataCore> data_core_;
 };
 
