@@ -57,7 +57,7 @@ class Server {
     return bytes;
   }
 
-  void give(std::span<const net::RxFrame> frames) {
+  void give(std::span<const RxFrame> frames) {
     stack_.input(frames, now);
     benchmark::DoNotOptimize(stack_.take_released());
   }
@@ -77,7 +77,7 @@ class Server {
       count = stack_.output(out, now);
       for (std::size_t i = 0; i < count; ++i) {
         bytes += out[i].payload_bytes;
-        if (out[i].hold != net::no_hold) stack_.transmitted(out[i].hold);
+        if (out[i].hold != no_hold) stack_.transmitted(out[i].hold);
       }
     }
     return bytes;
@@ -86,7 +86,7 @@ class Server {
 
   Instant now{seconds(1000).ns};
   std::vector<Peer> peers;
-  std::array<net::TxFrame, 64> out;
+  std::array<TxFrame, 64> out;
 
  private:
   static net::Limits limits(std::uint32_t connections) {
@@ -107,7 +107,7 @@ class Server {
 
   void one(std::vector<std::byte> bytes) {
     kept_ = std::move(bytes);
-    const net::RxFrame in{.bytes = kept_, .checksum_good = true};
+    const RxFrame in{.bytes = kept_, .checksum_good = true};
     give({&in, 1});
   }
   void open(std::uint32_t i) {
@@ -141,7 +141,7 @@ void net_receive(benchmark::State& state) {
   Server server_end(connections);
   constexpr std::size_t burst = 32;
   std::vector<std::vector<std::byte>> memory(burst);
-  std::array<net::RxFrame, burst> frames;
+  std::array<RxFrame, burst> frames;
   std::uint32_t next = 0;
   double cycles = 0;
   for (auto _ : state) {

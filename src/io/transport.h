@@ -45,6 +45,9 @@ class Transport {
   // of them.
   virtual std::uint64_t refused_count() const { return 0; }
 
+  // The end of a turn: what was said since poll() goes out, if it is not the ring that sees to it.
+  virtual void flush(Instant /*now*/) {}
+
   // When poll() wants to be called even without an event.
   virtual Instant next_deadline() const = 0;
 };

@@ -5,7 +5,7 @@
 
 #include "base/bytes.h"
 #include "net/address.h"
-#include "net/frame.h"
+#include "base/frame.h"
 
 namespace tailrace::net {
 

@@ -12,7 +12,7 @@
 #include <span>
 
 #include "base/bytes.h"
-#include "net/frame.h"
+#include "base/frame.h"
 #include "net/pool.h"
 
 namespace tailrace::net {

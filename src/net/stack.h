@@ -16,8 +16,8 @@
 // dirty, so that a burst causes at most one ACK per connection; only to a peer without SACK there
 // is one for each segment out of order.
 //
-// What is where: frame.h (memory of frames), ethernet.h, arp.h, ip.h, icmp.h, tcp_header.h (bytes);
-// neighbours.h; connection.h and tcp.h (TCP); tcp_listen.h (passive open).
+// What is where: base/frame.h (memory of frames); ethernet.h, arp.h, ip.h, icmp.h, tcp_header.h
+// (bytes); neighbours.h; connection.h and tcp.h (TCP); tcp_listen.h (passive open).
 #pragma once
 
 #include <array>
@@ -28,7 +28,7 @@
 #include "base/ops.h"
 #include "base/time.h"
 #include "net/arp.h"
-#include "net/frame.h"
+#include "base/frame.h"
 #include "net/icmp.h"
 #include "net/interface.h"
 #include "net/limits.h"

@@ -76,6 +76,7 @@ struct Appliance::State {
   runtime::Profile profile;
   std::string profile_name;
   runtime::Endpoints endpoints;
+  runtime::UserNetwork user_network;  // where the profile asks for it
   runtime::PlaceReport place;
   std::unique_ptr<runtime::DataDirectory> directory;
   Prng prng{0};
@@ -130,7 +131,10 @@ bool Appliance::State::open_place(const Config& config, std::string& why) {
   set_log_level(level_of(profile.log_level));
   if (!runtime::memory_fits(profile, runtime::read_machine_memory(), why)) return false;
   if (!runtime::read_endpoints(config, endpoints, why)) return false;
-  if (!runtime::ports_are_free(endpoints.listen, why)) return false;
+  const bool is_free = runtime::has_user_network(profile)
+                           ? runtime::read_user_network(profile, endpoints, user_network, why)
+                           : runtime::ports_are_free(endpoints.listen, why);
+  if (!is_free) return false;
   if (!runtime::ports_are_free(endpoints.admin, why)) return false;
   std::uint64_t seed = 0;
   if (!draw_seed(seed, why)) return false;
@@ -177,7 +181,10 @@ bool Appliance::State::make_cores(std::vector<runtime::BootedCore> booted, std::
     auto unit = CoreUnit::create({.profile = profile, .core = static_cast<bus::CoreId>(i),
                                   .directory = directory->path(),
                                   .lock_fd = directory->lock_fd(),
-                                  .listen = endpoints.listen_texts(), .config = static_config,
+                                  .listen = endpoints.listen_texts(),
+                                  .network = runtime::has_user_network(profile) ? &user_network
+                                                                                : nullptr,
+                                  .config = static_config,
                                   .refusing_cores = refusing_cores},
                                  std::move(booted[i].memory), std::move(booted[i].log), *exchange,
                                  why);
@@ -216,8 +223,13 @@ std::vector<runtime::CoreView> Appliance::State::views() const {
   std::vector<runtime::CoreView> views;
   for (const auto& core : cores) {
     const log::CoreLog::Counters& log = core->log_counters();
-    views.push_back({.broker = &core->broker_counters(), .others = runtime::log_numbers(log),
-                     .space = runtime::space_of(log)});
+    runtime::CoreView view{.broker = &core->broker_counters(),
+                           .others = runtime::log_numbers(log), .space = runtime::space_of(log)};
+    if (core->net_counters() != nullptr) {
+      const auto numbers = runtime::net_numbers(*core->net_counters());
+      view.others.insert(view.others.end(), numbers.begin(), numbers.end());
+    }
+    views.push_back(std::move(view));
   }
   return views;
 }
@@ -335,6 +347,10 @@ std::string Appliance::banner() const {
   line("profile", state.profile_name);
   line("data", state.place.description);
   line("direct", state.profile.direct ? "O_DIRECT" : "through the page cache");
+  if (runtime::has_user_network(state.profile)) {
+    line("network", fmt::format("our own TCP/IP on {} {}: {}", state.profile.transport,
+                                state.profile.device, state.profile.addresses));
+  }
   line("admin", state.admin == nullptr ? "none"
                                        : fmt::format("port {}: /metrics, /status",
                                                      state.admin->port()));

@@ -1,8 +1,13 @@
 #include "runtime/core_unit.h"
 
+#include <sys/random.h>
+
 #include <array>
 
 #include "base/log.h"
+#include "io/tap/tap_device.h"
+#include "io/uring/uring_transport.h"
+#include "io/userstack/user_transport.h"
 #include "runtime/limits.h"
 
 namespace tailrace::runtime {
@@ -51,7 +56,11 @@ bool CoreUnit::make_io(const Setup& setup, std::string& why) {
   auto disk = io::UringDisk::create(*ring_, setup.directory, disk_options(setup.profile), why);
   if (!disk) return false;
   disk_ = std::move(*disk);
+  return setup.network == nullptr ? make_kernel_transport(setup, why)
+                                  : make_user_transport(setup, why);
+}
 
+bool CoreUnit::make_kernel_transport(const Setup& setup, std::string& why) {
   io::TransportOptions options;
   options.listen = setup.listen;
   options.reuse_port = setup.profile.cores > 1;
@@ -60,7 +69,34 @@ bool CoreUnit::make_io(const Setup& setup, std::string& why) {
   options.receive_buffer_count = static_cast<std::uint32_t>(setup.profile.receive_buffer_count);
   auto transport = io::UringTransport::create(*ring_, options, why);
   if (!transport) return false;
+  for (std::uint32_t i = 0; i < setup.listen.size(); ++i) {
+    ports_.push_back((*transport)->local_port(i));
+  }
   transport_ = std::move(*transport);
+  return true;
+}
+
+bool CoreUnit::make_user_transport(const Setup& setup, std::string& why) {
+  auto device = io::TapDevice::create(
+      *ring_, {.name = setup.profile.device,
+               .receive_bytes = receive_memory_bytes(setup.profile)}, why);
+  if (!device) {
+    why = setup.profile.place_of("transport") + why;
+    return false;
+  }
+  io::UserTransport::Options options{.limits = net_limits(setup.profile),
+                                     .interface = setup.network->interface,
+                                     .listen = setup.network->listen,
+                                     .start = io::Ring::monotonic_now()};
+  if (getrandom(options.key.data(), options.key.size(), 0) !=
+      static_cast<ssize_t>(options.key.size())) {
+    why = "the system has no random numbers";
+    return false;
+  }
+  for (const net::Endpoint& local : options.listen) ports_.push_back(local.port);
+  auto transport = std::make_unique<io::UserTransport>(std::move(options), std::move(*device));
+  net_counters_ = &transport->stack().counters();
+  transport_ = std::move(transport);
   return true;
 }
 

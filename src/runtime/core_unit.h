@@ -10,12 +10,14 @@
 #include "broker/core_broker.h"
 #include "io/uring/ring_idle.h"
 #include "io/uring/uring_disk.h"
-#include "io/uring/uring_transport.h"
+#include "io/transport.h"
 #include "log/core_log.h"
+#include "net/counters.h"
 #include "runtime/data_core.h"
 #include "runtime/mapped_memory.h"
 #include "runtime/profile.h"
 #include "runtime/space_watch.h"
+#include "runtime/user_network.h"
 
 namespace tailrace::runtime {
 
@@ -27,6 +29,7 @@ class CoreUnit {
     const std::string& directory;                // absolute
     int lock_fd;                                 // of the directory; -1: it has none
     const std::vector<std::string>& listen;      // ports resolved, but for the first core
+    const UserNetwork* network;                  // null: the kernel's
     const broker::StaticConfig& config;
     std::atomic<int>& refusing_cores;            // for want of space; outlives the object
   };
@@ -48,13 +51,15 @@ class CoreUnit {
 
   DataCore& data_core() { return *data_core_; }
   io::Idle& idle() { return *idle_; }
-  std::uint16_t port(std::uint32_t listener) const { return transport_->local_port(listener); }
+  std::uint16_t port(std::uint32_t listener) const { return ports_[listener]; }
   std::string ring_description() const { return ring_->description(); }
 
   // From any thread.
   bool failed() const { return failed_.load(std::memory_order_acquire); }
   const broker::Counters& broker_counters() const { return broker_->counters(); }
   const log::CoreLog::Counters& log_counters() const { return log_->counters(); }
+  // Null when the kernel does the network.
+  const net::Counters* net_counters() const { return net_counters_; }
 
  private:
   explicit CoreUnit(const Setup& setup)
@@ -62,6 +67,8 @@ class CoreUnit {
         free_bytes_min_(static_cast<std::uint64_t>(setup.profile.free_bytes_min)),
         space_watch_(setup.refusing_cores) {}
   bool make_io(const Setup& setup, std::string& why);
+  bool make_kernel_transport(const Setup& setup, std::string& why);
+  bool make_user_transport(const Setup& setup, std::string& why);
 
   static constexpr Duration space_look_interval = seconds(2);
 
@@ -77,7 +84,9 @@ class CoreUnit {
   std::unique_ptr<io::Ring> ring_;
   std::unique_ptr<io::RingIdle> idle_;
   std::unique_ptr<io::UringDisk> disk_;
-  std::unique_ptr<io::UringTransport> transport_;
+  std::unique_ptr<io::Transport> transport_;
+  std::vector<std::uint16_t> ports_;   // of the listeners
+  const net::Counters* net_counters_ = nullptr;  // the transport's
   std::unique_ptr<DataCore> data_core_;
 };
 

@@ -24,6 +24,7 @@ std::size_t DataCore::run_once(Now now) {
   const std::size_t taken = take_in(now);
   broker_.step(now);
   const std::size_t given = give_out();
+  transport_.flush(now.instant);
   if (stopping_) note_finished();
   return taken + given;
 }

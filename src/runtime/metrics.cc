@@ -212,6 +212,16 @@ std::vector<NamedNumber> transaction_numbers(const control::TransactionCounters&
   };
 }
 
+std::vector<NamedNumber> net_numbers(const net::Counters& counters) {
+  return {
+#define TR_NET_NUMBER(name)                                                     \
+  NamedNumber{"net_" #name "_total", "Of the node's own TCP/IP: " #name, true, \
+              counters.of(net::Count::name)},
+      TR_NET_COUNTS(TR_NET_NUMBER)
+#undef TR_NET_NUMBER
+  };
+}
+
 Space space_of(const log::CoreLog::Counters& counters) {
   const std::int64_t free_bytes = counters.usable_bytes.load();
   return {.free_bytes = free_bytes < 0 ? 0 : static_cast<std::uint64_t>(free_bytes),

@@ -11,6 +11,7 @@
 #include "control/group_coordinator.h"
 #include "control/transaction_coordinator.h"
 #include "log/core_log.h"
+#include "net/counters.h"
 
 namespace tailrace::runtime {
 
@@ -36,6 +37,8 @@ struct CoreView {
 };
 
 std::vector<NamedNumber> log_numbers(const log::CoreLog::Counters& counters);
+// Of a core that does its own TCP/IP.
+std::vector<NamedNumber> net_numbers(const net::Counters& counters);
 Space space_of(const log::CoreLog::Counters& counters);
 
 std::vector<NamedNumber> group_numbers(const control::GroupCounters& counters);

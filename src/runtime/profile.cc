@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstring>
 #include <sstream>
+
+#include "runtime/network_text.h"
 #define TOML_HEADER_ONLY 1
 // toml++ asserts on some mistyped keys that it reports as syntax errors two lines further on; an
 // operator's typing error must not abort (found by tests/fuzz/profile_fuzz.cc).
@@ -31,8 +33,19 @@ ProfileKey text(std::string_view table, std::string_view name, std::string Profi
                 std::vector<std::string_view> choices) {
   return {.table = table, .name = name, .text = member, .choices = std::move(choices)};
 }
+ProfileKey text(std::string_view table, std::string_view name, std::string Profile::*member,
+                bool (*fits)(std::string_view), std::string_view form) {
+  return {.table = table, .name = name, .text = member, .fits = fits, .form = form};
+}
 ProfileKey flag(std::string_view table, std::string_view name, bool Profile::*member) {
   return {.table = table, .name = name, .flag = member};
+}
+
+bool is_interface_name(std::string_view text) {
+  constexpr std::string_view letters =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+  return !text.empty() && text.size() < 16 &&
+         text.find_first_not_of(letters) == std::string_view::npos && text != "." && text != "..";
 }
 
 using P = Profile;
@@ -41,7 +54,15 @@ const std::vector<ProfileKey>& keys() {
       number("threads", "cores", "", &P::cores, 1, 64),
       text("threads", "idle", &P::idle, {"wait", "spin"}),
       number("threads", "spin_us_max", "us", &P::spin_us_max, 0, 1000),
-      text("network", "transport", &P::transport, {"uring"}),
+      text("network", "transport", &P::transport, {"uring", "tap"}),
+      text("network", "device", &P::device, is_interface_name,
+           "the name of an interface, 1 to 15 letters, digits, \"-\", \"_\" or \".\""),
+      text("network", "addresses", &P::addresses, is_addresses_or_empty,
+           "addresses with their prefixes, such as \"10.78.0.1/24\", or \"\""),
+      text("network", "gateway", &P::gateway, is_address_or_empty,
+           "a numeric address, such as \"10.78.0.254\", or \"\""),
+      text("network", "mac", &P::mac, is_mac_or_empty,
+           "the link address of one station, such as \"02:54:0a:4e:00:01\", or \"\""),
       number("network", "connections_max", "", &P::connections_max, 16, 1'000'000),
       number("network", "receive_buffer_bytes", "bytes", &P::receive_buffer_bytes, 4 * KiB, MiB),
       number("network", "receive_buffer_count", "", &P::receive_buffer_count, 8, 32768),
@@ -108,6 +129,7 @@ const std::vector<ProfileKey>& keys() {
 
 std::string allowed(const ProfileKey& key) {
   if (key.flag != nullptr) return "true or false";
+  if (key.fits != nullptr) return std::string(key.form);
   if (key.text != nullptr) return fmt::format("\"{}\"", fmt::join(key.choices, "\" or \""));
   return fmt::format("a whole number{}{} from {} to {}", key.unit.empty() ? "" : " of ",
                      key.unit, key.min, key.max);
@@ -139,6 +161,10 @@ bool assign(const ProfileKey& key, const toml::node& node, Profile& profile) {
   if (key.text != nullptr) {
     const auto* value = node.as_string();
     if (value == nullptr) return false;
+    if (key.fits != nullptr) {
+      if (key.fits(value->get())) profile.*key.text = value->get();
+      return key.fits(value->get());
+    }
     for (const std::string_view choice : key.choices) {
       if (choice != value->get()) continue;
       profile.*key.text = value->get();

@@ -20,6 +20,10 @@ struct Profile {
 
   // Network.
   std::string transport = "uring";
+  std::string device = "tailrace0";
+  std::string addresses;
+  std::string gateway;
+  std::string mac;
   std::int64_t connections_max = 1024;
   std::int64_t receive_buffer_bytes = 65536;
   std::int64_t receive_buffer_count = 64;
@@ -97,7 +101,9 @@ struct ProfileKey {
   std::int64_t min = 0;
   std::int64_t max = 0;
   std::string Profile::*text = nullptr;
-  std::vector<std::string_view> choices;  // for text
+  std::vector<std::string_view> choices;  // for text; or what it must look like:
+  bool (*fits)(std::string_view) = nullptr;
+  std::string_view form;                  // the same in words
   bool Profile::*flag = nullptr;
 };
 

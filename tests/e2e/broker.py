@@ -6,6 +6,8 @@ import socket
 import subprocess
 import time
 
+import network
+
 READY_SECONDS_MAX = 90
 STOP_SECONDS_MAX = 60
 
@@ -67,11 +69,12 @@ class Broker:
 
     @property
     def address(self):
-        return f"127.0.0.1:{self.port}"
+        return f"{network.current.host_of(self.port)}:{self.port}"
 
     def command(self):
         return [self.program, "serve", "--data", self.data, "--listen", self.address,
-                "--admin", self.admin, "--profile", self.profile]
+                "--admin", self.admin, "--profile",
+                network.current.profile(self.port, self.profile)]
 
     def start(self, wait=True):
         assert self.process is None or self.process.poll() is not None

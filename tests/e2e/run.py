@@ -16,6 +16,7 @@ import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
+import network
 from broker import Broker
 from harness import ROOT, Context, Failed, Skip
 
@@ -173,6 +174,8 @@ def parse_arguments():
     parser.add_argument("--only", default="", help="cases whose MODULE/NAME contains this")
     parser.add_argument("--tailrace", help="the program (default: build/release)")
     parser.add_argument("--seed", type=int, help="of kill9 and garbage (default: drawn)")
+    parser.add_argument("--net", choices=["kernel", "tap"], default="kernel",
+                        help="which TCP/IP the brokers use; \"tap\" is their own, in a namespace")
     parser.add_argument("--keep", action="store_true", help="leave the files in /tmp")
     parser.add_argument("--matrix", action="store_true",
                         help="only the matrix of clients, and write its table into README.md")
@@ -192,10 +195,19 @@ def main():
         print("SKIP e2e: the program is not built; tools/dev build makes it")
         print("0 passed, 0 failed, 1 skipped")
         return 0
+    why_not = network.missing_for_tap() if options.net == "tap" else None
+    if why_not is not None:
+        print(f"SKIP e2e over {options.net}: {why_not}")
+        print("0 passed, 0 failed, 1 skipped")
+        return 0
+    network.use(options.net)
     folder = tempfile.mkdtemp(prefix="tailrace-e2e-")
-    print(f"e2e: {program}, seed {options.seed}, files in {folder}", flush=True)
+    print(f"e2e: {program}, {network.current.name} network, seed {options.seed}, files in {folder}",
+          flush=True)
     try:
         for module_name in ["matrix"] if options.matrix or options.against else MODULES:
+            if options.net != "kernel" and module_name in network.KERNEL_ONLY:
+                continue
             run_module(module_name, program, os.path.join(folder, module_name), options, report)
     finally:
         if not options.keep:

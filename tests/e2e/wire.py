@@ -5,6 +5,8 @@ Only non-flexible versions, but for ApiVersions 3 where a test needs it. Numbers
 import socket
 import struct
 
+import network
+
 PRODUCE, FETCH, LIST_OFFSETS, METADATA = 0, 1, 2, 3
 API_VERSIONS, CREATE_TOPICS, DELETE_TOPICS, INIT_PRODUCER_ID = 18, 19, 20, 22
 
@@ -102,7 +104,8 @@ class Connection:
     """One TCP connection; requests and responses by hand."""
 
     def __init__(self, port, timeout=30):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+        self.socket = socket.create_connection((network.current.host_of(port), port),
+                                               timeout=timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.correlation = 0
 

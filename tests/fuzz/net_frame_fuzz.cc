@@ -15,7 +15,7 @@ std::string text_of(const std::vector<std::byte>& frame) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Bytes input = fuzz::input_bytes(data, size);
   fuzz::NetHost host;
-  host.on_frame = [](const net::TxFrame& frame) {
+  host.on_frame = [](const TxFrame& frame) {
     // The shortest is an echo reply, whose body is payload.
     TR_ASSERT(frame.header_bytes >= net::ethernet_bytes + net::ipv4_bytes + 4);
     TR_ASSERT(frame.size() <= 1514);

@@ -11,7 +11,7 @@ using namespace tailrace;
 std::uint32_t seen_seq;   // of ours: the next number
 std::uint32_t seen_ack;   // of theirs: what we expect
 
-void look(const net::TxFrame& frame) {
+void look(const TxFrame& frame) {
   const std::size_t at = std::size_t{frame.link_bytes} + frame.network_bytes;
   if (frame.network_bytes == 0 || frame.header_bytes < at + net::tcp_header_bytes) return;
   const Bytes header = Bytes(frame.header).subspan(at, frame.header_bytes - at);

@@ -6,13 +6,13 @@
 
 #include "base/assert.h"
 #include "net/checksum.h"
-#include "net/frame.h"
+#include "base/frame.h"
 #include "net/tcp_header.h"
 
 namespace tailrace {
 
 // One frame as it lies on the wire.
-inline std::vector<std::byte> flat_frame(net::TxFrame frame) {
+inline std::vector<std::byte> flat_frame(TxFrame frame) {
   net::complete_checksum(frame);
   std::vector<std::byte> bytes(frame.header.begin(), frame.header.begin() + frame.header_bytes);
   for (const Bytes slice : frame.payload()) bytes.insert(bytes.end(), slice.begin(), slice.end());
@@ -21,7 +21,7 @@ inline std::vector<std::byte> flat_frame(net::TxFrame frame) {
 
 // Calls sink(bytes) for each piece.
 template <class Sink>
-void cut_segments(const net::TxFrame& frame, Sink&& sink) {
+void cut_segments(const TxFrame& frame, Sink&& sink) {
   if (frame.segment_bytes == 0) return sink(flat_frame(frame));
   std::vector<std::byte> payload;
   for (const Bytes slice : frame.payload()) {
@@ -34,7 +34,7 @@ void cut_segments(const net::TxFrame& frame, Sink&& sink) {
   for (std::size_t at = 0; at < payload.size(); at += frame.segment_bytes) {
     const std::size_t size = std::min<std::size_t>(frame.segment_bytes, payload.size() - at);
     const bool is_last = at + size == payload.size();
-    net::TxFrame piece = frame;
+    TxFrame piece = frame;
     piece.segment_bytes = 0;
     piece.slice_count = 1;
     piece.slices[0] = Bytes(payload).subspan(at, size);

@@ -37,7 +37,7 @@ class NetHost {
     auto& kept = lent_[token % lent_max];
     TR_ASSERT(kept == nullptr);
     kept = std::make_unique<std::vector<std::byte>>(std::move(frame));
-    const net::RxFrame in{.bytes = *kept, .token = token, .checksum_good = checksum_good};
+    const RxFrame in{.bytes = *kept, .token = token, .checksum_good = checksum_good};
     stack_.input({&in, 1}, now);
     turn();
   }
@@ -50,12 +50,12 @@ class NetHost {
       count = stack_.take_events(events);
       for (std::size_t i = 0; i < count; ++i) on_event(events[i]);
     }
-    std::array<net::TxFrame, 8> frames;
+    std::array<TxFrame, 8> frames;
     for (std::size_t count = frames.size(); count == frames.size();) {
       count = stack_.output(frames, now);
       for (std::size_t i = 0; i < count; ++i) {
         if (on_frame) on_frame(frames[i]);
-        if (frames[i].hold != net::no_hold) stack_.transmitted(frames[i].hold);
+        if (frames[i].hold != no_hold) stack_.transmitted(frames[i].hold);
       }
     }
     for (const std::uint64_t token : stack_.take_released()) release(token);
@@ -86,7 +86,7 @@ class NetHost {
 
   Instant now{seconds(100).ns};
   std::set<ConnId> conns;
-  void (*on_frame)(const net::TxFrame&) = nullptr;
+  void (*on_frame)(const TxFrame&) = nullptr;
 
  private:
   static constexpr std::size_t lent_max = 4096;

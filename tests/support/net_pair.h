@@ -89,7 +89,7 @@ class NetPair {
  private:
   void step(int i) {
     FullEnd& end = ends[i];
-    std::vector<net::RxFrame> frames;
+    std::vector<RxFrame> frames;
     for (auto& bytes : end.arrived) {
       const std::uint64_t token = next_token_++;
       frames.push_back({.bytes = *bytes, .token = token});
@@ -99,7 +99,7 @@ class NetPair {
     end.stack->input(frames, now);
     end.stack->advance(now);
     take_events(end);
-    std::array<net::TxFrame, 16> out;
+    std::array<TxFrame, 16> out;
     for (std::size_t count = out.size(); count == out.size();) {
       count = end.stack->output(out, now);
       for (std::size_t at = 0; at < count; ++at) {
@@ -109,7 +109,7 @@ class NetPair {
           ends[i ^ 1].arriving.push_back(
               std::make_unique<std::vector<std::byte>>(std::move(bytes)));
         });
-        if (out[at].hold != net::no_hold) end.stack->transmitted(out[at].hold);
+        if (out[at].hold != no_hold) end.stack->transmitted(out[at].hold);
       }
     }
     take_events(end);

@@ -18,7 +18,7 @@ LIBRARY_HEADERS = {
     "libmicrohttpd": r"microhttpd\.h$", "jemalloc": r"jemalloc/", "re2": r"re2/",
     "gtest": r"gtest/|gmock/", "benchmark": r"benchmark/", "librdkafka": r"librdkafka/",
     "POSIX": r"(sys|netinet|arpa|net|linux)/|(unistd|fcntl|poll|signal|pthread|sched|dirent|"
-             r"netdb|termios|spawn|getopt)\.h$",
+             r"netdb|ifaddrs|termios|spawn|getopt)\.h$",
     "intrinsics": r"([a-z]mmintrin|x86intrin)\.h$",
 }
 # <vector>, <cstdint>, and C's own names of the latter.

@@ -40,7 +40,7 @@ void NetHost::connect(const net::Endpoint& remote, Instant now) {
 }
 
 void NetHost::turn(Instant now) {
-  std::vector<net::RxFrame> frames;
+  std::vector<RxFrame> frames;
   for (std::vector<std::byte>& bytes : arrived_) {
     const std::uint64_t token = next_token_++;
     const auto place = lent_.emplace(token, std::move(bytes)).first;
@@ -55,7 +55,7 @@ void NetHost::turn(Instant now) {
   end_if_done();
   while (!device_.empty() && device_.front().at <= now) {
     put_on_wire(device_.front().frame, now);
-    if (device_.front().frame.hold != net::no_hold) {
+    if (device_.front().frame.hold != no_hold) {
       stack_.transmitted(device_.front().frame.hold);
     }
     device_.pop_front();
@@ -218,13 +218,13 @@ void NetHost::end_if_done() {
 }
 
 void NetHost::send_frames(Instant now) {
-  std::array<net::TxFrame, 4> frames;
+  std::array<TxFrame, 4> frames;
   for (;;) {
     const std::size_t count = stack_.output(frames, own(now));
     for (std::size_t i = 0; i < count; ++i) {
       if (plan_.device_delay.ns == 0) {
         put_on_wire(frames[i], now);
-        if (frames[i].hold != net::no_hold) stack_.transmitted(frames[i].hold);
+        if (frames[i].hold != no_hold) stack_.transmitted(frames[i].hold);
         continue;
       }
       Instant at = now + Duration{static_cast<std::int64_t>(
@@ -243,7 +243,7 @@ void NetHost::send_frames(Instant now) {
   }
 }
 
-void NetHost::put_on_wire(const net::TxFrame& frame, Instant now) {
+void NetHost::put_on_wire(const TxFrame& frame, Instant now) {
   cut_segments(frame, [&](std::vector<std::byte> bytes) {
     link_.transmit(index_, std::move(bytes), now);
   });

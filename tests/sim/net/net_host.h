@@ -79,7 +79,7 @@ class NetHost {
   };
   struct Delayed {
     Instant at;
-    net::TxFrame frame;
+    TxFrame frame;
   };
 
   Instant own(Instant now) const { return now + Duration{plan_.clock_offset_ns}; }
@@ -92,7 +92,7 @@ class NetHost {
   void read_on(Instant now);
   void end_if_done();
   void send_frames(Instant now);
-  void put_on_wire(const net::TxFrame& frame, Instant now);
+  void put_on_wire(const TxFrame& frame, Instant now);
   void take_released();
   void check_promises(Instant now);
 

@@ -38,7 +38,8 @@ struct Rig {
     auto memory = std::make_unique<MappedMemory>(log::CoreLog::memory_bytes(log_limits(profile)));
     auto log = std::make_unique<log::CoreLog>(log_limits(profile), memory->bytes());
     unit = CoreUnit::create({.profile = profile, .core = 0, .directory = folder.string(),
-                             .lock_fd = lock.fd(), .listen = listen, .config = config,
+                             .lock_fd = lock.fd(), .listen = listen, .network = nullptr,
+                             .config = config,
                              .refusing_cores = refusing_cores},
                             std::move(memory), std::move(log), exchange, why);
     return unit != nullptr;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <sstream>
 
 namespace tailrace::runtime {
@@ -96,6 +97,17 @@ TEST(Status, TellsOfAFullDisk) {
   node.views[1].space.refuses_produce = false;
   EXPECT_NE(status_text(node.views, 1).find("900 bytes free, produce accepted\n"),
             std::string::npos);
+}
+
+TEST(Metrics, TellOfEachReasonForADroppedFrame) {
+  net::Counters counters;
+  counters.add(net::Count::drop_tcp_checksum, 3);
+  const auto numbers = net_numbers(counters);
+  const auto found = std::find_if(numbers.begin(), numbers.end(), [](const NamedNumber& one) {
+    return one.name == "net_drop_tcp_checksum_total";
+  });
+  ASSERT_NE(found, numbers.end());
+  EXPECT_EQ(found->value, 3u);
 }
 
 TEST(Metrics, OfNoCoreAreEmpty) {

@@ -1,4 +1,5 @@
-// Frames, on their way in and out. No byte of payload is copied by this folder.
+// Frames between a packet device (io/packet_device.h) and a stack (net/stack.h), as plain data. No
+// byte of payload is copied on the way.
 //
 // In: the device lends a frame to the stack, which gives it back by its token: at once (input()
 // lists it as released), or with the data event that points into it, after which it is the
@@ -16,7 +17,7 @@
 
 #include "base/bytes.h"
 
-namespace tailrace::net {
+namespace tailrace {
 
 struct RxFrame {
   Bytes bytes;
@@ -26,7 +27,7 @@ struct RxFrame {
 };
 
 // Ethernet with a VLAN tag, IPv6, TCP with all its options.
-inline constexpr std::size_t header_bytes_max = 14 + 4 + 40 + 60;
+inline constexpr std::size_t frame_header_bytes_max = 14 + 4 + 40 + 60;
 inline constexpr std::size_t frame_slices_max = 16;
 inline constexpr std::uint32_t no_hold = UINT32_MAX;
 
@@ -49,6 +50,6 @@ struct TxFrame {
   std::span<const Bytes> payload() const { return {slices.data(), slice_count}; }
   std::size_t size() const { return std::size_t{header_bytes} + payload_bytes; }
 };
-static_assert(sizeof(TxFrame::header) >= header_bytes_max);
+static_assert(sizeof(TxFrame::header) >= frame_header_bytes_max);
 
-}  // namespace tailrace::net
+}  // namespace tailrace

@@ -1,0 +1,43 @@
+// The packet seam: one queue of a network device. Implementations: io/tap/tap_device; tests have
+// their own. Only io/userstack/user_transport uses it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "base/frame.h"
+#include "base/time.h"
+
+namespace tailrace::io {
+
+// What the device does itself; for the rest its user has software.
+struct DeviceOffers {
+  std::uint16_t mtu = 1500;                  // IP packets of this size fit
+  bool checksums = false;                    // completes what TxFrame::checksum_pos names
+  std::uint32_t segmentation_bytes_max = 0;  // payload that it cuts into segments; 0: none
+  std::uint32_t frames_max = 0;              // received frames that it lends at a time
+};
+
+// One owner thread; no call blocks.
+class PacketDevice {
+ public:
+  virtual ~PacketDevice() = default;
+
+  virtual const DeviceOffers& offers() const = 0;
+
+  // Fills `frames` from the front; returns how many. A frame's bytes stay valid until release() of
+  // its token, which is below offers().frames_max. While all are lent, none comes.
+  virtual std::size_t receive(std::span<RxFrame> frames) = 0;
+  virtual void release(std::span<const std::uint64_t> tokens) = 0;
+
+  // Takes frames from the front; returns how many: the rest is to be offered again, first. A frame
+  // is copied or gone when it is taken; its payload is read until its hold is finished.
+  virtual std::size_t transmit(std::span<const TxFrame> frames) = 0;
+  // The holds whose payload is no longer read; returns how many.
+  virtual std::size_t take_finished(std::span<std::uint32_t> holds) = 0;
+
+  // When receive() or transmit() wants to be called even without a wake-up of the thread.
+  virtual Instant next_deadline() const = 0;
+};
+
+}  // namespace tailrace::io

@@ -1,0 +1,233 @@
+#include "io/tap/tap_device.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+namespace tailrace::io {
+namespace {
+
+// What stands before each frame, in the host's byte order (virtio 1.1, 5.1.6). The kernel's own
+// header for it is not C++.
+struct VirtioHeader {
+  std::uint8_t flags = 0;
+  std::uint8_t gso_type = 0;
+  std::uint16_t header_bytes = 0;
+  std::uint16_t gso_bytes = 0;
+  std::uint16_t checksum_start = 0;
+  std::uint16_t checksum_pos = 0;   // from there
+};
+static_assert(sizeof(VirtioHeader) == 10);
+constexpr std::uint8_t needs_checksum = 1;
+constexpr std::uint8_t checksum_valid = 2;
+constexpr std::uint8_t gso_tcp_v4 = 1;
+constexpr std::uint8_t gso_tcp_v6 = 4;
+
+constexpr const char* control_path = "/dev/net/tun";
+constexpr std::size_t link_bytes_max = 18;  // Ethernet with a VLAN tag
+constexpr std::size_t ipv6_bytes = 40;
+// The kernel counts all headers of a frame that it cuts as part of 64 KiB.
+constexpr std::uint32_t segmentation_bytes_max = 65'000;
+
+std::string remedy(int error_number, const std::string& name) {
+  switch (error_number) {
+    case ENOENT:
+    case ENODEV:
+    case ENXIO:
+      return fmt::format("this machine has no {0}: load it with `modprobe tun`, or give the "
+                         "container the device (--device {0})", control_path);
+    case EPERM:
+    case EACCES:
+      return fmt::format("it takes CAP_NET_ADMIN to make one, or root to make it beforehand: `ip "
+                         "tuntap add dev {} mode tap user {}`", name, getuid());
+    case EBUSY: return "another process has it";
+    case EINVAL: return "an interface of this name is there and is no tap";
+    default: return std::strerror(error_number);
+  }
+}
+
+std::uint32_t frames_in(std::uint64_t bytes, std::size_t buffer_bytes) {
+  constexpr std::uint64_t least = 64;
+  constexpr std::uint64_t most = 65'536;
+  return static_cast<std::uint32_t>(std::clamp(bytes / buffer_bytes, least, most));
+}
+
+// 0 or an errno.
+int read_mtu(const std::string& name, std::uint16_t& mtu) {
+  const int socket = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (socket < 0) return errno;
+  ifreq request{};
+  std::memcpy(request.ifr_name, name.data(), name.size());
+  const int error_number = ::ioctl(socket, SIOCGIFMTU, &request) == 0 ? 0 : errno;
+  ::close(socket);
+  mtu = static_cast<std::uint16_t>(std::clamp(request.ifr_mtu, 0, 65'535));
+  return error_number;
+}
+
+// 0 or an errno.
+int attach(int fd, const std::string& name) {
+  ifreq request{};
+  std::memcpy(request.ifr_name, name.data(), name.size());
+  request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+  if (::ioctl(fd, TUNSETIFF, &request) != 0) return errno;
+  // Checksums of what the kernel sends us need not be computed: nothing is on the way that could
+  // spoil it. Its long frames it cuts, or each buffer would have to take 64 KiB.
+  if (::ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM) != 0) return errno;
+  return 0;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<TapDevice>> TapDevice::create(Ring& ring, const TapOptions& options,
+                                                     std::string& why) {
+  const auto refuse = [&](int error_number) {
+    why = fmt::format("tap device {}: {}", options.name, remedy(error_number, options.name));
+    return fail(Errc::io, static_cast<std::uint16_t>(error_number));
+  };
+  if (options.name.empty() || options.name.size() >= IFNAMSIZ) {
+    why = fmt::format("tap device \"{}\": a name has 1 to {} characters", options.name,
+                      IFNAMSIZ - 1);
+    return fail(Errc::invalid_argument);
+  }
+  const int fd = ::open(control_path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) return refuse(errno);
+  std::uint16_t mtu = 0;
+  int error_number = attach(fd, options.name);
+  if (error_number == 0) error_number = read_mtu(options.name, mtu);
+  if (error_number != 0) {
+    ::close(fd);
+    return refuse(error_number);
+  }
+  return std::unique_ptr<TapDevice>(new TapDevice(ring, fd, mtu, options.receive_bytes));
+}
+
+TapDevice::TapDevice(Ring& ring, int fd, std::uint16_t mtu, std::uint64_t receive_bytes)
+    : ring_(ring), fd_(fd), buffer_bytes_((std::size_t{mtu} + link_bytes_max + 63) / 64 * 64),
+      offers_{.mtu = mtu, .checksums = true, .segmentation_bytes_max = segmentation_bytes_max,
+              .frames_max = frames_in(receive_bytes, buffer_bytes_)},
+      memory_(std::make_unique<std::byte[]>(buffer_bytes_ * offers_.frames_max)) {
+  for (std::uint32_t i = offers_.frames_max; i > 0; --i) free_.push_back(i - 1);
+  finished_.reserve(offers_.frames_max);
+}
+
+TapDevice::~TapDevice() { ::close(fd_); }
+
+// ---- in
+
+std::size_t TapDevice::receive(std::span<RxFrame> frames) {
+  take_wakes();
+  if (is_listening_ || !may_have_more_) return 0;
+  std::size_t count = 0;
+  while (count < frames.size() && !free_.empty()) {
+    if (!receive_one(frames[count])) {
+      may_have_more_ = false;
+      listen();
+      return count;
+    }
+    ++count;
+  }
+  return count;
+}
+
+bool TapDevice::receive_one(RxFrame& frame) {
+  VirtioHeader about;
+  const std::uint32_t index = free_.back();
+  const std::array<iovec, 2> parts = {{{&about, sizeof about}, {buffer(index), buffer_bytes_}}};
+  const ssize_t size = ::readv(fd_, parts.data(), static_cast<int>(parts.size()));
+  // The interface that is down, or gone, has nothing either; the wait tells when that ends.
+  if (size <= static_cast<ssize_t>(sizeof about)) return false;
+  free_.pop_back();
+  frame = {.bytes = {buffer(index), static_cast<std::size_t>(size) - sizeof about},
+           .token = index,
+           .checksum_good = (about.flags & (needs_checksum | checksum_valid)) != 0};
+  return true;
+}
+
+void TapDevice::release(std::span<const std::uint64_t> tokens) {
+  for (const std::uint64_t token : tokens) {
+    TR_ASSERT(token < offers_.frames_max);
+    free_.push_back(static_cast<std::uint32_t>(token));
+  }
+  TR_ASSERT(free_.size() <= offers_.frames_max);
+}
+
+void TapDevice::listen() {
+  if (is_listening_) return;
+  is_listening_ = true;
+  io_uring_sqe* sqe = ring_.request({.user = RingUser::transport});
+  const std::uint64_t name = sqe->user_data;
+  io_uring_prep_poll_add(sqe, fd_, POLLIN);
+  sqe->user_data = name;
+}
+
+void TapDevice::take_wakes() {
+  ring_.pump_if_stale(pump_seen_);
+  Completion completion;
+  while (ring_.take(RingUser::transport, completion)) {
+    is_listening_ = false;
+    may_have_more_ = true;
+  }
+}
+
+Instant TapDevice::next_deadline() const {
+  return may_have_more_ && !is_listening_ && !free_.empty() ? Instant{} : never();
+}
+
+// ---- out
+
+std::size_t TapDevice::transmit(std::span<const TxFrame> frames) {
+  std::size_t count = 0;
+  for (; count < frames.size(); ++count) {
+    if (!transmit_one(frames[count])) break;
+    if (frames[count].hold != no_hold) finished_.push_back(frames[count].hold);
+  }
+  return count;
+}
+
+// False: the kernel's queue is full. What it will not take for another reason is lost, as frames
+// are: the peer's silence has it sent again.
+bool TapDevice::transmit_one(const TxFrame& frame) {
+  VirtioHeader about;
+  if (frame.checksum_pos != 0) {
+    about.flags = needs_checksum;
+    about.checksum_start = static_cast<std::uint16_t>(frame.link_bytes + frame.network_bytes);
+    about.checksum_pos = frame.checksum_pos;
+  }
+  if (frame.segment_bytes != 0 && frame.payload_bytes > frame.segment_bytes) {
+    about.gso_type =
+        frame.network_bytes == ipv6_bytes ? gso_tcp_v6 : gso_tcp_v4;
+    about.gso_bytes = frame.segment_bytes;
+    about.header_bytes = frame.header_bytes;
+  }
+  std::array<iovec, 2 + frame_slices_max> parts;
+  int count = 0;
+  parts[count++] = {&about, sizeof about};
+  parts[count++] = {const_cast<std::byte*>(frame.header.data()), frame.header_bytes};
+  for (const Bytes slice : frame.payload()) {
+    parts[count++] = {const_cast<std::byte*>(slice.data()), slice.size()};
+  }
+  if (::writev(fd_, parts.data(), count) >= 0) return true;
+  if (errno == EAGAIN || errno == ENOBUFS) return false;
+  ++transmit_failures_;
+  return true;
+}
+
+std::size_t TapDevice::take_finished(std::span<std::uint32_t> holds) {
+  const std::size_t count = std::min(holds.size(), finished_.size());
+  std::copy_n(finished_.begin(), count, holds.begin());
+  finished_.erase(finished_.begin(), finished_.begin() + static_cast<std::ptrdiff_t>(count));
+  return count;
+}
+
+}  // namespace tailrace::io

@@ -1,0 +1,64 @@
+// TapDevice: frames to and from the kernel of this machine through a tap interface, one queue. The
+// kernel completes checksums and cuts long frames into segments in both directions, if it has to at
+// all: a frame between two programs of one machine need not be cut.
+//
+// The thread's ring tells when frames have come, so that one wait covers disk and network.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "io/packet_device.h"
+#include "io/uring/ring.h"
+
+namespace tailrace::io {
+
+struct TapOptions {
+  std::string name;                  // of the interface; made when it is not there
+  std::uint64_t receive_bytes = 4U << 20;  // of buffers, each for one frame of the device's MTU
+};
+
+class TapDevice final : public PacketDevice {
+ public:
+  // `ring` outlives the object, and no other transport is on it. Errors: io with the errno; `why`
+  // then has lines for the operator: what is missing and how to get it.
+  static Result<std::unique_ptr<TapDevice>> create(Ring& ring, const TapOptions& options,
+                                                   std::string& why);
+  ~TapDevice() override;
+  TapDevice(const TapDevice&) = delete;
+  TapDevice& operator=(const TapDevice&) = delete;
+
+  const DeviceOffers& offers() const override { return offers_; }
+  std::size_t receive(std::span<RxFrame> frames) override;
+  void release(std::span<const std::uint64_t> tokens) override;
+  std::size_t transmit(std::span<const TxFrame> frames) override;
+  std::size_t take_finished(std::span<std::uint32_t> holds) override;
+  Instant next_deadline() const override;
+
+  // Frames that the kernel would not take, such as while the interface is down.
+  std::uint64_t transmit_failures() const { return transmit_failures_; }
+
+ private:
+  TapDevice(Ring& ring, int fd, std::uint16_t mtu, std::uint64_t receive_bytes);
+  bool receive_one(RxFrame& frame);
+  bool transmit_one(const TxFrame& frame);
+  void listen();
+  void take_wakes();
+  std::byte* buffer(std::uint32_t index) { return memory_.get() + index * buffer_bytes_; }
+
+  Ring& ring_;
+  const int fd_;
+  const std::size_t buffer_bytes_;
+  const DeviceOffers offers_;
+  std::unique_ptr<std::byte[]> memory_;
+  std::vector<std::uint32_t> free_;          // buffers
+  std::vector<std::uint32_t> finished_;      // holds not yet taken
+  bool is_listening_ = false;
+  bool may_have_more_ = true;                // the last look did not end in "nothing there"
+  std::uint64_t pump_seen_ = 0;
+  std::uint64_t transmit_failures_ = 0;
+};
+
+}  // namespace tailrace::io

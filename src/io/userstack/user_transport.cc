@@ -1,0 +1,180 @@
+#include "io/userstack/user_transport.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "io/uring/socket_address.h"
+#include "net/checksum.h"
+
+namespace tailrace::io {
+namespace {
+
+// Bursts of one poll, so that a flood does not keep the core from its other work.
+constexpr std::size_t bursts_max = 8;
+// How long a full device is left alone.
+constexpr Duration transmit_retry = microseconds(50);
+
+HostText host_text(const net::IpAddress& address) {
+  char text[INET6_ADDRSTRLEN];
+  const bool is_v4 = address.is_v4();
+  inet_ntop(is_v4 ? AF_INET : AF_INET6, address.bytes.data() + (is_v4 ? 12 : 0), text, sizeof text);
+  return HostText(text);
+}
+
+bool to_endpoint(std::string_view text, net::Endpoint& endpoint) {
+  SocketAddress address;
+  if (!address.parse(text)) return false;
+  endpoint.port = address.port();
+  if (address.family() == AF_INET) {
+    const auto* v4 = reinterpret_cast<const sockaddr_in*>(address.raw());
+    endpoint.address =
+        net::IpAddress::load_v4(reinterpret_cast<const std::byte*>(&v4->sin_addr));
+  } else {
+    const auto* v6 = reinterpret_cast<const sockaddr_in6*>(address.raw());
+    endpoint.address =
+        net::IpAddress::load_v6(reinterpret_cast<const std::byte*>(&v6->sin6_addr));
+  }
+  return true;
+}
+
+}  // namespace
+
+UserTransport::Options UserTransport::with_device(Options options, const DeviceOffers& offers) {
+  options.limits.frames_max = offers.frames_max;
+  // Some are always free for the segment that all the others wait for.
+  options.limits.pieces_max =
+      std::min(options.limits.pieces_max, offers.frames_max - offers.frames_max / 4);
+  options.interface.mtu = offers.mtu;
+  options.interface.segmentation_bytes_max = offers.segmentation_bytes_max;
+  return options;
+}
+
+UserTransport::UserTransport(Options options, std::unique_ptr<PacketDevice> device)
+    : device_(std::move(device)),
+      stack_(with_device(options, device_->offers()).limits,
+             with_device(options, device_->offers()).interface, options.key, options.start),
+      lent_(device_->offers().frames_max), now_(options.start) {
+  for (const net::Endpoint& local : options.listen) {
+    TR_ASSERT(stack_.listen(local) != net::Stack::no_listener);
+  }
+}
+
+// Peers hear of it at once, as they do when the kernel closes the sockets of a process that ends.
+UserTransport::~UserTransport() {
+  std::vector<ConnId> open;
+  stack_.for_each([&](ConnId id, const net::ConnectionInfo&) { open.push_back(id); });
+  for (const ConnId id : open) stack_.abort(id);
+  flush(now_);
+}
+
+std::size_t UserTransport::poll(Instant now, std::span<StreamEvent> events) {
+  now_ = now;
+  take_frames(now);
+  stack_.advance(now);
+  if (told_.size() < events.size()) {
+    told_.resize(events.size());
+    hosts_.resize(events.size());
+  }
+  const std::size_t count = stack_.take_events(std::span(told_).first(events.size()));
+  std::size_t told = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    told += translate(told_[i], hosts_[i], events[told]) ? 1 : 0;
+  }
+  give_back();
+  return told;
+}
+
+void UserTransport::take_frames(Instant now) {
+  std::array<RxFrame, burst_max> frames;
+  for (std::size_t burst = 0; burst < bursts_max; ++burst) {
+    const std::size_t count = device_->receive(frames);
+    if (count > 0) stack_.input(std::span(frames).first(count), now);
+    give_back();
+    if (count < frames.size()) return;
+  }
+}
+
+bool UserTransport::translate(const net::Event& event, HostText& host, StreamEvent& out) {
+  using Kind = net::Event::Kind;
+  out = {.kind = StreamEvent::Kind::closed, .conn = event.conn, .token = event.token};
+  switch (event.kind) {
+    case Kind::accepted: {
+      net::ConnectionInfo info;
+      if (stack_.info(event.conn, info)) host = host_text(info.flow.remote.address);
+      out.kind = StreamEvent::Kind::accepted;
+      out.bytes = as_bytes(host.text());
+      out.listener = event.listener;
+      return true;
+    }
+    case Kind::connected: out.kind = StreamEvent::Kind::connected; return true;
+    case Kind::data:
+      out.kind = StreamEvent::Kind::data;
+      out.bytes = event.bytes;
+      lent_[event.token] = {event.conn, event.bytes.size()};
+      return true;
+    case Kind::sent: out.kind = StreamEvent::Kind::sent; return true;
+    case Kind::peer_ended:
+      // What was accepted for sending still goes out, then it is over, as with the kernel's.
+      stack_.close(event.conn);
+      return false;
+    case Kind::closed: return true;
+  }
+  TR_ASSERT(false);
+  return false;
+}
+
+void UserTransport::release(std::uint64_t token) {
+  TR_ASSERT(token < lent_.size());
+  const Lent lent = std::exchange(lent_[token], {});
+  stack_.consumed(lent.conn, lent.bytes);
+  device_->release({&token, 1});
+}
+
+bool UserTransport::send(ConnId conn, std::span<const Bytes> slices, std::uint64_t token) {
+  return stack_.send(conn, slices, token);
+}
+
+ConnId UserTransport::connect(std::string_view address) {
+  net::Endpoint remote;
+  return to_endpoint(address, remote) ? stack_.connect(remote, 0, now_) : 0;
+}
+
+std::uint64_t UserTransport::refused_count() const {
+  return stack_.counters().of(net::Count::refused);
+}
+
+void UserTransport::flush(Instant now) {
+  for (;;) {
+    if (out_begin_ == out_end_) {
+      out_begin_ = 0;
+      out_end_ = stack_.output(out_, now);
+      if (out_end_ == 0) break;
+      if (!device_->offers().checksums) {
+        for (std::size_t i = 0; i < out_end_; ++i) net::complete_checksum(out_[i]);
+      }
+    }
+    const auto waiting = std::span(out_).subspan(out_begin_, out_end_ - out_begin_);
+    out_begin_ += device_->transmit(waiting);
+    finish_holds();
+    if (out_begin_ < out_end_) break;
+  }
+  finish_holds();
+  give_back();
+}
+
+void UserTransport::finish_holds() {
+  std::array<std::uint32_t, burst_max> holds;
+  for (std::size_t count = holds.size(); count == holds.size();) {
+    count = device_->take_finished(holds);
+    for (std::size_t i = 0; i < count; ++i) stack_.transmitted(holds[i]);
+  }
+}
+
+Instant UserTransport::next_deadline() const {
+  const Instant retry = out_begin_ < out_end_ ? now_ + transmit_retry : never();
+  return std::min({retry, stack_.next_deadline(), device_->next_deadline()});
+}
+
+}  // namespace tailrace::io

@@ -1,0 +1,74 @@
+// UserTransport: byte streams over our own TCP (net/stack.h) and a packet device. It tells exactly
+// what the kernel's transport tells; nothing above it knows which of them is there.
+//
+//   poll:   device -> stack -> stream events
+//   flush:  stack -> device, once a turn, after everything was said
+//
+// A device that completes no checksums has it done here; cutting long frames is the stack's.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "io/packet_device.h"
+#include "io/transport.h"
+#include "net/stack.h"
+
+namespace tailrace::io {
+
+class UserTransport final : public Transport {
+ public:
+  struct Options {
+    net::Limits limits;               // frames_max is the device's
+    net::Interface interface;         // mtu and segmentation are the device's
+    SipKey key{};                     // secret, new at each start
+    std::vector<net::Endpoint> listen;
+    Instant start;
+  };
+  UserTransport(Options options, std::unique_ptr<PacketDevice> device);
+  ~UserTransport() override;
+
+  std::size_t poll(Instant now, std::span<StreamEvent> events) override;
+  void release(std::uint64_t token) override;
+  bool send(ConnId conn, std::span<const Bytes> slices, std::uint64_t token) override;
+  void pause(ConnId conn) override { stack_.pause(conn); }
+  void resume(ConnId conn) override { stack_.resume(conn); }
+  void close(ConnId conn) override { stack_.close(conn); }
+  void abort(ConnId conn) override { stack_.abort(conn); }
+  ConnId connect(std::string_view address) override;
+  std::uint64_t refused_count() const override;
+  void flush(Instant now) override;
+  Instant next_deadline() const override;
+
+  const net::Stack& stack() const { return stack_; }
+
+ private:
+  static constexpr std::size_t burst_max = 32;
+
+  // The received bytes that are with the application, by the token of their frame.
+  struct Lent {
+    ConnId conn = 0;
+    std::uint64_t bytes = 0;
+  };
+
+  static Options with_device(Options options, const DeviceOffers& offers);
+  void take_frames(Instant now);
+  void give_back() { device_->release(stack_.take_released()); }
+  // False when there is nothing to tell of it.
+  bool translate(const net::Event& event, HostText& host, StreamEvent& out);
+  void finish_holds();
+
+  std::unique_ptr<PacketDevice> device_;
+  net::Stack stack_;
+  std::vector<Lent> lent_;
+  std::vector<net::Event> told_;      // by the stack, in this poll
+  std::vector<HostText> hosts_;       // of the peers that were accepted in it
+  std::array<TxFrame, burst_max> out_;
+  std::size_t out_begin_ = 0;         // those in [begin, end) the device has not taken
+  std::size_t out_end_ = 0;
+  Instant now_;
+};
+
+}  // namespace tailrace::io

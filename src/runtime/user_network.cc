@@ -1,0 +1,125 @@
+#include "runtime/user_network.h"
+
+#include <fmt/format.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+
+#include "runtime/network_text.h"
+
+namespace tailrace::runtime {
+namespace {
+
+// Of the same address at each start, so that neighbours need not learn a new one. Locally
+// administered (IEEE 802, 8.4).
+net::MacAddress mac_for(const net::IpAddress& address) {
+  net::MacAddress mac;
+  mac.bytes = {0x02, 0x54, address.bytes[12], address.bytes[13], address.bytes[14],
+               address.bytes[15]};
+  return mac;
+}
+
+// An address that the kernel has as well: it would answer our clients with resets.
+std::string kernel_interface_with(const std::vector<net::InterfaceAddress>& addresses) {
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) return {};
+  std::string found;
+  for (const ifaddrs* one = list; one != nullptr && found.empty(); one = one->ifa_next) {
+    if (one->ifa_addr == nullptr) continue;
+    net::IpAddress address;
+    if (one->ifa_addr->sa_family == AF_INET) {
+      const auto* v4 = reinterpret_cast<const sockaddr_in*>(one->ifa_addr);
+      address = net::IpAddress::load_v4(reinterpret_cast<const std::byte*>(&v4->sin_addr));
+    } else if (one->ifa_addr->sa_family == AF_INET6) {
+      const auto* v6 = reinterpret_cast<const sockaddr_in6*>(one->ifa_addr);
+      address = net::IpAddress::load_v6(reinterpret_cast<const std::byte*>(&v6->sin6_addr));
+    } else {
+      continue;
+    }
+    const bool is_ours = std::any_of(addresses.begin(), addresses.end(),
+                                     [&](const auto& own) { return own.address == address; });
+    if (is_ours) found = fmt::format("{} has {}", one->ifa_name, address_text(address));
+  }
+  freeifaddrs(list);
+  return found;
+}
+
+bool read_listen(const Endpoints& endpoints, const net::Interface& interface,
+                 std::vector<net::Endpoint>& listen, std::string& why) {
+  for (const HostPort& address : endpoints.listen) {
+    net::Endpoint local{.port = address.port};
+    const bool parsed = parse_address(address.host, local.address);
+    const bool is_ours = parsed && (local.address.is_unspecified() ||
+                                    interface.index_of(local.address) >= 0);
+    if (!is_ours) {
+      const std::string own = address_text(interface.addresses.front().address);
+      why = fmt::format("--listen {}: not an address of the node's own network "
+                        "(network.addresses); write --listen {}", join_address(address),
+                        join_address({own, address.port}));
+      return false;
+    }
+    if (local.port == 0) {
+      why = fmt::format("--listen {}: the node's own network gives no ports away; name one, such "
+                        "as 9092", join_address(address));
+      return false;
+    }
+    listen.push_back(local);
+  }
+  return true;
+}
+
+}  // namespace
+
+bool read_user_network(const Profile& profile, const Endpoints& endpoints, UserNetwork& network,
+                       std::string& why) {
+  net::Interface& interface = network.interface;
+  if (!parse_addresses(profile.addresses, interface.addresses)) {
+    why = fmt::format("{}network.addresses: found none, allowed with transport = \"{}\": the "
+                      "node's own address and its prefix, such as 10.78.0.1/24",
+                      profile.place_of("addresses"), profile.transport);
+    return false;
+  }
+  if (profile.cores > 1) {
+    why = fmt::format("{}threads.cores: found {}, allowed with transport = \"{}\": 1, for now",
+                      profile.place_of("cores"), profile.cores, profile.transport);
+    return false;
+  }
+  interface.mac = mac_for(interface.addresses.front().address);
+  if (!profile.mac.empty()) (void)parse_mac(profile.mac, interface.mac);
+  if (!profile.gateway.empty()) {
+    net::IpAddress gateway;
+    (void)parse_address(profile.gateway, gateway);
+    (gateway.is_v4() ? interface.gateway_v4 : interface.gateway_v6) = gateway;
+    if (!interface.is_on_link(gateway)) {
+      why = fmt::format("{}network.gateway: found {}, allowed: a router in a network of "
+                        "network.addresses", profile.place_of("gateway"), profile.gateway);
+      return false;
+    }
+  }
+  const std::string taken = kernel_interface_with(interface.addresses);
+  if (!taken.empty()) {
+    why = fmt::format("{}network.addresses: {}: the kernel would answer the node's clients with "
+                      "resets; give the node an address of its own",
+                      profile.place_of("addresses"), taken);
+    return false;
+  }
+  return read_listen(endpoints, interface, network.listen, why);
+}
+
+net::Limits net_limits(const Profile& profile) {
+  net::Limits limits;
+  limits.connections_max = static_cast<std::uint32_t>(profile.connections_max);
+  // Every connection may begin; they grow into what is left. More is promised than there is memory
+  // for, as not all peers send at once: a frame that finds no buffer is sent again.
+  limits.receive_bytes_max =
+      std::uint64_t{limits.connections_max} * limits.receive_buffer_min +
+      receive_memory_bytes(profile);
+  return limits;
+}
+
+std::uint64_t receive_memory_bytes(const Profile& profile) {
+  return static_cast<std::uint64_t>(profile.receive_buffer_bytes * profile.receive_buffer_count);
+}
+
+}  // namespace tailrace::runtime

@@ -1,0 +1,29 @@
+// The network of a node that does its own TCP/IP: what the profile says of it, checked.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "net/interface.h"
+#include "net/limits.h"
+#include "runtime/endpoints.h"
+#include "runtime/profile.h"
+
+namespace tailrace::runtime {
+
+inline bool has_user_network(const Profile& profile) { return profile.transport != "uring"; }
+
+struct UserNetwork {
+  net::Interface interface;           // mtu and segmentation are the device's to say
+  std::vector<net::Endpoint> listen;
+};
+// Only where has_user_network(). False: `why` says what is wrong and what to do: addresses that
+// this machine's kernel has, clients who would be told an address that is not ours, ...
+bool read_user_network(const Profile& profile, const Endpoints& endpoints, UserNetwork& network,
+                       std::string& why);
+
+net::Limits net_limits(const Profile& profile);
+// Of buffers for received frames.
+std::uint64_t receive_memory_bytes(const Profile& profile);
+
+}  // namespace tailrace::runtime

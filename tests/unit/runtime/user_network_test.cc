@@ -1,0 +1,76 @@
+#include "runtime/user_network.h"
+
+#include <gtest/gtest.h>
+
+namespace tailrace::runtime {
+namespace {
+
+struct Case {
+  Case() {
+    profile.transport = "tap";
+    profile.addresses = "10.78.0.1/24";
+  }
+  bool read() {
+    Endpoints endpoints;
+    endpoints.listen = {listen};
+    return read_user_network(profile, endpoints, network, why);
+  }
+  Profile profile;
+  HostPort listen{"10.78.0.1", 9092};
+  UserNetwork network;
+  std::string why;
+};
+
+TEST(UserNetwork, IsWhatTheProfileSays) {
+  Case one;
+  one.profile.gateway = "10.78.0.254";
+  EXPECT_TRUE(has_user_network(one.profile));
+  EXPECT_FALSE(has_user_network(Profile{}));
+  ASSERT_TRUE(one.read()) << one.why;
+  EXPECT_EQ(one.network.interface.gateway_v4, net::IpAddress::v4(10, 78, 0, 254));
+  EXPECT_EQ(one.network.interface.mac, (net::MacAddress{{2, 0x54, 10, 78, 0, 1}}));
+  ASSERT_EQ(one.network.listen.size(), 1u);
+  EXPECT_EQ(one.network.listen[0].port, 9092);
+  one.profile.mac = "02:00:00:00:00:07";
+  ASSERT_TRUE(one.read());
+  EXPECT_EQ(one.network.interface.mac, (net::MacAddress{{2, 0, 0, 0, 0, 7}}));
+}
+
+TEST(UserNetwork, SaysWhatIsWrongAndWhatToDo) {
+  Case none;
+  none.profile.addresses = "";
+  EXPECT_FALSE(none.read());
+  EXPECT_NE(none.why.find("such as 10.78.0.1/24"), std::string::npos) << none.why;
+
+  Case cores;
+  cores.profile.cores = 2;
+  EXPECT_FALSE(cores.read());
+  EXPECT_NE(cores.why.find("threads.cores: found 2"), std::string::npos) << cores.why;
+
+  Case kernels;
+  kernels.profile.addresses = "10.78.0.1/24, fd00::1/64";
+  kernels.listen = {"127.0.0.1", 9092};
+  EXPECT_FALSE(kernels.read());
+  EXPECT_NE(kernels.why.find("write --listen 10.78.0.1:9092"), std::string::npos) << kernels.why;
+
+  Case any_port;
+  any_port.listen.port = 0;
+  EXPECT_FALSE(any_port.read());
+  EXPECT_NE(any_port.why.find("gives no ports away"), std::string::npos) << any_port.why;
+
+  Case far;
+  far.profile.gateway = "192.168.0.1";
+  EXPECT_FALSE(far.read());
+  EXPECT_NE(far.why.find("network.gateway: found 192.168.0.1"), std::string::npos) << far.why;
+}
+
+TEST(UserNetwork, HasNoMoreConnectionsThanTheProfileAllows) {
+  Profile profile;
+  profile.connections_max = 77;
+  EXPECT_EQ(net_limits(profile).connections_max, 77u);
+  EXPECT_GE(net_limits(profile).receive_bytes_max, 77u * net_limits(profile).receive_buffer_min);
+  EXPECT_EQ(receive_memory_bytes(profile), 65'536u * 64);
+}
+
+}  // namespace
+}  // namespace tailrace::runtime
