@@ -19,6 +19,8 @@ import tempfile
 import threading
 import time
 
+import tap_network
+
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 TEXT_PATTERNS = [
     "/usr/share/common-licenses/*",
@@ -43,6 +45,15 @@ Talk to it, until Ctrl-C here (address {address}):
           curl http://{admin}/metrics
 """
 
+
+# The own network of `--net tap`: the broker's side of the device, and the kernel's.
+TAP_DEVICE = "tailrace0"
+TAP_HOST = "10.78.0.1"
+TAP_KERNEL = "10.78.0.2/24"
+OF_TAP = """
+The broker does its own TCP/IP on {device}: {host} is its address, the kernel has {kernel} there.
+The device goes when the broker stops.
+"""
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -214,6 +225,8 @@ def parse_arguments():
                         help="hardware profile (default hw-profiles/laptop.toml)")
     parser.add_argument("--admin", metavar="HOST:PORT", default="127.0.0.1:9644",
                         help="metrics and status (default %(default)s)")
+    parser.add_argument("--net", choices=["kernel", "tap"], default="kernel",
+                        help="whose TCP/IP: the kernel's, or our own on a tap device (needs root)")
     parser.add_argument("--once", action="store_true", help="stop after the demonstration")
     arguments = parser.parse_args()
     # What the caller names is relative to where the caller stands; the defaults to the repository.
@@ -223,6 +236,8 @@ def parse_arguments():
         setattr(arguments, name, place)
     if arguments.check:
         sys.exit(0)
+    if not arguments.listen and arguments.net == "tap":
+        arguments.listen = [f"{TAP_HOST}:9092"]
     if not arguments.listen:
         arguments.listen = ["127.0.0.1:9092"]
         if has_ipv6_loopback():
@@ -230,6 +245,25 @@ def parse_arguments():
         else:
             say("no IPv6 loopback here: listening on 127.0.0.1 alone")
     return arguments
+
+
+def with_network(arguments, folder):
+    """Calls serve_and_show with the network that was asked for."""
+    text_path = os.path.join(folder, "text")
+    if arguments.net == "kernel":
+        return serve_and_show(arguments, text_path)
+    missing = tap_network.missing()
+    if missing is not None:
+        say(missing)
+        return False
+    tap_network.make(TAP_DEVICE, TAP_KERNEL)
+    try:
+        arguments.profile = tap_network.write_profile(
+            arguments.profile, os.path.join(folder, "tap.toml"), TAP_DEVICE, f"{TAP_HOST}/24")
+        show(OF_TAP.format(device=TAP_DEVICE, host=TAP_HOST, kernel=TAP_KERNEL))
+        return serve_and_show(arguments, text_path)
+    finally:
+        tap_network.remove(TAP_DEVICE)
 
 
 def serve_and_show(arguments, text_path):
@@ -273,7 +307,7 @@ def main():
         say("kcat is missing; tools/dev setup installs it")
         return 1
     with tempfile.TemporaryDirectory(prefix="tailrace-run-") as folder:
-        return 0 if serve_and_show(arguments, os.path.join(folder, "text")) else 1
+        return 0 if with_network(arguments, folder) else 1
 
 
 if __name__ == "__main__":

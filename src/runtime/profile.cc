@@ -49,81 +49,104 @@ bool is_interface_name(std::string_view text) {
 }
 
 using P = Profile;
-const std::vector<ProfileKey>& keys() {
-  static const std::vector<ProfileKey> all = {
-      number("threads", "cores", "", &P::cores, 1, 64),
-      text("threads", "idle", &P::idle, {"wait", "spin"}),
-      number("threads", "spin_us_max", "us", &P::spin_us_max, 0, 1000),
-      text("network", "transport", &P::transport, {"uring", "tap"}),
-      text("network", "device", &P::device, is_interface_name,
-           "the name of an interface, 1 to 15 letters, digits, \"-\", \"_\" or \".\""),
-      text("network", "addresses", &P::addresses, is_addresses_or_empty,
-           "addresses with their prefixes, such as \"10.78.0.1/24\", or \"\""),
-      text("network", "gateway", &P::gateway, is_address_or_empty,
-           "a numeric address, such as \"10.78.0.254\", or \"\""),
-      text("network", "mac", &P::mac, is_mac_or_empty,
-           "the link address of one station, such as \"02:54:0a:4e:00:01\", or \"\""),
-      number("network", "connections_max", "", &P::connections_max, 16, 1'000'000),
-      number("network", "receive_buffer_bytes", "bytes", &P::receive_buffer_bytes, 4 * KiB, MiB),
-      number("network", "receive_buffer_count", "", &P::receive_buffer_count, 8, 32768),
-      number("network", "request_bytes_max", "bytes", &P::request_bytes_max, 64 * KiB, GiB),
-      number("network", "request_memory_bytes", "bytes", &P::request_memory_bytes, MiB, TiB),
-      number("network", "answer_memory_bytes", "bytes", &P::answer_memory_bytes, 4 * MiB, TiB),
-      number("network", "requests_in_flight_max", "", &P::requests_in_flight_max, 1, 1024),
-      number("network", "connection_idle_s_max", "s", &P::connection_idle_s_max, 1, 86400),
-      flag("storage", "direct", &P::direct),
-      text("storage", "sync", &P::sync, {"fsync", "dsync"}),
-      number("storage", "wal_bytes", "bytes", &P::wal_bytes, 16 * MiB, TiB),
-      number("storage", "frame_bytes_max", "bytes", &P::frame_bytes_max, 64 * KiB, 256 * MiB),
-      number("storage", "cache_bytes", "bytes", &P::cache_bytes, 4 * MiB, TiB),
-      number("storage", "dirty_bytes_max", "bytes", &P::dirty_bytes_max, MiB, TiB),
-      number("storage", "segment_write_bytes", "bytes", &P::segment_write_bytes, 4 * KiB, 16 * MiB),
-      number("storage", "read_buffer_bytes", "bytes", &P::read_buffer_bytes, 64 * KiB, 256 * MiB),
-      number("storage", "read_buffer_count", "", &P::read_buffer_count, 2, 4096),
-      number("storage", "checkpoint_interval_s", "s", &P::checkpoint_interval_s, 1, 3600),
-      number("storage", "retention_check_s", "s", &P::retention_check_s, 1, 86400),
-      number("storage", "free_bytes_min", "bytes", &P::free_bytes_min, 0, TiB),
-      number("compaction", "memory_bytes", "bytes", &P::compaction_memory_bytes, 64 * KiB, TiB),
-      number("compaction", "bytes_per_second", "bytes", &P::compaction_bytes_per_second, MiB, TiB),
-      number("compaction", "check_s", "s", &P::compaction_check_s, 1, 86400),
-      number("limits", "partitions_max", "", &P::partitions_max, 1, 1'000'000),
-      number("limits", "producers_max", "", &P::producers_max, 1, 10'000'000),
-      number("limits", "open_and_aborted_max", "", &P::open_and_aborted_max, 16, 10'000'000),
-      number("limits", "open_files_max", "", &P::open_files_max, 64, 1'000'000),
-      number("limits", "quota_entities_max", "", &P::quota_entities_max, 1, 100'000),
-      number("groups", "offsets_partitions", "", &P::offsets_partitions, 1, 10'000),
-      number("groups", "groups_max", "", &P::groups_max, 1, 1'000'000),
-      number("groups", "members_max", "", &P::members_max, 1, 100'000),
-      number("groups", "offsets_max", "", &P::offsets_max, 1, 100'000'000),
-      number("groups", "group_bytes_max", "bytes", &P::group_bytes_max, MiB, TiB),
-      number("groups", "initial_delay_ms", "ms", &P::initial_delay_ms, 0, 3'600'000),
-      number("groups", "consumer_session_timeout_ms", "ms", &P::consumer_session_timeout_ms, 1,
-             3'600'000),
-      number("groups", "consumer_heartbeat_interval_ms", "ms", &P::consumer_heartbeat_interval_ms,
-             1, 3'600'000),
-      number("groups", "consumer_session_timeout_min_ms", "ms",
-             &P::consumer_session_timeout_min_ms, 1, 3'600'000),
-      number("groups", "consumer_session_timeout_max_ms", "ms",
-             &P::consumer_session_timeout_max_ms, 1, 3'600'000),
-      number("groups", "consumer_heartbeat_interval_min_ms", "ms",
-             &P::consumer_heartbeat_interval_min_ms, 1, 3'600'000),
-      number("groups", "consumer_heartbeat_interval_max_ms", "ms",
-             &P::consumer_heartbeat_interval_max_ms, 1, 3'600'000),
-      number("groups", "offsets_retention_minutes", "minutes", &P::offsets_retention_minutes, 1,
-             10'000'000),
-      number("transactions", "state_partitions", "", &P::state_partitions, 1, 10'000),
-      number("transactions", "transactional_ids_max", "", &P::transactional_ids_max, 1,
-             10'000'000),
-      number("transactions", "transaction_partitions_max", "", &P::transaction_partitions_max, 1,
-             20'000),
-      number("transactions", "transaction_bytes_max", "bytes", &P::transaction_bytes_max, MiB,
-             TiB),
-      number("transactions", "transaction_timeout_max_ms", "ms", &P::transaction_timeout_max_ms,
-             1000, 2'000'000'000),
-      number("transactions", "transactional_id_expiry_minutes", "minutes",
-             &P::transactional_id_expiry_minutes, 1, 10'000'000),
-      text("log", "level", &P::log_level, {"debug", "info", "warn", "error"}),
+// Threads and network.
+std::vector<ProfileKey> machine_keys() {
+  return {
+    number("threads", "cores", "", &P::cores, 1, 64),
+    text("threads", "idle", &P::idle, {"wait", "spin"}),
+    number("threads", "spin_us_max", "us", &P::spin_us_max, 0, 1000),
+    text("network", "transport", &P::transport, {"uring", "tap"}),
+    text("network", "device", &P::device, is_interface_name,
+         "the name of an interface, 1 to 15 letters, digits, \"-\", \"_\" or \".\""),
+    text("network", "addresses", &P::addresses, is_addresses_or_empty,
+         "addresses with their prefixes, such as \"10.78.0.1/24\", or \"\""),
+    text("network", "gateway", &P::gateway, is_address_or_empty,
+         "a numeric address, such as \"10.78.0.254\", or \"\""),
+    text("network", "mac", &P::mac, is_mac_or_empty,
+         "the link address of one station, such as \"02:54:0a:4e:00:01\", or \"\""),
+    number("network", "connections_max", "", &P::connections_max, 16, 1'000'000),
+    number("network", "receive_buffer_bytes", "bytes", &P::receive_buffer_bytes, 4 * KiB, MiB),
+    number("network", "receive_buffer_count", "", &P::receive_buffer_count, 8, 32768),
+    number("network", "request_bytes_max", "bytes", &P::request_bytes_max, 64 * KiB, GiB),
+    number("network", "request_memory_bytes", "bytes", &P::request_memory_bytes, MiB, TiB),
+    number("network", "answer_memory_bytes", "bytes", &P::answer_memory_bytes, 4 * MiB, TiB),
+    number("network", "requests_in_flight_max", "", &P::requests_in_flight_max, 1, 1024),
+    number("network", "connection_idle_s_max", "s", &P::connection_idle_s_max, 1, 86400),
   };
+}
+
+// Storage and compaction.
+std::vector<ProfileKey> storage_keys() {
+  return {
+    flag("storage", "direct", &P::direct),
+    text("storage", "sync", &P::sync, {"fsync", "dsync"}),
+    number("storage", "wal_bytes", "bytes", &P::wal_bytes, 16 * MiB, TiB),
+    number("storage", "frame_bytes_max", "bytes", &P::frame_bytes_max, 64 * KiB, 256 * MiB),
+    number("storage", "cache_bytes", "bytes", &P::cache_bytes, 4 * MiB, TiB),
+    number("storage", "dirty_bytes_max", "bytes", &P::dirty_bytes_max, MiB, TiB),
+    number("storage", "segment_write_bytes", "bytes", &P::segment_write_bytes, 4 * KiB, 16 * MiB),
+    number("storage", "read_buffer_bytes", "bytes", &P::read_buffer_bytes, 64 * KiB, 256 * MiB),
+    number("storage", "read_buffer_count", "", &P::read_buffer_count, 2, 4096),
+    number("storage", "checkpoint_interval_s", "s", &P::checkpoint_interval_s, 1, 3600),
+    number("storage", "retention_check_s", "s", &P::retention_check_s, 1, 86400),
+    number("storage", "free_bytes_min", "bytes", &P::free_bytes_min, 0, TiB),
+    number("compaction", "memory_bytes", "bytes", &P::compaction_memory_bytes, 64 * KiB, TiB),
+    number("compaction", "bytes_per_second", "bytes", &P::compaction_bytes_per_second, MiB, TiB),
+    number("compaction", "check_s", "s", &P::compaction_check_s, 1, 86400),
+  };
+}
+
+// What a node holds, and its log.
+std::vector<ProfileKey> holding_keys() {
+  return {
+    number("limits", "partitions_max", "", &P::partitions_max, 1, 1'000'000),
+    number("limits", "producers_max", "", &P::producers_max, 1, 10'000'000),
+    number("limits", "open_and_aborted_max", "", &P::open_and_aborted_max, 16, 10'000'000),
+    number("limits", "open_files_max", "", &P::open_files_max, 64, 1'000'000),
+    number("limits", "quota_entities_max", "", &P::quota_entities_max, 1, 100'000),
+    number("groups", "offsets_partitions", "", &P::offsets_partitions, 1, 10'000),
+    number("groups", "groups_max", "", &P::groups_max, 1, 1'000'000),
+    number("groups", "members_max", "", &P::members_max, 1, 100'000),
+    number("groups", "offsets_max", "", &P::offsets_max, 1, 100'000'000),
+    number("groups", "group_bytes_max", "bytes", &P::group_bytes_max, MiB, TiB),
+    number("groups", "initial_delay_ms", "ms", &P::initial_delay_ms, 0, 3'600'000),
+    number("groups", "consumer_session_timeout_ms", "ms", &P::consumer_session_timeout_ms, 1,
+           3'600'000),
+    number("groups", "consumer_heartbeat_interval_ms", "ms", &P::consumer_heartbeat_interval_ms,
+           1, 3'600'000),
+    number("groups", "consumer_session_timeout_min_ms", "ms",
+           &P::consumer_session_timeout_min_ms, 1, 3'600'000),
+    number("groups", "consumer_session_timeout_max_ms", "ms",
+           &P::consumer_session_timeout_max_ms, 1, 3'600'000),
+    number("groups", "consumer_heartbeat_interval_min_ms", "ms",
+           &P::consumer_heartbeat_interval_min_ms, 1, 3'600'000),
+    number("groups", "consumer_heartbeat_interval_max_ms", "ms",
+           &P::consumer_heartbeat_interval_max_ms, 1, 3'600'000),
+    number("groups", "offsets_retention_minutes", "minutes", &P::offsets_retention_minutes, 1,
+           10'000'000),
+    number("transactions", "state_partitions", "", &P::state_partitions, 1, 10'000),
+    number("transactions", "transactional_ids_max", "", &P::transactional_ids_max, 1,
+           10'000'000),
+    number("transactions", "transaction_partitions_max", "", &P::transaction_partitions_max, 1,
+           20'000),
+    number("transactions", "transaction_bytes_max", "bytes", &P::transaction_bytes_max, MiB,
+           TiB),
+    number("transactions", "transaction_timeout_max_ms", "ms", &P::transaction_timeout_max_ms,
+           1000, 2'000'000'000),
+    number("transactions", "transactional_id_expiry_minutes", "minutes",
+           &P::transactional_id_expiry_minutes, 1, 10'000'000),
+    text("log", "level", &P::log_level, {"debug", "info", "warn", "error"}),
+  };
+}
+
+const std::vector<ProfileKey>& keys() {
+  static const std::vector<ProfileKey> all = [] {
+    std::vector<ProfileKey> joined = machine_keys();
+    for (const auto& more : {storage_keys(), holding_keys()}) {
+      joined.insert(joined.end(), more.begin(), more.end());
+    }
+    return joined;
+  }();
   return all;
 }
 

@@ -2,10 +2,15 @@
 on tap devices, each broker with a device and an address of its own, in a network namespace that
 ends with the run. Clients never notice."""
 import os
-import re
 import shutil
 import subprocess
 import sys
+
+from harness import ROOT
+
+sys.path.append(os.path.join(ROOT, "tools"))
+# pylint: disable=wrong-import-position
+import tap_network  # noqa: E402
 
 INSIDE = "TAILRACE_E2E_INSIDE"
 # These are about the kernel's ports and about profiles that are refused.
@@ -35,27 +40,13 @@ class TapNetwork:
         if port not in self.numbers:
             number = len(self.numbers) + 1
             self.numbers[port] = number
-            device = f"tr{number}"
-            # It stays when its broker is killed, as a cable does.
-            for command in (f"ip tuntap add dev {device} mode tap",
-                            f"ip address add 10.78.{number}.2/24 dev {device}",
-                            f"ip link set {device} up"):
-                subprocess.run(command.split(), check=True)
+            tap_network.make(f"tr{number}", f"10.78.{number}.2/24")
         return self.numbers[port]
 
     def profile(self, port, path):
-        """A copy with the network's keys; it has one core, as this transport does."""
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
         number = self.number_of(port)
-        keys = (f'[network]\ntransport = "tap"\ndevice = "tr{number}"\n'
-                f'addresses = "10.78.{number}.1/24"\n')
-        text = re.sub(r"^cores = .*$", "cores = 1", text, flags=re.M)
-        text = text.replace("[network]\n", keys) if "[network]" in text else text + keys
-        copy = f"{path}.tap"
-        with open(copy, "w", encoding="utf-8") as file:
-            file.write(text)
-        return copy
+        return tap_network.write_profile(path, f"{path}.tap", f"tr{number}",
+                                         f"10.78.{number}.1/24")
 
 
 current = KernelNetwork()
@@ -63,14 +54,9 @@ current = KernelNetwork()
 
 def missing_for_tap():
     """Why there can be none here, or None."""
-    if os.geteuid() != 0:
-        return "needs root for a network namespace"
-    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
-        return "there is no /dev/net/tun"
-    for program in ("ip", "unshare"):
-        if shutil.which(program) is None:
-            return f"there is no {program}"
-    return None
+    if shutil.which("unshare") is None:
+        return "there is no unshare"
+    return tap_network.missing()
 
 
 def use(name):
