@@ -172,6 +172,8 @@ def parse_arguments():
                         help="about how long all of it may take")
     parser.add_argument("--long", action="store_true", help="200 rounds of kill -9")
     parser.add_argument("--only", default="", help="cases whose MODULE/NAME contains this")
+    parser.add_argument("--modules", metavar="NAME,...", default=",".join(MODULES),
+                        help="only these (default: all)")
     parser.add_argument("--tailrace", help="the program (default: build/release)")
     parser.add_argument("--seed", type=int, help="of kill9 and garbage (default: drawn)")
     parser.add_argument("--net", choices=["kernel", "tap"], default="kernel",
@@ -205,7 +207,8 @@ def main():
     print(f"e2e: {program}, {network.current.name} network, seed {options.seed}, files in {folder}",
           flush=True)
     try:
-        for module_name in ["matrix"] if options.matrix or options.against else MODULES:
+        modules = [name for name in MODULES if name in options.modules.split(",")]
+        for module_name in ["matrix"] if options.matrix or options.against else modules:
             if options.net != "kernel" and module_name in network.KERNEL_ONLY:
                 continue
             run_module(module_name, program, os.path.join(folder, module_name), options, report)
