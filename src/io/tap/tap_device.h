@@ -17,7 +17,7 @@ namespace tailrace::io {
 
 struct TapOptions {
   std::string name;                  // of the interface; made when it is not there
-  std::uint64_t receive_bytes = 4U << 20;  // of buffers, each for one frame of the device's MTU
+  std::uint64_t receive_bytes = 16U << 20;  // of buffers, each for one frame of up to 64 KiB
 };
 
 class TapDevice final : public PacketDevice {
@@ -46,11 +46,10 @@ class TapDevice final : public PacketDevice {
   bool transmit_one(const TxFrame& frame);
   void listen();
   void take_wakes();
-  std::byte* buffer(std::uint32_t index) { return memory_.get() + index * buffer_bytes_; }
+  std::byte* buffer(std::uint32_t index);
 
   Ring& ring_;
   const int fd_;
-  const std::size_t buffer_bytes_;
   const DeviceOffers offers_;
   std::unique_ptr<std::byte[]> memory_;
   std::vector<std::uint32_t> free_;          // buffers
