@@ -36,8 +36,8 @@ constexpr std::uint8_t gso_tcp_v6 = 4;
 
 constexpr const char* control_path = "/dev/net/tun";
 constexpr std::size_t ipv6_bytes = 40;
-// Of a receive buffer: the longest IP packet, Ethernet, a VLAN tag; whole cache lines. Of most, only
-// the first page is ever touched.
+// Of a receive buffer: the longest IP packet, Ethernet, a VLAN tag; whole cache lines. Of most,
+// only the first page is ever touched.
 constexpr std::size_t buffer_bytes = 65'600;
 // The kernel counts all headers of a frame that it cuts as part of 64 KiB.
 constexpr std::uint32_t segmentation_bytes_max = 65'000;

@@ -71,7 +71,7 @@ TEST(TapDevice, FramesComeAndWakeTheRing) {
     auto device = TapDevice::create(*ring, {.name = "trunit0"}, why);
     ASSERT_TRUE(device.has_value()) << why;
     EXPECT_EQ((*device)->offers().mtu, 1500);
-    EXPECT_GT((*device)->offers().frames_max, 1000u);
+    EXPECT_GE((*device)->offers().frames_max, 256u);
     const int socket = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     bring_up("trunit0", socket);
     sockaddr_in to{};
