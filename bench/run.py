@@ -16,6 +16,7 @@ SUITES = {
     "groups": ["groups/run.py"],
     "restart": ["restart/run.py"],
     "compaction": ["compaction/run.py"],
+    "network": ["network/run.py"],
 }
 
 

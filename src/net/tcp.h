@@ -175,6 +175,8 @@ std::size_t fill_frames(Tcp& tcp, Connection& c, std::span<TxFrame> frames, Fill
 // --- time (tcp_timers.cc)
 void on_timer(Tcp& tcp, Connection& c);
 void arm_retransmit(Tcp& tcp, Connection& c);
+// ... without a loss probe before it.
+void arm_timeout(Tcp& tcp, Connection& c);
 void arm_idle(Tcp& tcp, Connection& c);
 
 // --- answers without a connection (tcp_control.cc)

@@ -133,6 +133,8 @@ void take_window(Tcp& tcp, Connection& c, const TcpHeader& header) {
   c.window_ack = header.ack;
   if (c.send_window == 0 || !was_closed) return;
   c.retries = 0;
+  // However long it was closed, the user time-out begins now.
+  c.progress_at = tcp.now;
   // The probes of the closed window went beyond it, so the peer has thrown them away.
   for (std::uint32_t i = c.sent.tail; i != none; i = tcp.records[i].previous) {
     const SentRecord& record = tcp.records[i];

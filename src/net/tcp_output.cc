@@ -407,8 +407,11 @@ Step fill_frame(Tcp& tcp, Connection& c, const MacAddress& mac, TxFrame& frame) 
   if (c.is_tail_probe_due) {
     const Step step = send_tail_probe(tcp, c, mac, frame);
     if (step == Step::sent) return step;
+    if (step == Step::starved) {
+      arm_timeout(tcp, c);
+      return step;
+    }
     arm_retransmit(tcp, c);
-    if (step == Step::starved) return step;
   }
   Step step = send_lost(tcp, c, mac, frame);
   if (step == Step::nothing && c.sent.to_resend_bytes() == 0) {

@@ -88,17 +88,23 @@ bool take_in_order(Tcp& tcp, Connection& c, Bytes bytes, std::uint64_t token) {
   const auto size = static_cast<std::uint32_t>(bytes.size());
   bool is_held = false;
   if (!c.is_closing) {
-    if (c.received.count >= tcp.limits.receive_pieces_max ||
-        !tcp.receive.append(c.received, bytes, token)) {
-      // Not acknowledged, so it comes again; what waits out of order is the first that must go.
-      tcp.count(Count::drop_no_memory);
+    is_held = c.received.count < tcp.limits.receive_pieces_max &&
+              tcp.receive.append(c.received, bytes, token);
+    if (!is_held && c.received.early != none) {
+      // What waits out of order is the first that must go: this is what it waits for.
       tcp.receive.drop_early(c.received);
       c.sack_count = 0;
       c.has_early_fin = false;
       ack_at_once(tcp, c);
+      is_held = c.received.count < tcp.limits.receive_pieces_max &&
+                tcp.receive.append(c.received, bytes, token);
+    }
+    if (!is_held) {
+      // Not acknowledged, so it comes again.
+      tcp.count(Count::drop_no_memory);
+      ack_at_once(tcp, c);
       return false;
     }
-    is_held = true;
   }
   const Seq before = c.receive_next;
   const bool had_gap = c.received.early != none;

@@ -155,6 +155,12 @@ void arm_retransmit(Tcp& tcp, Connection& c) {
   set(RetransmitTimer::timeout, timeout);
 }
 
+void arm_timeout(Tcp& tcp, Connection& c) {
+  c.retransmit_timer = RetransmitTimer::timeout;
+  c.retransmit_at = tcp.now + timeout_of(tcp, c);
+  tcp.schedule(c);
+}
+
 void arm_idle(Tcp& tcp, Connection& c) {
   if (c.is_closing) {
     // Set once for each half: the queue's end, then the peer's.

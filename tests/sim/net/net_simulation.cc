@@ -235,7 +235,8 @@ NetOutcome Run::operator()() {
     }
   }
   // Late frames, devices and the rest of the flows.
-  for (int i = 0; i < 200 && outcome.failure.empty(); ++i) {
+  for (int i = 0; (i < 200 || (are_closed() && !is_over() && i < 20'000)) &&
+                  outcome.failure.empty(); ++i) {
     const Instant before = now_;
     step();
     if (now_ == before && link_.next_arrival() == never()) now_ = now_ + milliseconds(1);

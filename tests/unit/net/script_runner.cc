@@ -129,7 +129,7 @@ bool ScriptRunner::option(const Words& words) {
       {"buffer", &limits_.receive_buffer_min}, {"buffer_max", &limits_.receive_buffer_max},
       {"half_open", &limits_.half_open_max}, {"cookies_from", &limits_.half_open_cookies_from},
       {"connections", &limits_.connections_max}, {"pieces", &limits_.reassembly_pieces_max},
-      {"records", &limits_.sent_records_max},
+      {"pieces_all", &limits_.pieces_max}, {"records", &limits_.sent_records_max},
       {"challenges", &limits_.challenge_acks_per_second},
       {"resets", &limits_.resets_per_second}};
   const std::map<std::string, Duration*> times{

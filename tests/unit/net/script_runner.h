@@ -4,8 +4,8 @@
 //   option NAME VALUE        before anything else: sack, stamps, scale, ecn, v6, tso (on or off);
 //                            mtu, buffer, buffer_max, rto_min, delayed_ack, half_open,
 //                            cookies_from, connections, user_timeout, keepalive, challenges,
-//                            resets, connect_timeout, finishing, draining, pieces, records
-//                            (numbers; times in ms)
+//                            resets, connect_timeout, finishing, draining, pieces, pieces_all,
+//                            records (numbers; times in ms)
 //   listen | connect         our side; port 9092
 //   reach STATE              the shortest way there: syn_sent syn_received established fin_wait_1
 //                            fin_wait_2 close_wait closing last_ack time_wait closed listen

@@ -73,7 +73,7 @@ TEST(tcp_output, a_core_short_of_records_goes_on) {
   EXPECT_EQ(pair.ends[1].received, 200'000U);
 }
 
-// The device holds all it may, so the probe can't go out: it must be asked for again.
+// The device holds all it may, so the probe can't go out: the time-out must come in its place.
 TEST(tcp_output, a_loss_probe_without_memory_leaves_a_timer_running) {
   Limits limits = NetPair::small_limits();
   limits.holds_max = 1;
@@ -91,7 +91,7 @@ TEST(tcp_output, a_loss_probe_without_memory_leaves_a_timer_running) {
   stack.transmitted(hold);
   stack.advance(pair.now + milliseconds(800));
   EXPECT_EQ(stack.output(frames, pair.now + milliseconds(800)), 1U);
-  EXPECT_EQ(stack.counters().of(Count::loss_probes), 1U);
+  EXPECT_EQ(stack.counters().of(Count::timeouts), 1U);
   stack.transmitted(frames[0].hold);
 }
 
