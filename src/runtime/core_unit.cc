@@ -79,7 +79,7 @@ bool CoreUnit::make_kernel_transport(const Setup& setup, std::string& why) {
 bool CoreUnit::make_user_transport(const Setup& setup, std::string& why) {
   auto device = io::TapDevice::create(
       *ring_, {.name = setup.profile.device,
-               .receive_bytes = receive_memory_bytes(setup.profile)}, why);
+               .frames_max = receive_frames(setup.profile)}, why);
   if (!device) {
     why = setup.profile.place_of("transport") + why;
     return false;
@@ -108,6 +108,10 @@ std::size_t CoreUnit::run_once(Now now) {
   if (log_->fenced() && !failed()) {
     log_event(LogLevel::error, "log", "core {}: the disk failed; nothing more is acknowledged",
               core_);
+    failed_.store(true, std::memory_order_release);
+  }
+  if (transport_->failed() && !failed()) {
+    log_event(LogLevel::error, "network", "core {}: the network device is gone", core_);
     failed_.store(true, std::memory_order_release);
   }
   return work;
