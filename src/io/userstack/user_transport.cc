@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "io/uring/socket_address.h"
+#include "io/socket_address.h"
 #include "net/checksum.h"
 
 namespace tailrace::io {
