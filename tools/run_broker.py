@@ -252,16 +252,21 @@ def with_network(arguments, folder):
     text_path = os.path.join(folder, "text")
     if arguments.net == "kernel":
         return serve_and_show(arguments, text_path)
-    missing = tap_network.missing()
-    if missing is not None:
-        say(missing)
+    why_not = tap_network.missing() or tap_network.clear(TAP_DEVICE)
+    if why_not is not None:
+        say(why_not)
         return False
-    tap_network.make(TAP_DEVICE, TAP_KERNEL)
     try:
+        tap_network.make(TAP_DEVICE, TAP_KERNEL)
         arguments.profile = tap_network.write_profile(
             arguments.profile, os.path.join(folder, "tap.toml"), TAP_DEVICE, f"{TAP_HOST}/24")
         show(OF_TAP.format(device=TAP_DEVICE, host=TAP_HOST, kernel=TAP_KERNEL))
         return serve_and_show(arguments, text_path)
+    except subprocess.CalledProcessError as error:
+        say(f"failed: {error}")
+        return False
+    except KeyboardInterrupt:
+        return False
     finally:
         tap_network.remove(TAP_DEVICE)
 

@@ -1,9 +1,16 @@
 """A tap device for a broker that does its own TCP/IP (network.transport = "tap"): the device, with
 an address for the kernel's side of it, and a profile that names it."""
+import fcntl
 import os
 import re
 import shutil
+import struct
 import subprocess
+
+# linux/if_tun.h
+TUNSETIFF = 0x400454ca
+IFF_TAP = 0x0002
+IFF_NO_PI = 0x1000
 
 
 def missing():
@@ -14,6 +21,29 @@ def missing():
         return "there is no /dev/net/tun: modprobe tun, or give the container the device"
     if shutil.which("ip") is None:
         return "there is no ip: apt-get install iproute2"
+    return None
+
+
+def attach(tun, device):
+    request = struct.pack("16sH22x", device.encode(), IFF_TAP | IFF_NO_PI)  # struct ifreq
+    fcntl.ioctl(tun, TUNSETIFF, request)
+
+
+def clear(device):
+    """Removes a device that an earlier run left behind, as one that was killed does. Why it is not
+    ours to remove, or None: there is none now."""
+    shown = subprocess.run(f"ip link show dev {device}".split(), capture_output=True, check=False)
+    if shown.returncode != 0:
+        return None
+    # Only a tap device that nobody holds can be held.
+    with open("/dev/net/tun", "r+b", buffering=0) as tun:
+        try:
+            attach(tun, device)
+        except OSError as error:
+            return (f"the device {device} is there already and cannot be taken over "
+                    f"({error.strerror}): stop the broker that uses it, or, if none does, "
+                    f"ip link delete {device}")
+    remove(device)
     return None
 
 
@@ -34,11 +64,16 @@ def write_profile(source, target, device, addresses):
     with open(source, encoding="utf-8") as file:
         text = file.read()
     keys = {"transport": "tap", "device": device, "addresses": addresses}
+    if not text.endswith("\n"):
+        text += "\n"
     for key in keys:
-        text = re.sub(rf"^{key} = .*\n", "", text, flags=re.M)
-    lines = "[network]\n" + "".join(f'{key} = "{value}"\n' for key, value in keys.items())
-    text = text.replace("[network]\n", lines) if "[network]\n" in text else text + lines
-    text = re.sub(r"^cores = .*$", "cores = 1", text, flags=re.M)
+        text = re.sub(rf"^[ \t]*{key}[ \t]*=.*\n", "", text, flags=re.M)
+    header = re.compile(r"^[ \t]*\[[ \t]*network[ \t]*\][ \t]*(#.*)?\n", flags=re.M)
+    if header.search(text) is None:
+        text += "[network]\n"
+    lines = "".join(f'{key} = "{value}"\n' for key, value in keys.items())
+    text = header.sub(lambda found: found.group(0) + lines, text, count=1)
+    text = re.sub(r"^[ \t]*cores[ \t]*=.*$", "cores = 1", text, flags=re.M)
     with open(target, "w", encoding="utf-8") as file:
         file.write(text)
     return target

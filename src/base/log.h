@@ -17,17 +17,18 @@ void set_log_sink(LogSink sink);
 void set_log_level(LogLevel level);
 bool log_enabled(LogLevel level);
 
-// Asked before a warning or an error is written; false keeps it back. `kind` is the line's format:
-// lines of one kind differ in their figures alone. None is set by default; the program's counts
-// lines of a kind (base/log_throttle.h). May be called from any thread.
+// Asked before a warning is written (never an error); false keeps it back. Lines of one `kind` are
+// the same but for digits; those about a peer ("client {}: ...") have a format in common. None is
+// set by default; the program's counts them (base/log_throttle.h). May be called from any thread.
 using LogGate = bool (*)(LogLevel level, std::string_view area, std::string_view kind,
                          std::string_view line);
 void set_log_gate(LogGate gate);
 
-// Writes the line, whatever the level and the gate say.
+// Writes the line, whatever level and gate say.
 void write_line(LogLevel level, std::string_view area, std::string_view line);
 // Writes it unless the gate keeps it back.
-void log_line(LogLevel level, std::string_view area, std::string_view kind, std::string_view line);
+void log_line(LogLevel level, std::string_view area, std::string_view format,
+              std::string_view line);
 
 constexpr std::string_view to_string(LogLevel level) {
   switch (level) {
@@ -47,8 +48,8 @@ void log_event(LogLevel level, std::string_view area, fmt::format_string<Args...
   if (!log_enabled(level)) return;
   char line[512];
   const auto end = fmt::format_to_n(line, sizeof line, format, std::forward<Args>(args)...);
-  const fmt::string_view kind = format;
-  log_line(level, area, {kind.data(), kind.size()},
+  const fmt::string_view text = format;
+  log_line(level, area, {text.data(), text.size()},
            {line, static_cast<std::size_t>(end.out - line)});
 }
 

@@ -52,7 +52,7 @@ struct EncodedReply {
 
 template <class Response>
 EncodedReply encode_reply(const Response& content, std::int16_t version,
-                                    std::uint32_t throttle_ms) {
+                          std::uint32_t throttle_ms) {
   const Response response = kafka::with_throttle(content, throttle_ms);
   kafka::Writer counter = kafka::Writer::counter();
   response.encode(counter, version);

@@ -4,8 +4,8 @@
 #include <cstdint>
 
 #include "base/bytes.h"
-#include "net/address.h"
 #include "base/frame.h"
+#include "net/address.h"
 
 namespace tailrace::net {
 

@@ -25,10 +25,10 @@
 #include <memory>
 #include <span>
 
+#include "base/frame.h"
 #include "base/ops.h"
 #include "base/time.h"
 #include "net/arp.h"
-#include "base/frame.h"
 #include "net/icmp.h"
 #include "net/interface.h"
 #include "net/limits.h"

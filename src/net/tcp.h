@@ -7,11 +7,11 @@
 #include <cstdint>
 #include <span>
 
+#include "base/frame.h"
 #include "net/connection.h"
 #include "net/control_queue.h"
 #include "net/counters.h"
 #include "net/flow_table.h"
-#include "base/frame.h"
 #include "net/interface.h"
 #include "net/limits.h"
 #include "net/pool.h"

@@ -1,5 +1,5 @@
-// RequestedText: what one thread owns and another asks to see. The asker waits, the owner answers at
-// its next turn; while nobody asks, a turn pays one load.
+// RequestedText: what one thread owns and another asks to see. The asker waits, the owner answers
+// at its next turn; while nobody asks, a turn pays one load.
 #pragma once
 
 #include <atomic>

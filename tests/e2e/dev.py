@@ -6,7 +6,10 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 
+import network
+import tap_network
 from broker import free_port, write_profile
 from harness import ROOT, Case, Skip, expect, expect_equal
 
@@ -110,5 +113,53 @@ def dev_answers(_):
         expect_equal(call(*words).returncode, 2, f"tools/dev {' '.join(words)}")
 
 
+def tap_profile(context):
+    """However the header of [network] is written, there is one such table, with the tap's keys."""
+    for text in ["[network]\nport_max = 1\n", "[network]   # of this machine\nport_max = 1\n",
+                 "  [ network ]\ntransport=\"uring\"\nport_max = 1", "[threads]\ncores = 2"]:
+        source = os.path.join(context.folder, "source.toml")
+        with open(source, "w", encoding="utf-8") as file:
+            file.write(text)
+        made = tap_network.write_profile(source, source + ".tap", "tr0", "10.78.0.1/24")
+        with open(made, "rb") as file:
+            profile = tomllib.load(file)
+        wanted = {"transport": "tap", "device": "tr0", "addresses": "10.78.0.1/24"}
+        if "port_max" in text:
+            wanted["port_max"] = 1
+        expect_equal(profile["network"], wanted, f"[network] of {text!r}")
+        expect_equal(profile.get("threads", {"cores": 1}), {"cores": 1}, "cores")
+
+
+# In a network namespace of its own: a device of an earlier run, one in use, one that is no tap.
+STALE = """
+import sys
+import tap_network as tap
+
+tap.make("tr0", "10.78.0.2/24")
+assert tap.clear("tr0") is None, "stale"
+assert tap.clear("tr0") is None, "none"
+tap.make("tr0", "10.78.0.2/24")
+with open("/dev/net/tun", "r+b", buffering=0) as tun:
+    tap.attach(tun, "tr0")
+    print(tap.clear("tr0"))
+assert tap.clear("tr0") is None, "no longer in use"
+print(tap.clear("lo"))
+"""
+
+
+def tap_device_left_behind(_):
+    missing = network.missing_for_tap()
+    if missing is not None:
+        raise Skip(missing)
+    done = subprocess.run(["unshare", "--net", sys.executable, "-c", STALE], text=True,
+                          cwd=os.path.join(ROOT, "tools"), capture_output=True, timeout=60,
+                          check=False)
+    expect_equal(done.returncode, 0, f"exit code\n{done.stderr}")
+    for device in ["tr0", "lo"]:
+        expect(f"the device {device} is there already and cannot be taken over" in done.stdout and
+               f"ip link delete {device}" in done.stdout, f"{device}: {done.stdout}")
+
+
 CASES = [Case(run.__name__, run, own_broker=True) for run in [
-    dev_answers, demonstration_once, ends_in_order, killed_parent]]
+    dev_answers, tap_profile, tap_device_left_behind, demonstration_once, ends_in_order,
+    killed_parent]]
