@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "broker/answer.h"
 #include "broker/control_request.h"
 #include "broker/core.h"
@@ -110,6 +111,11 @@ void CoreBroker::set_disk_space(std::uint64_t total_bytes, std::uint64_t usable_
 
 void CoreBroker::set_transport_refused(std::uint64_t count) {
   TR_ASSERT(count >= core_->transport_refused);
+  if (count > core_->transport_refused) {
+    log_event(LogLevel::warn, "broker", "client connections were refused, {} on core {} since the "
+              "start: there are connections_max ({}) already", count, core_->core,
+              core_->limits.connections_max);
+  }
   core_->counters.connections_refused.add(count - core_->transport_refused);
   core_->transport_refused = count;
 }

@@ -9,6 +9,17 @@
 namespace tailrace::runtime {
 namespace {
 
+// RFC 1122, 3.2.1.3; two stations on a line have neither of the others (RFC 3021).
+bool is_station(const net::InterfaceAddress& own) {
+  constexpr unsigned prefix_of_two = 31;
+  if (own.address.is_v6() || own.prefix_bits >= prefix_of_two) return true;
+  const std::uint32_t bits = std::uint32_t{own.address.bytes[12]} << 24 |
+                             std::uint32_t{own.address.bytes[13]} << 16 |
+                             std::uint32_t{own.address.bytes[14]} << 8 | own.address.bytes[15];
+  const std::uint32_t mask = UINT32_MAX >> own.prefix_bits;
+  return (bits & mask) != 0 && (bits & mask) != mask;
+}
+
 bool parse_with_prefix(std::string_view text, net::InterfaceAddress& address) {
   const std::size_t slash = text.find('/');
   if (slash == std::string_view::npos || !parse_address(text.substr(0, slash), address.address)) {
@@ -22,7 +33,7 @@ bool parse_with_prefix(std::string_view text, net::InterfaceAddress& address) {
     return false;
   }
   address.prefix_bits = static_cast<std::uint8_t>(value);
-  return address.address.is_peer();
+  return address.address.is_peer() && is_station(address);
 }
 
 }  // namespace

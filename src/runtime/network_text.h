@@ -9,7 +9,8 @@
 
 namespace tailrace::runtime {
 
-// "10.0.0.5/24" or several, with commas between them. False: it is something else, or empty.
+// "10.0.0.5/24" or several, with commas between them. False: it is something else, or empty, or
+// no station's: loopback, multicast, an IPv4 network itself or its broadcast address.
 bool parse_addresses(std::string_view text, std::vector<net::InterfaceAddress>& addresses);
 // A numeric address of either family.
 bool parse_address(std::string_view text, net::IpAddress& address);

@@ -59,7 +59,8 @@ std::vector<ProfileKey> machine_keys() {
     text("network", "device", &P::device, is_interface_name,
          "the name of an interface, 1 to 15 letters, digits, \"-\", \"_\" or \".\""),
     text("network", "addresses", &P::addresses, is_addresses_or_empty,
-         "addresses with their prefixes, such as \"10.78.0.1/24\", or \"\""),
+         "addresses of stations with their prefixes and commas between them, such as "
+         "\"10.78.0.1/24\" or \"10.78.0.1/24,fd00::1/64\""),
     text("network", "gateway", &P::gateway, is_address_or_empty,
          "a numeric address, such as \"10.78.0.254\", or \"\""),
     text("network", "mac", &P::mac, is_mac_or_empty,

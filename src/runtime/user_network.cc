@@ -103,9 +103,10 @@ bool read_user_network(const Profile& profile, const Endpoints& endpoints, UserN
     net::IpAddress gateway;
     (void)parse_address(profile.gateway, gateway);
     (gateway.is_v4() ? interface.gateway_v4 : interface.gateway_v6) = gateway;
-    if (!interface.is_on_link(gateway)) {
-      why = fmt::format("{}network.gateway: found {}, allowed: a router in a network of "
-                        "network.addresses", profile.place_of("gateway"), profile.gateway);
+    if (!interface.is_on_link(gateway) || interface.index_of(gateway) >= 0) {
+      why = fmt::format("{}network.gateway: found {}, allowed: another station, a router in a "
+                        "network of network.addresses",
+                        profile.place_of("gateway"), profile.gateway);
       return false;
     }
   }

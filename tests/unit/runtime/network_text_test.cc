@@ -13,9 +13,10 @@ TEST(NetworkText, AddressesWithTheirPrefixes) {
   EXPECT_EQ(addresses[0].prefix_bits, 24);
   EXPECT_EQ(address_text(addresses[1].address), "fd00::1");
   EXPECT_EQ(addresses[1].prefix_bits, 64);
+  EXPECT_TRUE(parse_addresses("10.78.0.0/31", addresses)) << "two stations on a line";
   for (const char* wrong : {"", ",", "10.78.0.1", "10.78.0.1/33", "10.78.0.1/", "10.78.0.1/24,",
                             "host/24", "fd00::1/129", "10.78.0.1/-1", "127.0.0.1/8", "0.0.0.0/0",
-                            "224.0.0.1/4", "10.78.0.1/24x"}) {
+                            "224.0.0.1/4", "10.78.0.1/24x", "10.78.0.0/24", "10.78.0.255/24"}) {
     EXPECT_FALSE(parse_addresses(wrong, addresses)) << wrong;
     EXPECT_EQ(is_addresses_or_empty(wrong), wrong[0] == '\0') << wrong;
   }
