@@ -7,6 +7,8 @@
 #include <memory>
 #include <string>
 
+#include "runtime/address.h"
+
 namespace tailrace::runtime {
 
 class Admin {
@@ -17,8 +19,8 @@ class Admin {
     std::function<std::string()> status;   // GET /status, lines for a person
   };
 
-  // `address` is "host:port". Null, and `why` set, when it cannot be bound.
-  static std::unique_ptr<Admin> listen(const std::string& address, Pages pages, std::string& why);
+  // The host is numeric. Null, and `why` set, when it cannot be bound.
+  static std::unique_ptr<Admin> listen(const HostPort& address, Pages pages, std::string& why);
   ~Admin();
 
   std::uint16_t port() const;
