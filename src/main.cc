@@ -17,7 +17,7 @@ namespace {
 constexpr const char* description =
     "A log broker for Kafka clients. An acknowledged record is on disk.\n"
     "Start one:   tailrace serve --data ./data --listen 127.0.0.1:9092\n"
-    "Look inside: tailrace status          (a running broker)\n"
+    "Look inside: tailrace status, net     (a running broker)\n"
     "             tailrace dump ./data     (the files of a stopped one)";
 
 int serve(const tailrace::Config& config) {
@@ -67,9 +67,10 @@ int serve(const tailrace::Config& config) {
   return is_stopped ? 0 : 1;
 }
 
-int status(const std::string& address) {
+// Prints what the admin server of a running broker says at `path`.
+int show(const std::string& address, const std::string& path) {
   std::string text;
-  const bool answered = tailrace::runtime::admin_get(address, "/status", text);
+  const bool answered = tailrace::runtime::admin_get(address, path, text);
   (answered ? std::cout : std::cerr) << (answered ? "" : "tailrace: ") << text << "\n";
   return answered ? 0 : 1;
 }
@@ -141,6 +142,11 @@ int main(int argc, char** argv) {
   status_command->add_option("--admin", admin_address,
                              "HOST:PORT of its admin server (default 127.0.0.1:9644)");
 
+  CLI::App* net_command = app.add_subcommand(
+      "net", "Print the connections of a broker that does its own TCP/IP");
+  net_command->add_option("--admin", admin_address,
+                          "HOST:PORT of its admin server (default 127.0.0.1:9644)");
+
   tailrace::runtime::DumpRequest dump;
   CLI::App* dump_command = app.add_subcommand(
       "dump", "Print the files of a data directory and what is wrong with damaged ones");
@@ -176,6 +182,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   if (serve_command->parsed()) return serve(config);
-  if (status_command->parsed()) return status(admin_address);
+  if (status_command->parsed()) return show(admin_address, "/status");
+  if (net_command->parsed()) return show(admin_address, "/net");
   return tailrace::runtime::dump_files(dump) ? 0 : 1;
 }

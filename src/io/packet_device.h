@@ -36,6 +36,9 @@ class PacketDevice {
   // The holds whose payload is no longer read; returns how many.
   virtual std::size_t take_finished(std::span<std::uint32_t> holds) = 0;
 
+  // The device is gone, for good.
+  virtual bool failed() const { return false; }
+
   // When receive() or transmit() wants to be called even without a wake-up of the thread.
   virtual Instant next_deadline() const = 0;
 };

@@ -48,6 +48,9 @@ class Transport {
   // The end of a turn: what was said since poll() goes out, if it is not the ring that sees to it.
   virtual void flush(Instant /*now*/) {}
 
+  // The device is gone: nothing will come or go any more.
+  virtual bool failed() const { return false; }
+
   // When poll() wants to be called even without an event.
   virtual Instant next_deadline() const = 0;
 };

@@ -346,7 +346,9 @@ std::size_t Stack::take_events_of(Connection& c, std::span<Event> events, bool& 
   };
   is_done = false;
   if (c.tell_accepted || c.tell_connected) {
-    tell(c.tell_accepted ? Event::Kind::accepted : Event::Kind::connected).listener = c.listener;
+    Event& event = tell(c.tell_accepted ? Event::Kind::accepted : Event::Kind::connected);
+    event.listener = c.listener;
+    event.peer = c.flow.remote.address;
     c.tell_accepted = c.tell_connected = false;
   }
   while (!c.is_paused && c.received.head != none) {

@@ -52,6 +52,7 @@ struct Event {
   Bytes bytes;
   std::uint64_t token = 0;
   std::uint32_t listener = 0;
+  IpAddress peer;   // of accepted
 };
 
 // One line of a table of connections.

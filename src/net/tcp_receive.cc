@@ -84,20 +84,27 @@ void after_advance(Tcp& tcp, Connection& c) {
   if (c.has_early_fin && c.early_fin == c.receive_next) on_fin(tcp, c);
 }
 
+// The last quarter of the pieces is for connections that hold few: peers who send tiny segments to
+// an application that does not take them must not stop all others.
+bool may_hold(const Tcp& tcp, const Connection& c) {
+  constexpr std::uint32_t few = 4;
+  if (c.received.count >= tcp.limits.receive_pieces_max) return false;
+  return c.received.count + c.received.early_count < few ||
+         tcp.receive.pieces_used() < tcp.limits.pieces_max - tcp.limits.pieces_max / 4;
+}
+
 bool take_in_order(Tcp& tcp, Connection& c, Bytes bytes, std::uint64_t token) {
   const auto size = static_cast<std::uint32_t>(bytes.size());
   bool is_held = false;
   if (!c.is_closing) {
-    is_held = c.received.count < tcp.limits.receive_pieces_max &&
-              tcp.receive.append(c.received, bytes, token);
+    is_held = may_hold(tcp, c) && tcp.receive.append(c.received, bytes, token);
     if (!is_held && c.received.early != none) {
       // What waits out of order is the first that must go: this is what it waits for.
       tcp.receive.drop_early(c.received);
       c.sack_count = 0;
       c.has_early_fin = false;
       ack_at_once(tcp, c);
-      is_held = c.received.count < tcp.limits.receive_pieces_max &&
-                tcp.receive.append(c.received, bytes, token);
+      is_held = may_hold(tcp, c) && tcp.receive.append(c.received, bytes, token);
     }
     if (!is_held) {
       // Not acknowledged, so it comes again.
@@ -142,7 +149,8 @@ bool take_early(Tcp& tcp, Connection& c, Seq seq, Bytes bytes, std::uint64_t tok
       return false;
     }
   }
-  if (!tcp.receive.insert_early(c.received, seq, bytes, token, tcp.limits.reassembly_pieces_max)) {
+  if (!may_hold(tcp, c) ||
+      !tcp.receive.insert_early(c.received, seq, bytes, token, tcp.limits.reassembly_pieces_max)) {
     tcp.count(Count::drop_no_memory);
     return false;
   }

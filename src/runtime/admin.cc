@@ -34,7 +34,8 @@ MHD_Result answer(void* self, MHD_Connection* connection, const char* url, const
     return respond(connection, MHD_HTTP_OK, pages.metrics());
   }
   if (std::strcmp(url, "/status") == 0) return respond(connection, MHD_HTTP_OK, pages.status());
-  return respond(connection, MHD_HTTP_NOT_FOUND, "try /metrics or /status\n");
+  if (std::strcmp(url, "/net") == 0) return respond(connection, MHD_HTTP_OK, pages.net());
+  return respond(connection, MHD_HTTP_NOT_FOUND, "try /metrics, /status or /net\n");
 }
 
 bool is_ours(std::string_view reply) {

@@ -1,6 +1,6 @@
 // The admin server: metrics and status over HTTP, on an address of its own so that scraping never
 // competes with clients. libmicrohttpd runs it on one thread that sleeps unless asked; it reads
-// only counters that are safe from any thread.
+// only counters that are safe from any thread, and asks a core for what is not.
 #pragma once
 
 #include <functional>
@@ -17,6 +17,7 @@ class Admin {
   struct Pages {
     std::function<std::string()> metrics;  // GET /metrics, Prometheus text format
     std::function<std::string()> status;   // GET /status, lines for a person
+    std::function<std::string()> net;      // GET /net, the connections of our own TCP/IP
   };
 
   // The host is numeric. Null, and `why` set, when it cannot be bound.

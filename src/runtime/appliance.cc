@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "runtime/admin.h"
 #include "runtime/clock_system.h"
+#include "runtime/connection_table.h"
 #include "runtime/control_unit.h"
 #include "runtime/core_unit.h"
 #include "runtime/data_directory.h"
@@ -66,6 +67,7 @@ struct Appliance::State {
   bool open_admin(std::string& why);
   std::vector<runtime::CoreView> views() const;
   std::vector<runtime::NamedNumber> node_numbers() const;
+  std::string connections();
   template <class Unit>
   void launch(Unit& unit, bus::CoreId thread, std::string name, const std::atomic<bool>& stop);
   template <class Done>
@@ -206,9 +208,22 @@ bool Appliance::State::open_admin(std::string& why) {
          const Now now = runtime::ClockSystem().now();
          return runtime::status_text(views(), (now.instant.ns - started_ns) / 1'000'000'000,
                                      node_numbers());
-       }},
+       },
+       .net = [this] { return connections(); }},
       why);
   return admin != nullptr;
+}
+
+std::string Appliance::State::connections() {
+  if (!runtime::has_user_network(profile)) {
+    return "the kernel does this node's network: `ss -tin` shows its connections\n";
+  }
+  std::string text = runtime::connection_table_head();
+  for (const auto& core : cores) {
+    std::string table;
+    text += core->ask_connections(table) ? table : "a core takes no turns\n";
+  }
+  return text;
 }
 
 std::vector<runtime::NamedNumber> Appliance::State::node_numbers() const {

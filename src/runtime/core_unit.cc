@@ -8,6 +8,7 @@
 #include "io/tap/tap_device.h"
 #include "io/uring/uring_transport.h"
 #include "io/userstack/user_transport.h"
+#include "runtime/connection_table.h"
 #include "runtime/limits.h"
 
 namespace tailrace::runtime {
@@ -79,7 +80,7 @@ bool CoreUnit::make_kernel_transport(const Setup& setup, std::string& why) {
 bool CoreUnit::make_user_transport(const Setup& setup, std::string& why) {
   auto device = io::TapDevice::create(
       *ring_, {.name = setup.profile.device,
-               .receive_bytes = receive_memory_bytes(setup.profile)}, why);
+               .frames_max = receive_frames(setup.profile)}, why);
   if (!device) {
     why = setup.profile.place_of("transport") + why;
     return false;
@@ -95,7 +96,7 @@ bool CoreUnit::make_user_transport(const Setup& setup, std::string& why) {
   }
   for (const net::Endpoint& local : options.listen) ports_.push_back(local.port);
   auto transport = std::make_unique<io::UserTransport>(std::move(options), std::move(*device));
-  net_counters_ = &transport->stack().counters();
+  net_stack_ = &transport->stack();
   transport_ = std::move(transport);
   return true;
 }
@@ -108,6 +109,13 @@ std::size_t CoreUnit::run_once(Now now) {
   if (log_->fenced() && !failed()) {
     log_event(LogLevel::error, "log", "core {}: the disk failed; nothing more is acknowledged",
               core_);
+    failed_.store(true, std::memory_order_release);
+  }
+  if (net_stack_ != nullptr) {
+    connections_.serve([this] { return connection_table(*net_stack_); });
+  }
+  if (transport_->failed() && !failed()) {
+    log_event(LogLevel::error, "network", "core {}: the network device is gone", core_);
     failed_.store(true, std::memory_order_release);
   }
   return work;

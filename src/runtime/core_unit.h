@@ -12,10 +12,11 @@
 #include "io/uring/uring_disk.h"
 #include "io/transport.h"
 #include "log/core_log.h"
-#include "net/counters.h"
+#include "net/stack.h"
 #include "runtime/data_core.h"
 #include "runtime/mapped_memory.h"
 #include "runtime/profile.h"
+#include "runtime/requested_text.h"
 #include "runtime/space_watch.h"
 #include "runtime/user_network.h"
 
@@ -59,7 +60,13 @@ class CoreUnit {
   const broker::Counters& broker_counters() const { return broker_->counters(); }
   const log::CoreLog::Counters& log_counters() const { return log_->counters(); }
   // Null when the kernel does the network.
-  const net::Counters* net_counters() const { return net_counters_; }
+  const net::Counters* net_counters() const {
+    return net_stack_ == nullptr ? nullptr : &net_stack_->counters();
+  }
+  // The connections of its own TCP/IP, from any other thread; false when it takes no turn in time.
+  bool ask_connections(std::string& table) {
+    return connections_.ask(table, std::chrono::seconds(1), [this] { idle_->wake(); });
+  }
 
  private:
   explicit CoreUnit(const Setup& setup)
@@ -86,7 +93,8 @@ class CoreUnit {
   std::unique_ptr<io::UringDisk> disk_;
   std::unique_ptr<io::Transport> transport_;
   std::vector<std::uint16_t> ports_;   // of the listeners
-  const net::Counters* net_counters_ = nullptr;  // the transport's
+  const net::Stack* net_stack_ = nullptr;  // the transport's
+  RequestedText connections_;
   std::unique_ptr<DataCore> data_core_;
 };
 

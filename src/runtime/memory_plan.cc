@@ -9,6 +9,7 @@
 
 #include "log/core_log.h"
 #include "runtime/limits.h"
+#include "runtime/user_network.h"
 
 namespace tailrace::runtime {
 namespace {
@@ -22,6 +23,7 @@ constexpr std::uint64_t partition_bytes = 2048;    // its log, segments, configs
 constexpr std::uint64_t producer_bytes = 256;
 constexpr std::uint64_t transaction_bytes = 256;   // an open one has a producer
 constexpr std::uint64_t open_file_bytes = 512;
+constexpr std::uint64_t frame_bytes = 65'600;      // a receive buffer of our own TCP/IP
 constexpr std::uint64_t core_bytes = 32 * MiB;     // rings, stack, kept indexes, other tables
 constexpr std::uint64_t process_bytes = 32 * MiB;  // program, libraries, control thread
 
@@ -100,8 +102,12 @@ MemoryPlan plan_memory(const Profile& p) {
   add("compaction", "memory_bytes", p.compaction_memory_bytes, 1);
   add("network", "request_memory_bytes", p.request_memory_bytes, 1);
   add("network", "answer_memory_bytes", p.answer_memory_bytes, 1);
-  add("network", "receive_buffer_count", p.receive_buffer_count,
-      static_cast<std::uint64_t>(p.receive_buffer_bytes));
+  if (has_user_network(p)) {
+    add("network", "receive_buffer_count", receive_frames(p), frame_bytes);
+  } else {
+    add("network", "receive_buffer_count", p.receive_buffer_count,
+        static_cast<std::uint64_t>(p.receive_buffer_bytes));
+  }
   add("network", "connections_max", p.connections_max, connection_bytes);
   add("limits", "partitions_max", p.partitions_max, partition_bytes);
   add("limits", "producers_max", p.producers_max, producer_bytes);

@@ -11,6 +11,8 @@
 namespace tailrace::runtime {
 namespace {
 
+constexpr std::int64_t frames_least = 512;
+
 // Of the same address at each start, so that neighbours need not learn a new one. Locally
 // administered (IEEE 802, 8.4).
 net::MacAddress mac_for(const net::IpAddress& address) {
@@ -64,6 +66,15 @@ bool read_listen(const Endpoints& endpoints, const net::Interface& interface,
                         "as 9092", join_address(address));
       return false;
     }
+    for (const net::Endpoint& other : listen) {
+      const bool overlaps = other.port == local.port &&
+                            (other.address == local.address || other.address.is_unspecified() ||
+                             local.address.is_unspecified());
+      if (!overlaps) continue;
+      why = fmt::format("--listen {}: another --listen has this address and port already",
+                        join_address(address));
+      return false;
+    }
     listen.push_back(local);
   }
   return true;
@@ -73,6 +84,7 @@ bool read_listen(const Endpoints& endpoints, const net::Interface& interface,
 
 bool read_user_network(const Profile& profile, const Endpoints& endpoints, UserNetwork& network,
                        std::string& why) {
+  network = {};
   net::Interface& interface = network.interface;
   if (!parse_addresses(profile.addresses, interface.addresses)) {
     why = fmt::format("{}network.addresses: found none, allowed with transport = \"{}\": the "
@@ -110,16 +122,23 @@ bool read_user_network(const Profile& profile, const Endpoints& endpoints, UserN
 net::Limits net_limits(const Profile& profile) {
   net::Limits limits;
   limits.connections_max = static_cast<std::uint32_t>(profile.connections_max);
-  // Every connection may begin; they grow into what is left. More is promised than there is memory
-  // for, as not all peers send at once: a frame that finds no buffer is sent again.
+  // Every connection may begin, and grow. More is promised than there is memory for, as not all
+  // peers send at once: a frame that finds no buffer is sent again.
+  constexpr std::uint64_t spare = 65'536;
+  constexpr std::int64_t sends_most = 1 << 20;
+  constexpr std::uint32_t slices_more = 65'536;
   limits.receive_bytes_max =
-      std::uint64_t{limits.connections_max} * limits.receive_buffer_min +
-      receive_memory_bytes(profile);
+      std::uint64_t{limits.connections_max} * (limits.receive_buffer_min + spare);
+  // As many answers as there may be, each in one slice or in as many as there are on the whole:
+  // unlike in the kernel's buffers they stay until they are acknowledged.
+  limits.sends_max = static_cast<std::uint32_t>(
+      std::min(profile.connections_max * profile.requests_in_flight_max, sends_most));
+  limits.slices_max = slices_more + limits.sends_max;
   return limits;
 }
 
-std::uint64_t receive_memory_bytes(const Profile& profile) {
-  return static_cast<std::uint64_t>(profile.receive_buffer_bytes * profile.receive_buffer_count);
+std::uint32_t receive_frames(const Profile& profile) {
+  return static_cast<std::uint32_t>(std::max(profile.receive_buffer_count, frames_least));
 }
 
 }  // namespace tailrace::runtime

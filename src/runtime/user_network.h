@@ -23,7 +23,7 @@ bool read_user_network(const Profile& profile, const Endpoints& endpoints, UserN
                        std::string& why);
 
 net::Limits net_limits(const Profile& profile);
-// Of buffers for received frames.
-std::uint64_t receive_memory_bytes(const Profile& profile);
+// Buffers for received frames, each for one of up to 64 KiB.
+std::uint32_t receive_frames(const Profile& profile);
 
 }  // namespace tailrace::runtime

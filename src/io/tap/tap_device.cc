@@ -15,28 +15,16 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/log.h"
+#include "io/tap/virtio_header.h"
+
 namespace tailrace::io {
 namespace {
 
-// What stands before each frame, in the host's byte order (virtio 1.1, 5.1.6). The kernel's own
-// header for it is not C++.
-struct VirtioHeader {
-  std::uint8_t flags = 0;
-  std::uint8_t gso_type = 0;
-  std::uint16_t header_bytes = 0;
-  std::uint16_t gso_bytes = 0;
-  std::uint16_t checksum_start = 0;
-  std::uint16_t checksum_pos = 0;   // from there
-};
-static_assert(sizeof(VirtioHeader) == 10);
-constexpr std::uint8_t needs_checksum = 1;
-constexpr std::uint8_t checksum_valid = 2;
-constexpr std::uint8_t gso_tcp_v4 = 1;
-constexpr std::uint8_t gso_tcp_v6 = 4;
-
 constexpr const char* control_path = "/dev/net/tun";
-constexpr std::size_t link_bytes_max = 18;  // Ethernet with a VLAN tag
-constexpr std::size_t ipv6_bytes = 40;
+// Of a receive buffer: the longest IP packet, Ethernet, a VLAN tag; whole cache lines. Of most,
+// only the first page is ever touched.
+constexpr std::size_t buffer_bytes = 65'600;
 // The kernel counts all headers of a frame that it cuts as part of 64 KiB.
 constexpr std::uint32_t segmentation_bytes_max = 65'000;
 
@@ -57,21 +45,17 @@ std::string remedy(int error_number, const std::string& name) {
   }
 }
 
-std::uint32_t frames_in(std::uint64_t bytes, std::size_t buffer_bytes) {
-  constexpr std::uint64_t least = 64;
-  constexpr std::uint64_t most = 65'536;
-  return static_cast<std::uint32_t>(std::clamp(bytes / buffer_bytes, least, most));
-}
-
-// 0 or an errno.
-int read_mtu(const std::string& name, std::uint16_t& mtu) {
+// What the kernel says of the interface: 0 or an errno.
+int read_interface(const std::string& name, std::uint16_t& mtu, bool& is_up) {
   const int socket = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (socket < 0) return errno;
   ifreq request{};
   std::memcpy(request.ifr_name, name.data(), name.size());
-  const int error_number = ::ioctl(socket, SIOCGIFMTU, &request) == 0 ? 0 : errno;
-  ::close(socket);
+  int error_number = ::ioctl(socket, SIOCGIFMTU, &request) == 0 ? 0 : errno;
   mtu = static_cast<std::uint16_t>(std::clamp(request.ifr_mtu, 0, 65'535));
+  if (error_number == 0 && ::ioctl(socket, SIOCGIFFLAGS, &request) != 0) error_number = errno;
+  is_up = (request.ifr_flags & IFF_UP) != 0;
+  ::close(socket);
   return error_number;
 }
 
@@ -81,9 +65,13 @@ int attach(int fd, const std::string& name) {
   std::memcpy(request.ifr_name, name.data(), name.size());
   request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
   if (::ioctl(fd, TUNSETIFF, &request) != 0) return errno;
-  // Checksums of what the kernel sends us need not be computed: nothing is on the way that could
-  // spoil it. Its long frames it cuts, or each buffer would have to take 64 KiB.
-  if (::ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM) != 0) return errno;
+  // One that another program used before may have a longer one.
+  int header_bytes = sizeof(VirtioHeader);
+  if (::ioctl(fd, TUNSETVNETHDRSZ, &header_bytes) != 0) return errno;
+  // What the kernel sends us needs no checksum, as nothing is on the way that could spoil it, and
+  // need not be cut into segments: a long frame is one read, and one piece for the stack.
+  constexpr unsigned offloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+  if (::ioctl(fd, TUNSETOFFLOAD, offloads) != 0) return errno;
   return 0;
 }
 
@@ -104,34 +92,41 @@ Result<std::unique_ptr<TapDevice>> TapDevice::create(Ring& ring, const TapOption
   if (fd < 0) return refuse(errno);
   std::uint16_t mtu = 0;
   int error_number = attach(fd, options.name);
-  if (error_number == 0) error_number = read_mtu(options.name, mtu);
+  bool is_up = false;
+  if (error_number == 0) error_number = read_interface(options.name, mtu, is_up);
   if (error_number != 0) {
     ::close(fd);
     return refuse(error_number);
   }
-  return std::unique_ptr<TapDevice>(new TapDevice(ring, fd, mtu, options.receive_bytes));
+  if (!is_up) {
+    log_event(LogLevel::warn, "network", "tap device {0} is down: `ip link set {0} up`, and `ip "
+              "address add` one of the node's network for this machine", options.name);
+  }
+  return std::unique_ptr<TapDevice>(new TapDevice(ring, fd, mtu, options.frames_max));
 }
 
-TapDevice::TapDevice(Ring& ring, int fd, std::uint16_t mtu, std::uint64_t receive_bytes)
-    : ring_(ring), fd_(fd), buffer_bytes_((std::size_t{mtu} + link_bytes_max + 63) / 64 * 64),
+TapDevice::TapDevice(Ring& ring, int fd, std::uint16_t mtu, std::uint32_t frames_max)
+    : ring_(ring), fd_(fd),
       offers_{.mtu = mtu, .checksums = true, .segmentation_bytes_max = segmentation_bytes_max,
-              .frames_max = frames_in(receive_bytes, buffer_bytes_)},
-      memory_(std::make_unique<std::byte[]>(buffer_bytes_ * offers_.frames_max)) {
+              .frames_max = frames_max},
+      memory_(std::make_unique_for_overwrite<std::byte[]>(buffer_bytes * offers_.frames_max)) {
+  free_.reserve(frames_max);
   for (std::uint32_t i = offers_.frames_max; i > 0; --i) free_.push_back(i - 1);
   finished_.reserve(offers_.frames_max);
 }
 
 TapDevice::~TapDevice() { ::close(fd_); }
 
+std::byte* TapDevice::buffer(std::uint32_t index) { return memory_.get() + index * buffer_bytes; }
+
 // ---- in
 
 std::size_t TapDevice::receive(std::span<RxFrame> frames) {
   take_wakes();
-  if (is_listening_ || !may_have_more_) return 0;
+  if (is_listening_ || is_gone_) return 0;
   std::size_t count = 0;
   while (count < frames.size() && !free_.empty()) {
     if (!receive_one(frames[count])) {
-      may_have_more_ = false;
       listen();
       return count;
     }
@@ -143,14 +138,14 @@ std::size_t TapDevice::receive(std::span<RxFrame> frames) {
 bool TapDevice::receive_one(RxFrame& frame) {
   VirtioHeader about;
   const std::uint32_t index = free_.back();
-  const std::array<iovec, 2> parts = {{{&about, sizeof about}, {buffer(index), buffer_bytes_}}};
+  const std::array<iovec, 2> parts = {{{&about, sizeof about}, {buffer(index), buffer_bytes}}};
   const ssize_t size = ::readv(fd_, parts.data(), static_cast<int>(parts.size()));
-  // The interface that is down, or gone, has nothing either; the wait tells when that ends.
+  // An interface that is down has nothing either; the wait tells when that ends.
   if (size <= static_cast<ssize_t>(sizeof about)) return false;
   free_.pop_back();
   frame = {.bytes = {buffer(index), static_cast<std::size_t>(size) - sizeof about},
            .token = index,
-           .checksum_good = (about.flags & (needs_checksum | checksum_valid)) != 0};
+           .checksum_good = about.is_checksum_good()};
   return true;
 }
 
@@ -166,7 +161,7 @@ void TapDevice::listen() {
   if (is_listening_) return;
   is_listening_ = true;
   io_uring_sqe* sqe = ring_.request({.user = RingUser::transport});
-  const std::uint64_t name = sqe->user_data;
+  const std::uint64_t name = sqe->user_data;   // liburing clears it
   io_uring_prep_poll_add(sqe, fd_, POLLIN);
   sqe->user_data = name;
 }
@@ -176,12 +171,14 @@ void TapDevice::take_wakes() {
   Completion completion;
   while (ring_.take(RingUser::transport, completion)) {
     is_listening_ = false;
-    may_have_more_ = true;
+    // An interface that was deleted is always ready, and has nothing.
+    constexpr std::int32_t gone = POLLERR | POLLNVAL;
+    if (completion.result < 0 || (completion.result & gone) != 0) is_gone_ = true;
   }
 }
 
 Instant TapDevice::next_deadline() const {
-  return may_have_more_ && !is_listening_ && !free_.empty() ? Instant{} : never();
+  return !is_listening_ && !is_gone_ && !free_.empty() ? Instant{} : never();
 }
 
 // ---- out
@@ -198,18 +195,7 @@ std::size_t TapDevice::transmit(std::span<const TxFrame> frames) {
 // False: the kernel's queue is full. What it will not take for another reason is lost, as frames
 // are: the peer's silence has it sent again.
 bool TapDevice::transmit_one(const TxFrame& frame) {
-  VirtioHeader about;
-  if (frame.checksum_pos != 0) {
-    about.flags = needs_checksum;
-    about.checksum_start = static_cast<std::uint16_t>(frame.link_bytes + frame.network_bytes);
-    about.checksum_pos = frame.checksum_pos;
-  }
-  if (frame.segment_bytes != 0 && frame.payload_bytes > frame.segment_bytes) {
-    about.gso_type =
-        frame.network_bytes == ipv6_bytes ? gso_tcp_v6 : gso_tcp_v4;
-    about.gso_bytes = frame.segment_bytes;
-    about.header_bytes = frame.header_bytes;
-  }
+  VirtioHeader about = virtio_header_of(frame);
   std::array<iovec, 2 + frame_slices_max> parts;
   int count = 0;
   parts[count++] = {&about, sizeof about};

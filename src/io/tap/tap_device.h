@@ -17,7 +17,7 @@ namespace tailrace::io {
 
 struct TapOptions {
   std::string name;                  // of the interface; made when it is not there
-  std::uint64_t receive_bytes = 4U << 20;  // of buffers, each for one frame of the device's MTU
+  std::uint32_t frames_max = 512;    // receive buffers, each for one frame of up to 64 KiB
 };
 
 class TapDevice final : public PacketDevice {
@@ -35,28 +35,28 @@ class TapDevice final : public PacketDevice {
   void release(std::span<const std::uint64_t> tokens) override;
   std::size_t transmit(std::span<const TxFrame> frames) override;
   std::size_t take_finished(std::span<std::uint32_t> holds) override;
+  bool failed() const override { return is_gone_; }
   Instant next_deadline() const override;
 
   // Frames that the kernel would not take, such as while the interface is down.
   std::uint64_t transmit_failures() const { return transmit_failures_; }
 
  private:
-  TapDevice(Ring& ring, int fd, std::uint16_t mtu, std::uint64_t receive_bytes);
+  TapDevice(Ring& ring, int fd, std::uint16_t mtu, std::uint32_t frames_max);
   bool receive_one(RxFrame& frame);
   bool transmit_one(const TxFrame& frame);
   void listen();
   void take_wakes();
-  std::byte* buffer(std::uint32_t index) { return memory_.get() + index * buffer_bytes_; }
+  std::byte* buffer(std::uint32_t index);
 
   Ring& ring_;
   const int fd_;
-  const std::size_t buffer_bytes_;
   const DeviceOffers offers_;
   std::unique_ptr<std::byte[]> memory_;
   std::vector<std::uint32_t> free_;          // buffers
   std::vector<std::uint32_t> finished_;      // holds not yet taken
-  bool is_listening_ = false;
-  bool may_have_more_ = true;                // the last look did not end in "nothing there"
+  bool is_listening_ = false;                // the last look ended in "nothing there"
+  bool is_gone_ = false;
   std::uint64_t pump_seen_ = 0;
   std::uint64_t transmit_failures_ = 0;
 };

@@ -12,11 +12,11 @@
 
 #include "base/ring.h"
 #include "base/slab.h"
+#include "io/socket_address.h"
 #include "io/transport.h"
 #include "io/uring/receive_pool.h"
 #include "io/uring/ring.h"
 #include "io/uring/send_queue.h"
-#include "io/uring/socket_address.h"
 
 namespace tailrace::io {
 

@@ -5,14 +5,15 @@
 #include <algorithm>
 #include <utility>
 
-#include "io/uring/socket_address.h"
+#include "io/socket_address.h"
 #include "net/checksum.h"
 
 namespace tailrace::io {
 namespace {
 
-// Bursts of one poll, so that a flood does not keep the core from its other work.
-constexpr std::size_t bursts_max = 8;
+// Bursts of one poll: no more frames than it can tell events of (events_max), so that what was
+// received is taken before more comes, and a flood does not keep the core from its other work.
+constexpr std::size_t bursts_max = 2;
 // How long a full device is left alone.
 constexpr Duration transmit_retry = microseconds(50);
 
@@ -42,10 +43,13 @@ bool to_endpoint(std::string_view text, net::Endpoint& endpoint) {
 }  // namespace
 
 UserTransport::Options UserTransport::with_device(Options options, const DeviceOffers& offers) {
-  options.limits.frames_max = offers.frames_max;
-  // Some are always free for the segment that all the others wait for.
-  options.limits.pieces_max =
-      std::min(options.limits.pieces_max, offers.frames_max - offers.frames_max / 4);
+  net::Limits& limits = options.limits;
+  limits.frames_max = offers.frames_max;
+  // A piece is a frame held. Some frames are always free, and no connection has most of them.
+  limits.pieces_max = std::min(limits.pieces_max, offers.frames_max - offers.frames_max / 4);
+  limits.receive_pieces_max = std::min(limits.receive_pieces_max, limits.pieces_max / 2);
+  limits.reassembly_pieces_max = std::min(limits.reassembly_pieces_max, limits.pieces_max / 4);
+  limits.listeners_max = static_cast<std::uint32_t>(options.listen.size());
   options.interface.mtu = offers.mtu;
   options.interface.segmentation_bytes_max = offers.segmentation_bytes_max;
   return options;
@@ -55,7 +59,8 @@ UserTransport::UserTransport(Options options, std::unique_ptr<PacketDevice> devi
     : device_(std::move(device)),
       stack_(with_device(options, device_->offers()).limits,
              with_device(options, device_->offers()).interface, options.key, options.start),
-      lent_(device_->offers().frames_max), now_(options.start) {
+      lent_(device_->offers().frames_max), told_(events_max), hosts_(events_max),
+      now_(options.start) {
   for (const net::Endpoint& local : options.listen) {
     TR_ASSERT(stack_.listen(local) != net::Stack::no_listener);
   }
@@ -73,11 +78,8 @@ std::size_t UserTransport::poll(Instant now, std::span<StreamEvent> events) {
   now_ = now;
   take_frames(now);
   stack_.advance(now);
-  if (told_.size() < events.size()) {
-    told_.resize(events.size());
-    hosts_.resize(events.size());
-  }
-  const std::size_t count = stack_.take_events(std::span(told_).first(events.size()));
+  const std::size_t room = std::min(events.size(), told_.size());
+  const std::size_t count = stack_.take_events(std::span(told_).first(room));
   std::size_t told = 0;
   for (std::size_t i = 0; i < count; ++i) {
     told += translate(told_[i], hosts_[i], events[told]) ? 1 : 0;
@@ -101,8 +103,7 @@ bool UserTransport::translate(const net::Event& event, HostText& host, StreamEve
   out = {.kind = StreamEvent::Kind::closed, .conn = event.conn, .token = event.token};
   switch (event.kind) {
     case Kind::accepted: {
-      net::ConnectionInfo info;
-      if (stack_.info(event.conn, info)) host = host_text(info.flow.remote.address);
+      host = host_text(event.peer);
       out.kind = StreamEvent::Kind::accepted;
       out.bytes = as_bytes(host.text());
       out.listener = event.listener;
@@ -173,8 +174,10 @@ void UserTransport::finish_holds() {
 }
 
 Instant UserTransport::next_deadline() const {
-  const Instant retry = out_begin_ < out_end_ ? now_ + transmit_retry : never();
-  return std::min({retry, stack_.next_deadline(), device_->next_deadline()});
+  // What the stack has to say at once must wait behind what the device would not take.
+  const bool is_full = out_begin_ < out_end_;
+  return std::min(is_full ? now_ + transmit_retry : stack_.next_deadline(),
+                  device_->next_deadline());
 }
 
 }  // namespace tailrace::io

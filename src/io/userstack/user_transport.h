@@ -40,12 +40,14 @@ class UserTransport final : public Transport {
   ConnId connect(std::string_view address) override;
   std::uint64_t refused_count() const override;
   void flush(Instant now) override;
+  bool failed() const override { return device_->failed(); }
   Instant next_deadline() const override;
 
   const net::Stack& stack() const { return stack_; }
 
  private:
   static constexpr std::size_t burst_max = 32;
+  static constexpr std::size_t events_max = 64;   // of one poll
 
   // The received bytes that are with the application, by the token of their frame.
   struct Lent {

@@ -57,6 +57,30 @@ TEST(tcp_receive, what_is_advertised_is_taken) {
   EXPECT_EQ(pair.ends[0].stack->counters().of(Count::window_probes), 0U);
 }
 
+// Tiny segments to an application that does not take them use up its share of the pieces and no
+// more: another connection is heard all the same.
+TEST(tcp_receive, one_connection_does_not_take_all_pieces) {
+  Limits limits = NetPair::small_limits();
+  limits.pieces_max = 32;
+  NetPair pair(limits, {}, microseconds(50));
+  pair.open();
+  const ConnId greedy = pair.ends[1].conn;
+  pair.ends[1].stack->pause(greedy);
+  const std::vector<std::byte> byte(1);
+  for (int i = 0; i < 100; ++i) {
+    pair.send(0, byte, 1);
+    pair.run(milliseconds(1));
+  }
+  EXPECT_GE(pair.ends[1].stack->tcp().receive.pieces_used(), 24U);
+  EXPECT_LT(pair.ends[1].stack->tcp().receive.pieces_used(), 32U);
+  pair.open();
+  ASSERT_NE(pair.ends[1].conn, greedy);
+  const std::vector<std::byte> bytes(100'000);
+  pair.send(0, bytes, 2);
+  pair.run(seconds(5));   // With little room, in small steps.
+  EXPECT_EQ(pair.ends[1].received, 100'000U);
+}
+
 // One ACK per connection and burst: here every step is a burst.
 TEST(tcp_receive, a_burst_is_acknowledged_once) {
   NetPair pair(NetPair::small_limits(), {}, milliseconds(1));

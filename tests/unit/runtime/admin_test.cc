@@ -15,7 +15,8 @@ TEST(Admin, ServesItsPages) {
   const auto admin = Admin::listen(
       {"127.0.0.1", 0},
       {.metrics = [] { return std::string("m 1\n"); },
-       .status = [] { return std::string("ok\n"); }},
+       .status = [] { return std::string("ok\n"); },
+       .net = [] { return std::string("none\n"); }},
       why);
   ASSERT_NE(admin, nullptr) << why;
   const std::string address = "127.0.0.1:" + std::to_string(admin->port());
@@ -25,7 +26,9 @@ TEST(Admin, ServesItsPages) {
   EXPECT_TRUE(admin_get(address, "/status", text));
   EXPECT_EQ(text, "ok\n");
   EXPECT_TRUE(admin_get(address, "/", text));
-  EXPECT_EQ(text, "try /metrics or /status\n");
+  EXPECT_EQ(text, "try /metrics, /status or /net\n");
+  EXPECT_TRUE(admin_get(address, "/net", text));
+  EXPECT_EQ(text, "none\n");
 }
 
 TEST(Admin, SaysWhyItCannotListen) {

@@ -58,6 +58,12 @@ TEST(UserNetwork, SaysWhatIsWrongAndWhatToDo) {
   EXPECT_FALSE(any_port.read());
   EXPECT_NE(any_port.why.find("gives no ports away"), std::string::npos) << any_port.why;
 
+  Case twice;
+  Endpoints endpoints;
+  endpoints.listen = {{"0.0.0.0", 9092}, {"10.78.0.1", 9092}};
+  EXPECT_FALSE(read_user_network(twice.profile, endpoints, twice.network, twice.why));
+  EXPECT_NE(twice.why.find("another --listen"), std::string::npos) << twice.why;
+
   Case far;
   far.profile.gateway = "192.168.0.1";
   EXPECT_FALSE(far.read());
@@ -69,7 +75,10 @@ TEST(UserNetwork, HasNoMoreConnectionsThanTheProfileAllows) {
   profile.connections_max = 77;
   EXPECT_EQ(net_limits(profile).connections_max, 77u);
   EXPECT_GE(net_limits(profile).receive_bytes_max, 77u * net_limits(profile).receive_buffer_min);
-  EXPECT_EQ(receive_memory_bytes(profile), 65'536u * 64);
+  EXPECT_EQ(net_limits(profile).sends_max, 77u * 16);
+  EXPECT_EQ(receive_frames(profile), 512u);
+  profile.receive_buffer_count = 5000;
+  EXPECT_EQ(receive_frames(profile), 5000u);
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-#include "io/uring/socket_address.h"
+#include "io/socket_address.h"
 
 namespace tailrace::io {
 

@@ -15,7 +15,7 @@ namespace {
 class WireDevice final : public PacketDevice {
  public:
   WireDevice() {
-    offers_.frames_max = 64;
+    offers_.frames_max = 512;
     for (std::uint64_t i = 0; i < offers_.frames_max; ++i) free_.push_back(i);
   }
   const DeviceOffers& offers() const override { return offers_; }
@@ -207,6 +207,7 @@ TEST(UserTransport, OffersAgainWhatAFullDeviceDidNotTake) {
   const std::string text(100'000, 'z');
   EXPECT_TRUE(wire.send(0, text));
   wire.step(wire.ends[0]);
+  EXPECT_GT(wire.ends[0].transport->next_deadline(), wire.now) << "no spinning meanwhile";
   EXPECT_LE(wire.ends[0].transport->next_deadline(), wire.now + milliseconds(1));
   wire.run(5000);
   EXPECT_EQ(wire.ends[1].received, text);

@@ -1,4 +1,4 @@
-#include "io/uring/socket_address.h"
+#include "io/socket_address.h"
 
 #include <gtest/gtest.h>
 
