@@ -13,8 +13,8 @@ struct Config {
   std::string profile_path;
   // Formatted when it is empty or missing; refused when it is foreign, newer or in use.
   std::string data_directory;
-  // "host:port" ("127.0.0.1:9092", "[::1]:9092"); of a name its first address. Port 0 takes a free
-  // one.
+  // "host:port" ("127.0.0.1:9092", "[::1]:9092"); of a name its first IPv4 address, else its first.
+  // Port 0 takes a free one.
   std::vector<std::string> listen;
   // What clients are told to connect to, one per listen address; empty: the listen address itself.
   std::vector<std::string> advertise;

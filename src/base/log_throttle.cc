@@ -47,16 +47,29 @@ LogThrottle::Kind* LogThrottle::find(std::uint64_t key, Instant now) {
   return oldest;
 }
 
-std::string_view LogThrottle::end_quiet(Kind& kind, Instant now, std::span<char> text) {
+bool LogThrottle::take_held(Instant now, bool all, std::size_t& at, Held& out) {
+  while (at < kinds_max) {
+    Kind& kind = kinds_[at++];
+    if (kind.held == 0 || (!all && now < kind.quiet_until)) continue;
+    end_quiet(kind, now, out);
+    return true;
+  }
+  return false;
+}
+
+void LogThrottle::end_quiet(Kind& kind, Instant now, Held& out) {
   const Duration took = now - kind.quiet_until;
   const std::int64_t took_s = (took.ns + quiet_time.ns) / seconds(1).ns;
   const auto end =
-      fmt::format_to_n(text.data(), text.size(), "{} more like this in {} s; the last: {}",
-                       kind.held, took_s, kind.last.view());
+      fmt::format_to_n(out.line.bytes.data(), out.line.bytes.size(),
+                       "{} more like this in {} s; the last: {}", kind.held, took_s,
+                       kind.last.view());
+  out.line.size = static_cast<std::size_t>(end.out - out.line.bytes.data());
+  out.level = kind.level;
+  out.area = kind.area;
   kind.held = 0;
   kind.lines = 0;
   kind.second = now;
-  return {text.data(), static_cast<std::size_t>(end.out - text.data())};
 }
 
 }  // namespace tailrace

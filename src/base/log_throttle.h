@@ -11,7 +11,6 @@
 
 #include <array>
 #include <cstdint>
-#include <span>
 #include <string_view>
 
 #include "base/log.h"
@@ -29,20 +28,7 @@ class LogThrottle {
   bool admit(LogLevel level, std::string_view area, std::string_view kind, std::string_view line,
              Instant now);
 
-  // Calls tell(level, area, line) for each kind whose quiet time is over; with `all`, at the end
-  // of a program, for each from which anything was kept back.
-  template <class Tell>
-  void tell_held(Instant now, bool all, const Tell& tell) {
-    for (Kind& kind : kinds_) {
-      if (kind.held == 0 || (!all && now < kind.quiet_until)) continue;
-      std::array<char, line_bytes_max + 128> text;
-      tell(kind.level, kind.area.view(), end_quiet(kind, now, text));
-    }
-  }
-
- private:
   static constexpr std::size_t line_bytes_max = 512;
-
   template <std::size_t size_max>
   struct Text {
     std::array<char, size_max> bytes;
@@ -50,6 +36,19 @@ class LogThrottle {
     std::string_view view() const { return {bytes.data(), size}; }
     void set(std::string_view text) { size = text.copy(bytes.data(), size_max); }
   };
+  // What is to be told of a kind; a copy, so that it can be written when others are admitted.
+  struct Held {
+    LogLevel level = LogLevel::warn;
+    Text<32> area;
+    Text<line_bytes_max + 128> line;
+  };
+
+  // The next kind whose quiet time is over; with `all`, at the end of a program, the next from
+  // which anything was kept back. `at` begins at 0 and leads once through all kinds. False: no
+  // more.
+  bool take_held(Instant now, bool all, std::size_t& at, Held& out);
+
+ private:
   struct Kind {
     std::uint64_t key = 0;       // 0: free
     Instant second;              // when the one that is counted began
@@ -62,7 +61,7 @@ class LogThrottle {
   };
 
   Kind* find(std::uint64_t key, Instant now);
-  static std::string_view end_quiet(Kind& kind, Instant now, std::span<char> text);
+  static void end_quiet(Kind& kind, Instant now, Held& out);
 
   std::array<Kind, kinds_max> kinds_{};
 };

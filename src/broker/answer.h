@@ -5,7 +5,6 @@
 #include <new>
 #include <string>
 
-#include "base/log.h"
 #include "broker/core.h"
 #include "broker/dispatch.h"
 #include "kafka/header.h"
@@ -37,6 +36,8 @@ inline kafka::RequestHeader header_of(const Request& request) {
   return {request.api_key, request.api_version, request.correlation_id, nullptr};
 }
 
+// The operator is told; the connection is to be closed.
+void tell_unreadable(const HostText& peer, std::int16_t api_key, std::int16_t api_version);
 // The request asks for too much at once: its connection will be closed.
 void refuse_array(Core& core, Request& request, std::size_t count);
 
@@ -107,8 +108,7 @@ bool decode(Core& core, const Call& call, Body& body) {
     body = *decoded;
     return true;
   }
-  log_event(LogLevel::warn, "broker", "client {}: unreadable request (api {}, version {})",
-            call.session.peer_host.text(), call.header.api_key, call.header.api_version);
+  tell_unreadable(call.session.peer_host, call.header.api_key, call.header.api_version);
   return false;
 }
 

@@ -1,5 +1,6 @@
 #include "broker/control_request.h"
 
+#include "base/log.h"
 #include "broker/verification.h"
 
 namespace tailrace::broker {
@@ -63,8 +64,7 @@ void on_control_reply(Core& core, bus::ControlRequest& reply, Now now) {
   request.close_connection = reply.close_connection && !request.created_topics;
   if (request.close_connection) {
     core.counters.protocol_errors.add();
-    log_event(LogLevel::warn, "broker", "client {}: unreadable request (api {}, version {})",
-              peer_of(core, request).text(), request.api_key, request.api_version);
+    tell_unreadable(peer_of(core, request), request.api_key, request.api_version);
   }
   make_ready(core, request);
 }

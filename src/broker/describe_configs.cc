@@ -3,6 +3,7 @@
 // Tools compare the whole list, so unchanged configs are told as well.
 #include <charconv>
 
+#include "base/log.h"
 #include "broker/answer.h"
 #include "broker/config_resource.h"
 #include "broker/topic_settings.h"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "broker/answer.h"
 #include "broker/core.h"
 #include "broker/scatter.h"
@@ -87,6 +88,11 @@ void on_deadlines(Core& core, Now now) {
 HostText peer_of(Core& core, const Request& request) {
   const Session* session = core.sessions.find(request.session);
   return session == nullptr ? HostText("?") : session->peer_host;
+}
+
+void tell_unreadable(const HostText& peer, std::int16_t api_key, std::int16_t api_version) {
+  log_event(LogLevel::warn, "broker", "client {}: unreadable request (api {}, version {})",
+            peer.text(), api_key, api_version);
 }
 
 void refuse_array(Core& core, Request& request, std::size_t count) {

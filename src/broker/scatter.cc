@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/log.h"
 #include "broker/answer.h"
 #include "broker/core.h"
 #include "broker/log_task.h"

@@ -175,14 +175,18 @@ Refusal alter_loggers(const std::vector<Change>& changes, bool validate_only) {
 Refusal commit_group(RequestContext& context, const Resource& resource,
                      std::vector<ConfigRecord> configs) {
   const bool is_new = resource.configs.empty();
-  if (is_new && context.state.group_configs().size() >= context.limits.groups_max) {
+  const std::size_t groups = context.state.group_configs().size() + context.groups_made;
+  if (is_new && groups >= context.limits.groups_max) {
     return {ErrorCode::policy_violation,
             fmt::format("{} groups may have configs (groups.groups_max).",
                         context.limits.groups_max)};
   }
   bool grows = false;
   for (const ConfigRecord& config : configs) grows |= config.value.has_value();
-  return context.commit(GroupConfigRecord{std::string(resource.group), std::move(configs)}, grows);
+  Refusal refusal =
+      context.commit(GroupConfigRecord{std::string(resource.group), std::move(configs)}, grows);
+  if (is_new && !refusal.refused()) ++context.groups_made;
+  return refusal;
 }
 
 Refusal commit_configs(RequestContext& context, const Resource& resource, const ConfigMap& after) {

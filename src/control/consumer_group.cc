@@ -49,7 +49,6 @@ ConsumerAnswer ConsumerGroup::heartbeat(const ConsumerAsk& ask, const ClusterSta
   const bool is_full = ask.epoch == epoch_join || missed_answer ||
                        (ask.owned && (ask.topics || ask.regex) && ask.rebalance_timeout_ms >= 0);
   ConsumerAnswer answer{.member_id = member.id, .epoch = member.current.epoch};
-  answer.heartbeat_interval = rules_.heartbeat_interval;
   if (is_full || before != member.current.assigned) answer.assigned = member.current.assigned;
   return answer;
 }

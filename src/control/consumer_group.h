@@ -45,7 +45,6 @@ namespace tailrace::control {
 struct ConsumerGroupRules {
   std::uint32_t members_max = 1000;
   Duration session_timeout = seconds(45);
-  Duration heartbeat_interval = seconds(5);
 };
 
 inline constexpr std::int32_t epoch_join = 0;
@@ -74,7 +73,6 @@ struct ConsumerAnswer {
   std::string member_id;
   std::int32_t epoch = 0;
   std::optional<Assignment> assigned;   // only when it may be news
-  Duration heartbeat_interval{};        // 0: the node's
 };
 
 // In order, each once.

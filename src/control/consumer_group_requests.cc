@@ -115,7 +115,8 @@ void GroupCoordinator::consumer_heartbeat(bus::ControlRequest* request, Now now)
   const Result<Beat> body = decode<Beat>(*request);
   if (!body) return close(request);
   const auto refuse = [&](ErrorCode error, std::string_view message = {}) {
-    answers_.push_back(consumer_answer(request, {.error = error, .message = message}));
+    answers_.push_back(
+        consumer_answer(request, body->group_id, {.error = error, .message = message}));
   };
   const std::string_view fault = fault_of(*body, request->api_version);
   if (!fault.empty()) return refuse(ErrorCode::invalid_request, fault);
@@ -150,20 +151,20 @@ void GroupCoordinator::consumer_heartbeat(bus::ControlRequest* request, Now now)
   ConsumerAsk ask = ask_of(*body, *request);
   if (ask.member_id.empty()) ask.member_id = to_string(random_uuid(prng_));
   const ConsumerAnswer made = entry->consumer->heartbeat(ask, state_, now);
-  settle_consumer(*entry, std::move(records), consumer_answer(request, made), now);
+  settle_consumer(*entry, std::move(records), consumer_answer(request, entry->name, made),
+                  now);
 }
 
 ControlAnswer GroupCoordinator::consumer_answer(bus::ControlRequest* request,
-                                              const ConsumerAnswer& from) {
+                                                std::string_view group,
+                                                const ConsumerAnswer& from) {
   using Response = kafka::ConsumerGroupHeartbeatResponse;
   Response response;
   response.error_code = to_wire(from.error);
   if (!from.message.empty()) response.error_message = from.message;
   if (from.error == ErrorCode::none) response.member_id = std::string_view(from.member_id);
   response.member_epoch = from.epoch;
-  const Duration interval = from.heartbeat_interval == Duration{}
-                                ? limits_.consumer_heartbeat_interval
-                                : from.heartbeat_interval;
+  const Duration interval = group_times(limits_, state_.group_configs(group)).heartbeat_interval;
   response.heartbeat_interval_ms = static_cast<std::int32_t>(interval.ns / 1'000'000);
   TopicRooms<Response::Assignment::TopicPartitions> rooms;
   if (from.assigned) response.assignment.emplace().topic_partitions = rooms.fill(*from.assigned);
@@ -171,8 +172,8 @@ ControlAnswer GroupCoordinator::consumer_answer(bus::ControlRequest* request,
 }
 
 ConsumerGroupRules GroupCoordinator::consumer_rules(std::string_view group) const {
-  const GroupTimes times = group_times(limits_, state_.group_configs(group));
-  return {limits_.group_members_max, times.session_timeout, times.heartbeat_interval};
+  return {limits_.group_members_max,
+          group_times(limits_, state_.group_configs(group)).session_timeout};
 }
 
 // A group that is of the other kind is turned when nobody is in it, or when a member joins whose
@@ -241,16 +242,17 @@ void GroupCoordinator::settle_consumer(Entry& entry, ConsumerGroup::Records reco
 // What memory says is not in the log: it is read anew, and whoever heard of it hears an error.
 void GroupCoordinator::fail_consumer_write(Write& write, bool is_lost, Now now) {
   for (const ControlAnswer& held : write.answers) {
-    fail_request(held.request, store_error(write.error));
+    fail_request(held.request, write.group, store_error(write.error));
   }
   write.answers.clear();
   if (!is_lost) log_.read_again(write.partition, now);
 }
 
-void GroupCoordinator::fail_request(bus::ControlRequest* request, ErrorCode error) {
+void GroupCoordinator::fail_request(bus::ControlRequest* request, std::string_view group,
+                                    ErrorCode error) {
   switch (static_cast<ApiKey>(request->api_key)) {
     case ApiKey::consumer_group_heartbeat:
-      answers_.push_back(consumer_answer(request, {.error = error}));
+      answers_.push_back(consumer_answer(request, group, {.error = error}));
       return;
     case ApiKey::join_group: return answer_join({.ticket = request, .error = error});
     case ApiKey::sync_group: return answer_sync({.ticket = request, .error = error});

@@ -213,14 +213,15 @@ class GroupCoordinator : private InternalLog::Owner {
   void describe_consumer_groups(bus::ControlRequest* request);
   // As they are set for the group, whether it is there or not.
   ConsumerGroupRules consumer_rules(std::string_view group) const;
-  ControlAnswer consumer_answer(bus::ControlRequest* request, const ConsumerAnswer& from);
+  ControlAnswer consumer_answer(bus::ControlRequest* request, std::string_view group,
+                                const ConsumerAnswer& from);
   kafka::ErrorCode become_consumer(Entry& entry, bool is_join, ConsumerGroup::Records& records,
                                    Now now);
   void become_classic(Entry& entry, ConsumerGroup::Records& records, Now now);
   void settle_consumer(Entry& entry, ConsumerGroup::Records records,
                        std::optional<ControlAnswer> answer, Now now);
   void fail_consumer_write(Write& write, bool is_lost, Now now);
-  void fail_request(bus::ControlRequest* request, kafka::ErrorCode error);
+  void fail_request(bus::ControlRequest* request, std::string_view group, kafka::ErrorCode error);
 
   // --- group_requests.cc
   void join_group(bus::ControlRequest* request, Now now);

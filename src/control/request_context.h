@@ -57,6 +57,7 @@ struct RequestContext {
   Outcome outcome;
   std::deque<std::string> texts;
   MutationQuota* mutations = nullptr;  // null: not counted
+  std::size_t groups_made = 0;         // that had no configs before this request
 
   // A message that lives until the reply is encoded; null when there is none. Cut, because old
   // versions have 15-bit lengths and a value in it may be long.

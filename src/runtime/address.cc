@@ -68,9 +68,17 @@ bool resolve_host(HostPort& address, std::string& why) {
     break;
   }
   char host[NI_MAXHOST] = "";
-  getnameinfo(best->ai_addr, best->ai_addrlen, host, sizeof host, nullptr, 0, NI_NUMERICHOST);
+  const int named = getnameinfo(best->ai_addr, best->ai_addrlen, host, sizeof host, nullptr, 0,
+                                NI_NUMERICHOST);
   freeaddrinfo(found);
-  address.host = host;
+  const HostPort numeric{host, address.port};
+  // One with a zone, as fe80::1%eth0, stays a text that only the name service reads.
+  if (named != 0 || !to_socket_address(numeric, unused, size)) {
+    why = fmt::format("\"{}\": the host's address ({}) cannot be used; one without a zone (%) can",
+                      join_address(address), named != 0 ? gai_strerror(named) : host);
+    return false;
+  }
+  address = numeric;
   return true;
 }
 

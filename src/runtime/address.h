@@ -21,7 +21,7 @@ bool split_address(std::string_view text, HostPort& address, std::string& why);
 std::string join_address(const HostPort& address);
 
 // Makes the host numeric, if it is a name: its first IPv4 address, else its first. May wait for
-// name servers. False: there is none; `why` says so.
+// name servers. False: there is none that to_socket_address takes; `why` says so.
 bool resolve_host(HostPort& address, std::string& why);
 
 // False when the host is not a numeric IPv4 or IPv6 address.

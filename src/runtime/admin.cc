@@ -7,8 +7,6 @@
 
 #include <cstring>
 
-#include "runtime/address.h"
-
 namespace tailrace::runtime {
 namespace {
 
@@ -54,23 +52,25 @@ struct Admin::Daemon {
   }
 };
 
-std::unique_ptr<Admin> Admin::listen(const std::string& address, Pages pages, std::string& why) {
-  HostPort host_port;
-  if (!split_address(address, host_port, why) || !resolve_host(host_port, why)) return nullptr;
+std::unique_ptr<Admin> Admin::listen(const HostPort& address, Pages pages, std::string& why) {
   sockaddr_storage socket_address{};
   socklen_t size = 0;
-  to_socket_address(host_port, socket_address, size);
+  if (!to_socket_address(address, socket_address, size)) {
+    why = fmt::format("admin address {}: the host is not numeric", join_address(address));
+    return nullptr;
+  }
   std::unique_ptr<Admin> admin(new Admin);
   admin->pages_ = std::move(pages);
   admin->daemon_ = std::make_unique<Daemon>();
   unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL;
   if (socket_address.ss_family == AF_INET6) flags |= MHD_USE_IPv6;
   admin->daemon_->handle = MHD_start_daemon(
-      flags, host_port.port, nullptr, nullptr, &answer, admin.get(), MHD_OPTION_SOCK_ADDR,
+      flags, address.port, nullptr, nullptr, &answer, admin.get(), MHD_OPTION_SOCK_ADDR,
       reinterpret_cast<sockaddr*>(&socket_address), MHD_OPTION_CONNECTION_LIMIT, connections_max,
       MHD_OPTION_CONNECTION_TIMEOUT, unsigned{request_seconds_max}, MHD_OPTION_END);
   if (admin->daemon_->handle == nullptr) {
-    why = fmt::format("cannot listen on admin address {}: {}", address, std::strerror(errno));
+    why = fmt::format("cannot listen on admin address {}: {}", join_address(address),
+                      std::strerror(errno));
     return nullptr;
   }
   return admin;

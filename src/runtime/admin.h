@@ -7,6 +7,8 @@
 #include <memory>
 #include <string>
 
+#include "runtime/address.h"
+
 namespace tailrace::runtime {
 
 class Admin {
@@ -18,8 +20,8 @@ class Admin {
     std::function<std::string()> net;      // GET /net, the connections of our own TCP/IP
   };
 
-  // `address` is "host:port". Null, and `why` set, when it cannot be bound.
-  static std::unique_ptr<Admin> listen(const std::string& address, Pages pages, std::string& why);
+  // The host is numeric. Null, and `why` set, when it cannot be bound.
+  static std::unique_ptr<Admin> listen(const HostPort& address, Pages pages, std::string& why);
   ~Admin();
 
   std::uint16_t port() const;

@@ -64,7 +64,7 @@ struct Appliance::State {
   bool open_node(std::string& why);
   bool should_stop() const { return asked_to_stop && asked_to_stop(); }
   bool make_cores(std::vector<runtime::BootedCore> booted, std::string& why);
-  bool open_admin(const std::string& address, std::string& why);
+  bool open_admin(std::string& why);
   std::vector<runtime::CoreView> views() const;
   std::vector<runtime::NamedNumber> node_numbers() const;
   std::string connections();
@@ -114,7 +114,7 @@ std::unique_ptr<Appliance> Appliance::open(const Config& config, std::string& wh
   State& state = *appliance->state_;
   state.asked_to_stop = config.should_stop;
   const bool opened = state.open_place(config, why) && state.open_node(why) &&
-                      state.open_admin(config.admin, why);
+                      state.open_admin(why);
   if (opened) return appliance;
   if (state.should_stop()) why.clear();
   state.stopped = true;  // Nothing of it ever ran.
@@ -199,10 +199,10 @@ bool Appliance::State::make_cores(std::vector<runtime::BootedCore> booted, std::
   return true;
 }
 
-bool Appliance::State::open_admin(const std::string& address, std::string& why) {
-  if (address.empty()) return true;
+bool Appliance::State::open_admin(std::string& why) {
+  if (endpoints.admin.empty()) return true;
   admin = runtime::Admin::listen(
-      address,
+      endpoints.admin.front(),
       {.metrics = [this] { return runtime::metrics_text(views(), node_numbers()); },
        .status = [this] {
          const Now now = runtime::ClockSystem().now();

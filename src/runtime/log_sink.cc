@@ -51,9 +51,17 @@ bool admit(LogLevel level, std::string_view area, std::string_view kind, std::st
   return throttle.admit(level, area, kind, line, monotonic());
 }
 
-void tell_held(bool all) {
+bool take_held(bool all, std::size_t& at, LogThrottle::Held& held) {
   const std::lock_guard guard(throttle_lock);
-  throttle.tell_held(monotonic(), all, &write_line);
+  return throttle.take_held(monotonic(), all, at, held);
+}
+
+// Written without the lock: whoever only counts a line must not wait for a full pipe.
+void tell_held(bool all) {
+  LogThrottle::Held held;
+  for (std::size_t at = 0; take_held(all, at, held);) {
+    write_line(held.level, held.area.view(), held.line.view());
+  }
 }
 
 }  // namespace

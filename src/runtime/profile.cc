@@ -303,6 +303,29 @@ class Relations {
   std::vector<std::string>& errors_;
 };
 
+// What may be set for one group lies within [min, max]; what the node says must, too.
+void check_consumer_times(const Profile& p, Relations& relations) {
+  struct Range {
+    std::string_view name, min_name, max_name;
+    std::int64_t value, min, max;
+  };
+  const Range session{"consumer_session_timeout_ms", "consumer_session_timeout_min_ms",
+                      "consumer_session_timeout_max_ms", p.consumer_session_timeout_ms,
+                      p.consumer_session_timeout_min_ms, p.consumer_session_timeout_max_ms};
+  const Range heartbeat{"consumer_heartbeat_interval_ms", "consumer_heartbeat_interval_min_ms",
+                        "consumer_heartbeat_interval_max_ms", p.consumer_heartbeat_interval_ms,
+                        p.consumer_heartbeat_interval_min_ms,
+                        p.consumer_heartbeat_interval_max_ms};
+  for (const Range& of : {session, heartbeat}) {
+    relations.at_most(of.min_name, of.min, of.max, of.max_name, of.max_name);
+    relations.at_least(of.name, of.value, of.min, of.min_name, of.min_name);
+    relations.at_most(of.name, of.value, of.max, of.max_name, of.max_name);
+  }
+  if (heartbeat.value < session.value) return;
+  relations.report(heartbeat.name, heartbeat.value,
+                   fmt::format("less than {}, {}", session.name, session.value), session.name);
+}
+
 void check_relations(const Profile& p, std::vector<std::string>& errors) {
   Relations relations(p, errors);
   relations.at_most("dirty_bytes_max", p.dirty_bytes_max, p.wal_bytes / 2, "half of wal_bytes",
@@ -315,12 +338,7 @@ void check_relations(const Profile& p, std::vector<std::string>& errors) {
                      "8 frames (frame_bytes_max)", "frame_bytes_max");
   relations.at_least("request_memory_bytes", p.request_memory_bytes, p.request_bytes_max,
                      "request_bytes_max", "request_bytes_max");
-  relations.at_most("consumer_session_timeout_min_ms", p.consumer_session_timeout_min_ms,
-                    p.consumer_session_timeout_max_ms, "consumer_session_timeout_max_ms",
-                    "consumer_session_timeout_max_ms");
-  relations.at_most("consumer_heartbeat_interval_min_ms", p.consumer_heartbeat_interval_min_ms,
-                    p.consumer_heartbeat_interval_max_ms, "consumer_heartbeat_interval_max_ms",
-                    "consumer_heartbeat_interval_max_ms");
+  check_consumer_times(p, relations);
   for (const ProfileKey& key : keys()) {
     const bool must_be_blocks = key.table == "storage" && key.unit == "bytes";
     if (!must_be_blocks || p.*key.number % 4096 == 0) continue;

@@ -18,10 +18,11 @@ struct Log {
     if (throttle.admit(LogLevel::warn, "test", kind, line, now)) lines.push_back(line);
   }
   void look(std::int64_t at_ms, bool all = false) {
-    throttle.tell_held(Instant{milliseconds(at_ms).ns}, all,
-                       [this](LogLevel level, std::string_view area, std::string_view line) {
-                         lines.push_back(fmt::format("{} {}: {}", to_string(level), area, line));
-                       });
+    LogThrottle::Held held;
+    for (std::size_t at = 0; throttle.take_held({milliseconds(at_ms).ns}, all, at, held);) {
+      lines.push_back(fmt::format("{} {}: {}", to_string(held.level), held.area.view(),
+                                  held.line.view()));
+    }
   }
   std::vector<std::string> take() { return std::exchange(lines, {}); }
 };

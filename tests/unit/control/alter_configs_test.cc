@@ -231,6 +231,22 @@ TEST(AlterConfigs, AsManyGroupsAsThereMayBe) {
   EXPECT_EQ(replace(up.node, a_group, "b", some), "ok");
 }
 
+TEST(AlterConfigs, GroupsOfOneRequestCountToo) {
+  Limits limits;
+  limits.groups_max = 1;
+  ReadyNode up(limits);
+  std::vector<SetConfig> some = {{"consumer.session.timeout.ms", "50000"}};
+  std::vector<kafka::AlterConfigsRequest::AlterConfigsResource> resources = {
+      {a_group, "a", some}, {a_group, "b", some}};
+  kafka::AlterConfigsRequest request;
+  request.resources = resources;
+  Lines lines;
+  for (const auto& r : up.node.ask<kafka::AlterConfigsResponse>(request, 2).responses) {
+    lines.push_back(std::string(r.resource_name) + " " + told(r.error_code, r.error_message));
+  }
+  EXPECT_EQ(lines, (Lines{"a ok", "b 44: 1 groups may have configs (groups.groups_max)."}));
+}
+
 TEST(AlterConfigs, ThoseOfGroupsSurviveARestart) {
   test::FakeDisk disk;
   {

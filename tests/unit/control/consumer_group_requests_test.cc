@@ -334,6 +334,9 @@ TEST_F(ConsumerRequests, AGroupHasTimesOfItsOwnFromTheNextHeartbeatOn) {
   rig.coordinator.adopt(rig.now);
   EXPECT_EQ(beat("a", 1).interval_ms, 9000);
   EXPECT_EQ(beat("a", 1, {}, "other").interval_ms, 5000);
+  const Told refused = beat("nobody", 1);
+  EXPECT_EQ(refused.error, to_wire(kafka::ErrorCode::unknown_member_id));
+  EXPECT_EQ(refused.interval_ms, 9000) << "whoever comes again comes when the group says";
   rig.pass(seconds(50));
   rig.run();
   EXPECT_EQ(described().substr(0, 6), "Stable") << "silent for less than a minute";

@@ -55,5 +55,13 @@ TEST(Address, ANameIsResolvedAndANumberIsLeft) {
   EXPECT_NE(why.find("\"no such host:9092\": the host is not found"), std::string::npos) << why;
 }
 
+TEST(Address, AnAddressWithAZoneIsRefused) {
+  std::string why;
+  HostPort zoned{"fe80::1%lo", 9092};
+  EXPECT_FALSE(resolve_host(zoned, why));
+  EXPECT_NE(why.find("[fe80::1%lo]:9092"), std::string::npos) << why;
+  EXPECT_EQ(zoned.host, "fe80::1%lo");
+}
+
 }  // namespace
 }  // namespace tailrace::runtime

@@ -13,7 +13,7 @@ namespace {
 TEST(Admin, ServesItsPages) {
   std::string why;
   const auto admin = Admin::listen(
-      "127.0.0.1:0",
+      {"127.0.0.1", 0},
       {.metrics = [] { return std::string("m 1\n"); },
        .status = [] { return std::string("ok\n"); },
        .net = [] { return std::string("none\n"); }},
@@ -33,8 +33,14 @@ TEST(Admin, ServesItsPages) {
 
 TEST(Admin, SaysWhyItCannotListen) {
   std::string why;
-  EXPECT_EQ(Admin::listen("no such host:1", {}, why), nullptr);
-  EXPECT_NE(why.find("the host is not found"), std::string::npos);
+  EXPECT_EQ(Admin::listen({"localhost", 1}, {}, why), nullptr);
+  EXPECT_EQ(why, "admin address localhost:1: the host is not numeric");
+}
+
+TEST(Admin, AQuestionToNoAddressSaysSo) {
+  std::string text;
+  EXPECT_FALSE(admin_get("[fe80::1%lo]:9644", "/status", text));
+  EXPECT_NE(text.find("fe80::1%lo"), std::string::npos) << text;
 }
 
 TEST(Admin, AQuestionToNobodySaysSo) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <future>
 #include <vector>
 
 #include "base/log.h"
@@ -39,6 +41,26 @@ TEST(LogSink, ManyOfAKindAreAFewAndACount) {
   ASSERT_EQ(lines.size(), 7U);
   EXPECT_EQ(lines.back().substr(0, 18), "95 more like this ");
   EXPECT_NE(lines.back().find("the last: peer 99 is odd"), std::string::npos);
+  set_log_gate(nullptr);
+  set_log_sink(nullptr);
+}
+
+// Standard error may be a pipe that nobody reads; a core that warns meanwhile must go on.
+TEST(LogSink, WhatIsToldHoldsUpNobodyWhoWarns) {
+  static std::future<void> other;
+  static std::future_status status;
+  status = std::future_status::timeout;
+  set_log_level(LogLevel::info);
+  install_log_sink();
+  set_log_sink([](LogLevel, std::string_view, std::string_view line) {
+    if (!line.starts_with("1 more like this")) return;
+    other = std::async(std::launch::async, [] { log_event(LogLevel::warn, "test", "another"); });
+    status = other.wait_for(std::chrono::seconds(5));
+  });
+  for (int i = 0; i < 6; ++i) log_event(LogLevel::warn, "test", "disk {} is slow", i);
+  tell_all_held_lines();
+  EXPECT_EQ(status, std::future_status::ready);
+  other.wait();
   set_log_gate(nullptr);
   set_log_sink(nullptr);
 }

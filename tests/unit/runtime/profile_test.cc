@@ -82,6 +82,30 @@ TEST(Profile, RelationsBetweenKeysAreChecked) {
             std::string::npos);
 }
 
+TEST(Profile, ConsumerTimesLieWithinWhatAGroupMayHave) {
+  const auto only = [](std::string_view keys) {
+    const auto errors = errors_of("[groups]\n" + std::string(keys) + "\n");
+    EXPECT_EQ(errors.size(), 1U) << keys;
+    return errors.empty() ? "" : errors[0];
+  };
+  EXPECT_EQ(only("consumer_session_timeout_ms = 44999"),
+            "p.toml:2: groups.consumer_session_timeout_ms: found 44999, allowed: at least "
+            "consumer_session_timeout_min_ms, 45000");
+  EXPECT_EQ(only("consumer_session_timeout_max_ms = 45000\nconsumer_session_timeout_ms = 45001"),
+            "p.toml:3: groups.consumer_session_timeout_ms: found 45001, allowed: at most "
+            "consumer_session_timeout_max_ms, 45000");
+  EXPECT_EQ(only("consumer_heartbeat_interval_ms = 4999"),
+            "p.toml:2: groups.consumer_heartbeat_interval_ms: found 4999, allowed: at least "
+            "consumer_heartbeat_interval_min_ms, 5000");
+  EXPECT_EQ(only("consumer_heartbeat_interval_ms = 15001"),
+            "p.toml:2: groups.consumer_heartbeat_interval_ms: found 15001, allowed: at most "
+            "consumer_heartbeat_interval_max_ms, 15000");
+  EXPECT_EQ(only("consumer_heartbeat_interval_max_ms = 45000\n"
+                 "consumer_heartbeat_interval_ms = 45000"),
+            "p.toml:3: groups.consumer_heartbeat_interval_ms: found 45000, allowed: less than "
+            "consumer_session_timeout_ms, 45000");
+}
+
 TEST(Profile, AMissingFileIsAnError) {
   Profile profile;
   std::vector<std::string> errors;
