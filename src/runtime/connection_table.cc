@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "io/userstack/address_text.h"
 #include "runtime/address.h"
-#include "runtime/network_text.h"
 
 namespace tailrace::runtime {
 namespace {
@@ -28,7 +28,7 @@ const char* to_string(net::TcpState state) {
 }
 
 std::string text_of(const net::Endpoint& endpoint) {
-  return join_address({address_text(endpoint.address), endpoint.port});
+  return join_address({std::string(io::address_text(endpoint.address).text()), endpoint.port});
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <string>
 
 namespace tailrace::runtime {
 namespace {
@@ -37,13 +38,6 @@ bool parse_with_prefix(std::string_view text, net::InterfaceAddress& address) {
 }
 
 }  // namespace
-
-std::string address_text(const net::IpAddress& address) {
-  char text[INET6_ADDRSTRLEN];
-  const bool is_v4 = address.is_v4();
-  inet_ntop(is_v4 ? AF_INET : AF_INET6, address.bytes.data() + (is_v4 ? 12 : 0), text, sizeof text);
-  return text;
-}
 
 bool parse_address(std::string_view text, net::IpAddress& address) {
   const std::string copy(text);

@@ -1,7 +1,6 @@
-// Addresses of the node's own network as texts and back.
+// Addresses of the node's own network, from texts; io/userstack/address_text.h is the way back.
 #pragma once
 
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -21,7 +20,5 @@ bool parse_mac(std::string_view text, net::MacAddress& mac);
 bool is_addresses_or_empty(std::string_view text);
 bool is_address_or_empty(std::string_view text);
 bool is_mac_or_empty(std::string_view text);
-
-std::string address_text(const net::IpAddress& address);
 
 }  // namespace tailrace::runtime

@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 #include <ifaddrs.h>
-#include <netinet/in.h>
 
 #include <algorithm>
 
+#include "io/userstack/address_text.h"
 #include "runtime/network_text.h"
 
 namespace tailrace::runtime {
@@ -28,20 +28,11 @@ std::string kernel_interface_with(const std::vector<net::InterfaceAddress>& addr
   if (getifaddrs(&list) != 0) return {};
   std::string found;
   for (const ifaddrs* one = list; one != nullptr && found.empty(); one = one->ifa_next) {
-    if (one->ifa_addr == nullptr) continue;
     net::IpAddress address;
-    if (one->ifa_addr->sa_family == AF_INET) {
-      const auto* v4 = reinterpret_cast<const sockaddr_in*>(one->ifa_addr);
-      address = net::IpAddress::load_v4(reinterpret_cast<const std::byte*>(&v4->sin_addr));
-    } else if (one->ifa_addr->sa_family == AF_INET6) {
-      const auto* v6 = reinterpret_cast<const sockaddr_in6*>(one->ifa_addr);
-      address = net::IpAddress::load_v6(reinterpret_cast<const std::byte*>(&v6->sin6_addr));
-    } else {
-      continue;
-    }
+    if (one->ifa_addr == nullptr || !io::load_address(*one->ifa_addr, address)) continue;
     const bool is_ours = std::any_of(addresses.begin(), addresses.end(),
                                      [&](const auto& own) { return own.address == address; });
-    if (is_ours) found = fmt::format("{} has {}", one->ifa_name, address_text(address));
+    if (is_ours) found = fmt::format("{} has {}", one->ifa_name, io::address_text(address).text());
   }
   freeifaddrs(list);
   return found;
@@ -55,7 +46,7 @@ bool read_listen(const Endpoints& endpoints, const net::Interface& interface,
     const bool is_ours = parsed && (local.address.is_unspecified() ||
                                     interface.index_of(local.address) >= 0);
     if (!is_ours) {
-      const std::string own = address_text(interface.addresses.front().address);
+      const std::string own(io::address_text(interface.addresses.front().address).text());
       why = fmt::format("--listen {}: not an address of the node's own network "
                         "(network.addresses); write --listen {}", join_address(address),
                         join_address({own, address.port}));

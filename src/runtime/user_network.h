@@ -18,7 +18,7 @@ struct UserNetwork {
   std::vector<net::Endpoint> listen;
 };
 // Only where has_user_network(). False: `why` says what is wrong and what to do: addresses that
-// this machine's kernel has, clients who would be told an address that is not ours, ...
+// this machine's kernel has, a --listen that is none of ours, ...
 bool read_user_network(const Profile& profile, const Endpoints& endpoints, UserNetwork& network,
                        std::string& why);
 

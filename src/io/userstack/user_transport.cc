@@ -1,11 +1,10 @@
 #include "io/userstack/user_transport.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "io/socket_address.h"
+#include "io/userstack/address_text.h"
 #include "net/checksum.h"
 
 namespace tailrace::io {
@@ -17,48 +16,35 @@ constexpr std::size_t bursts_max = 2;
 // How long a full device is left alone.
 constexpr Duration transmit_retry = microseconds(50);
 
-HostText host_text(const net::IpAddress& address) {
-  char text[INET6_ADDRSTRLEN];
-  const bool is_v4 = address.is_v4();
-  inet_ntop(is_v4 ? AF_INET : AF_INET6, address.bytes.data() + (is_v4 ? 12 : 0), text, sizeof text);
-  return HostText(text);
-}
-
 bool to_endpoint(std::string_view text, net::Endpoint& endpoint) {
   SocketAddress address;
   if (!address.parse(text)) return false;
   endpoint.port = address.port();
-  if (address.family() == AF_INET) {
-    const auto* v4 = reinterpret_cast<const sockaddr_in*>(address.raw());
-    endpoint.address =
-        net::IpAddress::load_v4(reinterpret_cast<const std::byte*>(&v4->sin_addr));
-  } else {
-    const auto* v6 = reinterpret_cast<const sockaddr_in6*>(address.raw());
-    endpoint.address =
-        net::IpAddress::load_v6(reinterpret_cast<const std::byte*>(&v6->sin6_addr));
-  }
-  return true;
+  return load_address(*address.raw(), endpoint.address);
 }
 
-}  // namespace
-
-UserTransport::Options UserTransport::with_device(Options options, const DeviceOffers& offers) {
-  net::Limits& limits = options.limits;
+net::Limits with_device(net::Limits limits, std::size_t listeners, const DeviceOffers& offers) {
   limits.frames_max = offers.frames_max;
   // A piece is a frame held. Some frames are always free, and no connection has most of them.
   limits.pieces_max = std::min(limits.pieces_max, offers.frames_max - offers.frames_max / 4);
   limits.receive_pieces_max = std::min(limits.receive_pieces_max, limits.pieces_max / 2);
   limits.reassembly_pieces_max = std::min(limits.reassembly_pieces_max, limits.pieces_max / 4);
-  limits.listeners_max = static_cast<std::uint32_t>(options.listen.size());
-  options.interface.mtu = offers.mtu;
-  options.interface.segmentation_bytes_max = offers.segmentation_bytes_max;
-  return options;
+  limits.listeners_max = static_cast<std::uint32_t>(listeners);
+  return limits;
 }
+
+net::Interface with_device(net::Interface interface, const DeviceOffers& offers) {
+  interface.mtu = offers.mtu;
+  interface.segmentation_bytes_max = offers.segmentation_bytes_max;
+  return interface;
+}
+
+}  // namespace
 
 UserTransport::UserTransport(Options options, std::unique_ptr<PacketDevice> device)
     : device_(std::move(device)),
-      stack_(with_device(options, device_->offers()).limits,
-             with_device(options, device_->offers()).interface, options.key, options.start),
+      stack_(with_device(options.limits, options.listen.size(), device_->offers()),
+             with_device(options.interface, device_->offers()), options.key, options.start),
       lent_(device_->offers().frames_max), told_(events_max), hosts_(events_max),
       now_(options.start) {
   for (const net::Endpoint& local : options.listen) {
@@ -103,7 +89,7 @@ bool UserTransport::translate(const net::Event& event, HostText& host, StreamEve
   out = {.kind = StreamEvent::Kind::closed, .conn = event.conn, .token = event.token};
   switch (event.kind) {
     case Kind::accepted: {
-      host = host_text(event.peer);
+      host = address_text(event.peer);
       out.kind = StreamEvent::Kind::accepted;
       out.bytes = as_bytes(host.text());
       out.listener = event.listener;

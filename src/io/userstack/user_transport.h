@@ -55,7 +55,6 @@ class UserTransport final : public Transport {
     std::uint64_t bytes = 0;
   };
 
-  static Options with_device(Options options, const DeviceOffers& offers);
   void take_frames(Instant now);
   void give_back() { device_->release(stack_.take_released()); }
   // False when there is nothing to tell of it.

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "io/userstack/address_text.h"
+
 namespace tailrace::runtime {
 namespace {
 
@@ -11,7 +13,7 @@ TEST(NetworkText, AddressesWithTheirPrefixes) {
   ASSERT_EQ(addresses.size(), 2u);
   EXPECT_EQ(addresses[0].address, net::IpAddress::v4(10, 78, 0, 1));
   EXPECT_EQ(addresses[0].prefix_bits, 24);
-  EXPECT_EQ(address_text(addresses[1].address), "fd00::1");
+  EXPECT_EQ(io::address_text(addresses[1].address).text(), "fd00::1");
   EXPECT_EQ(addresses[1].prefix_bits, 64);
   EXPECT_TRUE(parse_addresses("10.78.0.0/31", addresses)) << "two stations on a line";
   for (const char* wrong : {"", ",", "10.78.0.1", "10.78.0.1/33", "10.78.0.1/", "10.78.0.1/24,",
@@ -25,7 +27,7 @@ TEST(NetworkText, AddressesWithTheirPrefixes) {
 TEST(NetworkText, SingleAddresses) {
   net::IpAddress address;
   ASSERT_TRUE(parse_address("192.168.1.254", address));
-  EXPECT_EQ(address_text(address), "192.168.1.254");
+  EXPECT_EQ(io::address_text(address).text(), "192.168.1.254");
   EXPECT_TRUE(is_address_or_empty(""));
   EXPECT_FALSE(is_address_or_empty("192.168.1"));
   EXPECT_FALSE(is_address_or_empty("gateway"));
