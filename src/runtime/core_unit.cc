@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/log.h"
+#include "io/capture/capture_device.h"
 #include "io/tap/tap_device.h"
 #include "io/uring/uring_transport.h"
 #include "io/userstack/user_transport.h"
@@ -95,7 +96,9 @@ bool CoreUnit::make_user_transport(const Setup& setup, std::string& why) {
     return false;
   }
   for (const net::Endpoint& local : options.listen) ports_.push_back(local.port);
-  auto transport = std::make_unique<io::UserTransport>(std::move(options), std::move(*device));
+  auto transport = std::make_unique<io::UserTransport>(
+      std::move(options),
+      std::make_unique<io::CaptureDevice>(std::move(*device), capture_point_));
   net_stack_ = &transport->stack();
   transport_ = std::move(transport);
   return true;
