@@ -401,7 +401,7 @@ std::string Appliance::banner() const {
                                 state.profile.device, state.profile.addresses));
   }
   line("admin", state.admin == nullptr ? "none"
-                                       : fmt::format("port {}: /metrics, /status",
+                                       : fmt::format("port {}: /metrics, /status, /net",
                                                      state.admin->port()));
   return text + runtime::limit_lines(state.profile);
 }
