@@ -1,4 +1,4 @@
-"""What tshark reads from a capture of ours: its packets, its streams, and what is wrong with them."""
+"""What tshark reads from a capture of ours: its packets, its streams, and what is wrong there."""
 import dataclasses
 import os
 import subprocess

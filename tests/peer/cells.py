@@ -52,9 +52,8 @@ CLEAN_BYTES = 700_000
 BAD_BYTES = 150_000
 
 
-def sent_again_max(options):
-    """Segments that may go again; None: any number. A device that loses nothing needs none."""
-    return 0 if not options.get("link") or options == NETWORKS["a wire"] else None
+PLAIN = "as it is"
+LOSSLESS = {*KNOBS, *(f"{knob} over a wire" for knob in KNOBS)}
 
 
 def talks(one, seed, count):

@@ -64,6 +64,8 @@ bool set_number(Settings& settings, std::string_view key, std::int64_t number) {
   if (key == "jitter_us") return settings.faults.jitter = microseconds(number), true;
   if (key == "reorder_us") return settings.faults.reorder_delay = microseconds(number), true;
   if (key == "queue_bytes") return settings.faults.queue_bytes_max = count, true;
+  if (key == "mtu") return settings.faults.mtu = count, true;
+  if (key == "tells_mtu") return settings.faults.tells_mtu = on, true;
   if (key == "mark_above") return settings.faults.mark_above_bytes = count, true;
   if (key == "rate") {
     return settings.faults.bytes_per_second = static_cast<std::uint64_t>(number), true;

@@ -97,7 +97,7 @@ bool PeerHost::connect(const net::Endpoint& remote, std::uint16_t local_port,
                        std::string_view line, Instant now) {
   const ConnId conn = stack_.connect(remote, local_port, now);
   if (conn == 0) return false;
-  TR_ASSERT(talks_[conn].begin(line));
+  begin(conn, talks_[conn], line, now);
   return true;
 }
 
@@ -111,11 +111,7 @@ void PeerHost::on_event(const net::Event& event, Instant now) {
   using Kind = net::Event::Kind;
   switch (event.kind) {
     case Kind::accepted: talks_[event.conn] = {}; return;
-    case Kind::connected: {
-      Talk& talk = talks_.at(event.conn);
-      if (talk.role == Talk::Role::source) pump(event.conn, talk);
-      return;
-    }
+    case Kind::connected: return;   // What there is to say was queued.
     case Kind::data:
       on_data(event.conn, talks_.at(event.conn), event.bytes, now);
       stack_.consumed(event.conn, event.bytes.size());
@@ -165,7 +161,7 @@ void PeerHost::begin(ConnId conn, Talk& talk, std::string_view line, Instant now
     stack_.pause(conn);
     talk.resumes = now + talk.wait;
   }
-  if (talk.role == Talk::Role::source) pump(conn, talk);
+  pump(conn, talk);
 }
 
 // What a talk has to send, and whether it may take more.

@@ -2,7 +2,6 @@
 import os
 import queue
 import subprocess
-import sys
 import threading
 import time
 
@@ -10,10 +9,6 @@ from kernel_side import V4, V6, Wrong, expect
 from namespace import DEVICE
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.append(os.path.join(ROOT, "tests", "e2e"))
-# pylint: disable=wrong-import-position
-import traces  # noqa: E402
-
 PROGRAM = os.path.join(ROOT, "build/release/tests/peer/net_peer")
 READY_SECONDS_MAX = 20
 
@@ -24,7 +19,6 @@ class Stack:
     def __init__(self, program, capture, **options):
         words = [f"{key}={value}" for key, value in options.items()]
         self.capture = capture
-        self.is_spoiled = bool(options.get("corruption"))
         self.process = subprocess.Popen(
             [program, f"device={DEVICE}", f"address={V4}/24,{V6}/64", f"capture={capture}", *words],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -79,9 +73,10 @@ class Stack:
         expect(found == wanted, f"talk {name} ended with {found!r}, not {wanted!r}")
 
     def stop(self):
-        """Clean end; what tshark says."""
+        """Clean end; the capture is whole."""
         if self.process.poll() is None:
             self.say("quit")
+            self.process.stdin.close()
         try:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
@@ -89,7 +84,6 @@ class Stack:
         self.reader.join()
         expect(self.process.returncode == 0, f"net_peer: exit code {self.process.returncode}")
         expect(self.counts.get("capture_ended", 0), "the capture has no end")
-        return traces.look(self.capture, self.is_spoiled)
 
     def kill(self):
         if self.process.poll() is None:

@@ -2,7 +2,7 @@
 // first on a connection that it opened, and the command on one that we opened:
 //
 //   ID echo                   sends back what comes; ends when the peer has ended
-//   ID sink SEED BYTES        compares what comes; after the peer's end answers "ok" or what is wrong
+//   ID sink SEED BYTES        compares what comes; after the peer's end answers "ok" or what is not
 //   ID slow MS SEED BYTES     the same, but reads nothing in the first MS
 //   ID source SEED BYTES      sends, ends; then reads the peer's verdict
 //   ID late SEED BYTES        the same, but only after the peer has ended
