@@ -94,6 +94,8 @@ Count Stack::parse_network(const EthernetFrame& ethernet, Packet& packet) {
       return Count::drop_protocol;
   }
   if (!ip.is_good()) return ip.failure;
+  // Whoever writes our own address there wants us to answer ourselves (RFC 1122, 3.2.1.3).
+  if (tcp_.interface.index_of(ip.header.source) >= 0) return Count::drop_source;
   packet.ip = ip.header;
   packet.payload = ip.payload;
   const bool is_ours = tcp_.interface.index_of(ip.header.destination) >= 0;

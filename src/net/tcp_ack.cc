@@ -51,10 +51,20 @@ void take_cumulative(Tcp& tcp, Connection& c, Seq ack, Taken& taken) {
   tcp.sends.acknowledge(c.queue, payload);
 }
 
-// A record that the block covers in part is cut at a segment's border within it.
+// A block's border within a record means a cut, but not into more records than the segments that
+// are under way could have made, twice over: a peer who reports single bytes would have us keep
+// books of each (CVE-2019-11477, 11478). What is not cut counts as not reported.
+bool may_cut(const Tcp& tcp, const Connection& c) {
+  constexpr std::uint32_t always = 256;
+  return tcp.may_record(c) &&
+         (c.sent.count < always || c.sent.count < 2 * (c.sent.bytes / c.send_mss));
+}
+
 void sack_record(Tcp& tcp, Connection& c, std::uint32_t index, SeqRange block, Taken& taken) {
   SentRecord& record = tcp.records[index];
   if (record.sacked) return;
+  const bool is_cut = block.start > record.seq || block.end < record.end();
+  if (is_cut && !may_cut(tcp, c)) return;
   if (block.start > record.seq) {
     const std::uint32_t before = block.start - record.seq;
     if (!tcp.records.split(c.sent, index, before, tcp.sends.advance(record.at, before))) return;

@@ -98,5 +98,7 @@ def all_of(options):
         for knob, net in pairs:
             place, ours = KNOBS[knob]
             seed = dice.randrange(1, 1 << 31)
-            yield (f"{knob} over {net}", place(), {**ours, **NETWORKS[net], "seed": seed},
+            here = place()
+            yield (f"{knob} over {net}", here,
+                   {**ours, **NETWORKS[net], "mtu": here.mtu, "seed": seed},
                    cell(seed, BAD_BYTES))

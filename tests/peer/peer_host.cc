@@ -221,9 +221,9 @@ void PeerHost::on_peer_ended(ConnId conn, Talk& talk) {
 }
 
 void PeerHost::on_closed(Talk& talk) {
-  std::string how = talk.peer_ended ? "ok" : "broken";
+  // After our own end there may be nothing between the peer's and the connection's.
+  std::string how = talk.peer_ended || talk.role == Talk::Role::meet ? "ok" : "broken";
   if (talk.role == Talk::Role::sink && talk.peer_ended) how = talk.verdict();
-  // After our own end there is nothing between the peer's and the connection's.
   if (talk.role == Talk::Role::source && !talk.heard.empty()) how = talk.heard;
   tell_(fmt::format("{} {}", talk.id, how));
 }
