@@ -31,7 +31,7 @@ LONG_LIFE_HOURS = 24
 NET_SEEDS = 12_000
 LONG_NET_SEEDS = 200_000
 GRACE_SECONDS = 120
-TAP_MODULES = "kcat,raw,limits,capture"
+TAP_MODULES = "kcat,raw,limits,capture,attacks"
 # The clients of the end-to-end tests are fetched and built at their first run.
 E2E_BUILD_SECONDS_MAX = 2400
 SIM_RANGE = re.compile(r"^((?:log |life |net )?seeds) (\d+)\.\.(\d+): ", re.M)

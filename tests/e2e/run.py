@@ -22,7 +22,7 @@ from harness import ROOT, Context, Failed, Skip
 
 # kill9 comes last: it takes what the others leave of the time.
 MODULES = ["process", "dev", "kcat", "raw", "limits", "matrix", "kafka_tools",
-           "connect", "groups", "transactions", "compaction", "quotas", "capture",
+           "connect", "groups", "transactions", "compaction", "quotas", "capture", "attacks",
            "examples", "kill9"]
 PROGRAMS = ["build/release/src/tailrace"]
 
