@@ -77,14 +77,21 @@ bool CoreUnit::make_kernel_transport(const Setup& setup, std::string& why) {
   return true;
 }
 
-bool CoreUnit::make_user_transport(const Setup& setup, std::string& why) {
-  auto device = io::TapDevice::create(
+std::unique_ptr<io::PacketDevice> CoreUnit::make_device(const Setup& setup, std::string& why) {
+  if (setup.dpdk != nullptr) return setup.dpdk->open(setup.core, *ring_);
+  auto tap = io::TapDevice::create(
       *ring_, {.name = setup.profile.device,
                .frames_max = receive_frames(setup.profile)}, why);
-  if (!device) {
-    why = setup.profile.place_of("transport") + why;
-    return false;
-  }
+  if (tap) return std::move(*tap);
+  why = setup.profile.place_of("transport") + why;
+  return nullptr;
+}
+
+bool CoreUnit::make_user_transport(const Setup& setup, std::string& why) {
+  std::unique_ptr<io::PacketDevice> device = make_device(setup, why);
+  if (device == nullptr) return false;
+  const std::array regions = {memory_->bytes()};
+  device->set_payload_memory(regions);
   io::UserTransport::Options options{.limits = net_limits(setup.profile),
                                      .interface = setup.network->interface,
                                      .listen = setup.network->listen,
@@ -95,7 +102,7 @@ bool CoreUnit::make_user_transport(const Setup& setup, std::string& why) {
     return false;
   }
   for (const net::Endpoint& local : options.listen) ports_.push_back(local.port);
-  auto transport = std::make_unique<io::UserTransport>(std::move(options), std::move(*device));
+  auto transport = std::make_unique<io::UserTransport>(std::move(options), std::move(device));
   net_stack_ = &transport->stack();
   transport_ = std::move(transport);
   return true;

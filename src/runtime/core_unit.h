@@ -31,6 +31,7 @@ class CoreUnit {
     int lock_fd;                                 // of the directory; -1: it has none
     const std::vector<std::string>& listen;      // ports resolved, but for the first core
     const UserNetwork* network;                  // null: the kernel's
+    io::DpdkNetwork* dpdk;                       // null: a tap device, if it is not the kernel's
     const broker::StaticConfig& config;
     std::atomic<int>& refusing_cores;            // for want of space; outlives the object
   };
@@ -75,6 +76,7 @@ class CoreUnit {
         space_watch_(setup.refusing_cores) {}
   bool make_io(const Setup& setup, std::string& why);
   bool make_kernel_transport(const Setup& setup, std::string& why);
+  std::unique_ptr<io::PacketDevice> make_device(const Setup& setup, std::string& why);
   bool make_user_transport(const Setup& setup, std::string& why);
 
   static constexpr Duration space_look_interval = seconds(2);

@@ -22,7 +22,7 @@ class UserTransport final : public Transport {
  public:
   struct Options {
     net::Limits limits;               // frames_max is the device's
-    net::Interface interface;         // mtu and segmentation are the device's
+    net::Interface interface;         // mtu and segmentation are the device's, and mac if it has one
     SipKey key{};                     // secret, new at each start
     std::vector<net::Endpoint> listen;
     Instant start;
@@ -59,6 +59,7 @@ class UserTransport final : public Transport {
   void give_back() { device_->release(stack_.take_released()); }
   // False when there is nothing to tell of it.
   bool translate(const net::Event& event, HostText& host, StreamEvent& out);
+  void complete_checksums();
   void finish_holds();
 
   std::unique_ptr<PacketDevice> device_;
