@@ -25,14 +25,15 @@ struct DeviceOffers {
   std::optional<LinkAddress> address;        // that it has; none: it takes frames for any
 };
 
-// Since the start; read by any thread.
+// Since the start.
 struct DeviceNumbers {
   Counter received_frames;
   Counter received_bytes;
   Counter sent_frames;        // long ones count once
   Counter sent_bytes;
-  Counter receive_errors;     // frames that came and could not be given on
-  Counter send_errors;        // frames that it took and could not send
+  Counter missed_frames;      // came and found no room, with all queues of the port
+  Counter receive_errors;     // came and could not be given on
+  Counter send_errors;        // were taken and could not be sent
 };
 
 // One owner thread; no call blocks.
@@ -41,7 +42,8 @@ class PacketDevice {
   virtual ~PacketDevice() = default;
 
   virtual const DeviceOffers& offers() const = 0;
-  virtual const DeviceNumbers& numbers() const = 0;
+  // From any thread.
+  virtual DeviceNumbers numbers() const = 0;
   // Where most payload lies, as long as the device is there: some read it without a copy.
   virtual void set_payload_memory(std::span<const MutableBytes>) {}
 

@@ -103,7 +103,7 @@ bool CoreUnit::make_user_transport(const Setup& setup, std::string& why) {
   }
   for (const net::Endpoint& local : options.listen) ports_.push_back(local.port);
   auto transport = std::make_unique<io::UserTransport>(std::move(options), std::move(device));
-  net_stack_ = &transport->stack();
+  user_transport_ = transport.get();
   transport_ = std::move(transport);
   return true;
 }
@@ -118,14 +118,25 @@ std::size_t CoreUnit::run_once(Now now) {
               core_);
     failed_.store(true, std::memory_order_release);
   }
-  if (net_stack_ != nullptr) {
-    connections_.serve([this] { return connection_table(*net_stack_); });
-  }
+  if (user_transport_ != nullptr) watch_network();
   if (transport_->failed() && !failed()) {
     log_event(LogLevel::error, "network", "core {}: the network device is gone", core_);
     failed_.store(true, std::memory_order_release);
   }
   return work;
+}
+
+void CoreUnit::watch_network() {
+  connections_.serve([this] { return connection_table(user_transport_->stack()); });
+  if (turn_began_ < network_looked_at_ + network_look_interval) return;
+  network_looked_at_ = turn_began_;
+  const std::uint64_t wrong =
+      user_transport_->stack().counters().of(net::Count::drop_tcp_checksum);
+  if (wrong < wrong_checksums_min || told_of_checksums_) return;
+  told_of_checksums_ = true;
+  log_event(LogLevel::warn, "network", "core {}: {} segments had wrong checksums: a bad link, or "
+            "peers behind a virtual device that leave them to hardware which is not there; then "
+            "`ethtool -K INTERFACE tx off` on their side", core_, wrong);
 }
 
 }  // namespace tailrace::runtime

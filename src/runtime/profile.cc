@@ -41,10 +41,10 @@ ProfileKey flag(std::string_view table, std::string_view name, bool Profile::*me
   return {.table = table, .name = name, .flag = member};
 }
 
-// An interface of the kernel or what DPDK calls a device; each is looked at closer where it is used.
+// An interface of the kernel's, or what DPDK calls a device: looked at closer where it is used.
 bool is_device_name(std::string_view text) {
-  const bool is_plain = std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c < 127; });
-  return !text.empty() && is_plain;
+  return !text.empty() && std::all_of(text.begin(), text.end(),
+                                      [](char c) { return c >= ' ' && c <= '~'; });
 }
 
 using P = Profile;

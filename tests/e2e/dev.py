@@ -148,7 +148,7 @@ print(tap.clear("lo"))
 
 
 def tap_device_left_behind(_):
-    missing = network.missing_for_tap()
+    missing = network.missing("tap")
     if missing is not None:
         raise Skip(missing)
     done = subprocess.run(["unshare", "--net", sys.executable, "-c", STALE], text=True,

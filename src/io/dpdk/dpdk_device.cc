@@ -95,6 +95,17 @@ void DpdkDevice::release(std::span<const std::uint64_t> tokens) {
   }
 }
 
+DeviceNumbers DpdkDevice::numbers() const {
+  DeviceNumbers numbers = queue_.numbers;
+  rte_eth_stats port{};
+  if (queue_.index == 0 && rte_eth_stats_get(queue_.port, &port) == 0) {
+    numbers.missed_frames.add(port.imissed + port.rx_nombuf);
+    numbers.receive_errors.add(port.ierrors);
+    numbers.send_errors.add(port.oerrors);
+  }
+  return numbers;
+}
+
 // ---- quiet
 
 void DpdkDevice::nothing_came() {

@@ -22,7 +22,7 @@ class DpdkDevice final : public PacketDevice {
   DpdkDevice& operator=(const DpdkDevice&) = delete;
 
   const DeviceOffers& offers() const override { return queue_.offers; }
-  const DeviceNumbers& numbers() const override { return queue_.numbers; }
+  DeviceNumbers numbers() const override;
   void set_payload_memory(std::span<const MutableBytes> regions) override {
     queue_.sent->set_regions(regions);
   }

@@ -81,6 +81,8 @@ std::unique_ptr<DpdkNetwork> DpdkNetwork::create(const DpdkOptions& options, std
   for (const std::string& device : devices) {
     if (!dpdk::may_take(device, {}, why)) return nullptr;
   }
+  const std::uint16_t queues_each = devices.size() == 1 ? options.queues : std::uint16_t{1};
+  if (!dpdk::opens_all_queues(devices, queues_each, {}, why)) return nullptr;
   auto state = std::make_unique<State>();
   const std::uint64_t bytes = environment_bytes + options.memory_bytes +
                               options.queues * dpdk::queue_memory_bytes(options.receive_bytes);

@@ -148,12 +148,12 @@ std::vector<std::string> eal_arguments(const EnvironmentOptions& options, int cp
 
 std::unique_ptr<Environment> Environment::create(const EnvironmentOptions& options,
                                                  std::string& why) {
+  if (options.huge_pages && !has_huge_pages(options.memory_bytes, why)) return nullptr;
   static bool was_made = false;
   if (was_made) {
     why = "a process sets up DPDK once";
     return nullptr;
   }
-  if (options.huge_pages && !has_huge_pages(options.memory_bytes, why)) return nullptr;
   was_made = true;
   redirect_log();
   occupy_signals(options.devices);

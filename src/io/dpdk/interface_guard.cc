@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include "io/dpdk/environment.h"
@@ -69,6 +70,16 @@ bool pci_may_be_taken(std::string_view device, const MachineView& machine, std::
   return false;
 }
 
+std::size_t receive_queues(const std::string& interface, const MachineView& machine) {
+  std::size_t count = 0;
+  std::error_code error;
+  const fs::path place = machine.sys / "class/net" / interface / "queues";
+  for (const auto& queue : fs::directory_iterator(place, error)) {
+    count += queue.path().filename().string().starts_with("rx-") ? 1 : 0;
+  }
+  return count;
+}
+
 }  // namespace
 
 std::string_view device_argument(std::string_view device, std::string_view name) {
@@ -119,6 +130,26 @@ bool may_take(std::string_view device, const MachineView& machine, std::string& 
     return false;
   }
   return interface_may_be_taken(interface, machine, why);
+}
+
+bool opens_all_queues(const std::vector<std::string>& devices, std::uint16_t queues,
+                      const MachineView& machine, std::string& why) {
+  std::map<std::string, std::size_t> opened;
+  for (const std::string& device : devices) {
+    if (device.starts_with("net_af_xdp")) {
+      opened[std::string(device_argument(device, "iface"))] += queues;
+    }
+  }
+  for (const auto& [interface, count] : opened) {
+    const std::size_t found = receive_queues(interface, machine);
+    if (found <= count) continue;
+    why = fmt::format("{} has {} receive queues, of which DPDK would see {}; what comes on the "
+                      "others never reached the node: `ethtool -L {} combined {}`, or a device "
+                      "for each (\"net_af_xdp0,iface={},start_queue=0 net_af_xdp1,...\") and as "
+                      "many threads.cores", interface, found, count, interface, count, interface);
+    return false;
+  }
+  return true;
 }
 
 }  // namespace tailrace::io::dpdk

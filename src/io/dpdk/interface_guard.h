@@ -2,6 +2,7 @@
 // way to this machine would be gone for whoever is logged in.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -25,5 +26,10 @@ struct MachineView {
 
 // False: `why` says why DPDK must not have `device`, or cannot, and what to do.
 bool may_take(std::string_view device, const MachineView& machine, std::string& why);
+
+// AF_XDP takes the frames of a queue, and those of the others go on to the kernel: false when an
+// interface has more queues than `devices` open, each `queues` of them.
+bool opens_all_queues(const std::vector<std::string>& devices, std::uint16_t queues,
+                      const MachineView& machine, std::string& why);
 
 }  // namespace tailrace::io::dpdk

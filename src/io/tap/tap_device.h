@@ -31,7 +31,7 @@ class TapDevice final : public PacketDevice {
   TapDevice& operator=(const TapDevice&) = delete;
 
   const DeviceOffers& offers() const override { return offers_; }
-  const DeviceNumbers& numbers() const override { return numbers_; }
+  DeviceNumbers numbers() const override { return numbers_; }
   std::size_t receive(std::span<RxFrame> frames) override;
   void release(std::span<const std::uint64_t> tokens) override;
   std::size_t transmit(std::span<const TxFrame> frames) override;

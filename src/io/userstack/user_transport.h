@@ -22,7 +22,7 @@ class UserTransport final : public Transport {
  public:
   struct Options {
     net::Limits limits;               // frames_max is the device's
-    net::Interface interface;         // mtu and segmentation are the device's, and mac if it has one
+    net::Interface interface;         // mtu, segmentation, and mac if it has one, are the device's
     SipKey key{};                     // secret, new at each start
     std::vector<net::Endpoint> listen;
     Instant start;
@@ -44,6 +44,7 @@ class UserTransport final : public Transport {
   Instant next_deadline() const override;
 
   const net::Stack& stack() const { return stack_; }
+  DeviceNumbers device_numbers() const { return device_->numbers(); }
 
  private:
   static constexpr std::size_t burst_max = 32;
