@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
@@ -156,6 +157,9 @@ std::unique_ptr<Environment> Environment::create(const EnvironmentOptions& optio
   }
   was_made = true;
   redirect_log();
+  // AF_XDP's library would look for a way to share the interface with other XDP programs, which
+  // there are none of, and tell the terminal about each step.
+  ::setenv("LIBXDP_SKIP_DISPATCHER", "1", 0);
   occupy_signals(options.devices);
 
   cpu_set_t before;

@@ -6,7 +6,7 @@
 #include <rte_lcore.h>
 
 #include <algorithm>
-#include <cstring>
+#include <cstdlib>
 #include <string_view>
 
 #include "base/log.h"
