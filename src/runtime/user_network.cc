@@ -2,16 +2,20 @@
 
 #include <fmt/format.h>
 #include <ifaddrs.h>
+#include <net/if.h>
 
 #include <algorithm>
 
 #include "io/userstack/address_text.h"
+#include "log/core_log.h"
+#include "runtime/limits.h"
 #include "runtime/network_text.h"
 
 namespace tailrace::runtime {
 namespace {
 
 constexpr std::int64_t frames_least = 512;
+constexpr std::uint64_t frame_bytes_max = 65'600;
 
 // Of the same address at each start, so that neighbours need not learn a new one. Locally
 // administered (IEEE 802, 8.4).
@@ -36,6 +40,13 @@ std::string kernel_interface_with(const std::vector<net::InterfaceAddress>& addr
   }
   freeifaddrs(list);
   return found;
+}
+
+bool is_interface_name(std::string_view text) {
+  constexpr std::string_view letters =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+  return !text.empty() && text.size() < IFNAMSIZ &&
+         text.find_first_not_of(letters) == std::string_view::npos && text != "." && text != "..";
 }
 
 bool read_listen(const Endpoints& endpoints, const net::Interface& interface,
@@ -83,6 +94,12 @@ bool read_user_network(const Profile& profile, const Endpoints& endpoints, UserN
                       profile.place_of("addresses"), profile.transport);
     return false;
   }
+  if (profile.transport == "tap" && !is_interface_name(profile.device)) {
+    why = fmt::format("{}network.device: found \"{}\", allowed with transport = \"tap\": the name "
+                      "of an interface, 1 to {} letters, digits, \"-\", \"_\" or \".\"",
+                      profile.place_of("device"), profile.device, IFNAMSIZ - 1);
+    return false;
+  }
   if (profile.cores > 1) {
     why = fmt::format("{}threads.cores: found {}, allowed with transport = \"{}\": 1, for now",
                       profile.place_of("cores"), profile.cores, profile.transport);
@@ -127,6 +144,22 @@ net::Limits net_limits(const Profile& profile) {
       std::min(profile.connections_max * profile.requests_in_flight_max, sends_most));
   limits.slices_max = slices_more + limits.sends_max;
   return limits;
+}
+
+std::unique_ptr<io::DpdkNetwork> open_dpdk(const Profile& profile, std::string& why) {
+  io::DpdkOptions options{
+      .devices = profile.device,
+      .queues = static_cast<std::uint16_t>(profile.cores),
+      .huge_pages = profile.huge_pages,
+      .memory_bytes = static_cast<std::uint64_t>(profile.cores) *
+                      log::CoreLog::memory_bytes(log_limits(profile)),
+      .receive_bytes = std::uint64_t{receive_frames(profile)} * frame_bytes_max};
+  net::MacAddress mac;
+  if (!profile.mac.empty() && parse_mac(profile.mac, mac)) options.address = mac.bytes;
+  if (profile.idle == "spin") options.quiet_min.reset();
+  auto network = io::DpdkNetwork::create(options, why);
+  if (network == nullptr) why = profile.place_of("device") + why;
+  return network;
 }
 
 std::uint32_t receive_frames(const Profile& profile) {

@@ -1,9 +1,11 @@
 // The network of a node that does its own TCP/IP: what the profile says of it, checked.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "io/dpdk/dpdk_network.h"
 #include "net/interface.h"
 #include "net/limits.h"
 #include "runtime/endpoints.h"
@@ -21,6 +23,9 @@ struct UserNetwork {
 // this machine's kernel has, a --listen that is none of ours, ...
 bool read_user_network(const Profile& profile, const Endpoints& endpoints, UserNetwork& network,
                        std::string& why);
+
+// Only for transport = "dpdk". Null: `why` says it.
+std::unique_ptr<io::DpdkNetwork> open_dpdk(const Profile& profile, std::string& why);
 
 net::Limits net_limits(const Profile& profile);
 // Buffers for received frames, each for one of up to 64 KiB.

@@ -20,6 +20,7 @@ class LinkDevice final : public io::PacketDevice {
              std::uint64_t seed);
 
   const io::DeviceOffers& offers() const override { return offers_; }
+  io::DeviceNumbers numbers() const override { return device_->numbers(); }
   std::size_t receive(std::span<RxFrame> frames) override;
   void release(std::span<const std::uint64_t> tokens) override;
   std::size_t transmit(std::span<const TxFrame> frames) override;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "net/checksum.h"
+#include "net/tcp_header.h"
 
 namespace tailrace::peer {
 namespace {
@@ -25,6 +26,7 @@ net::Limits with_device(net::Limits limits, const io::DeviceOffers& offers) {
 net::Interface with_device(net::Interface interface, const io::DeviceOffers& offers) {
   interface.mtu = offers.mtu;
   interface.segmentation_bytes_max = offers.segmentation_bytes_max;
+  if (offers.address) interface.mac.bytes = *offers.address;
   return interface;
 }
 
@@ -79,8 +81,9 @@ void PeerHost::output(Instant now) {
       out_begin_ = 0;
       out_end_ = stack_.output(out_, now);
       if (out_end_ == 0) break;
-      if (!device_->offers().checksums) {
-        for (std::size_t i = 0; i < out_end_; ++i) net::complete_checksum(out_[i]);
+      for (TxFrame& frame : std::span(out_).first(out_end_)) {
+        const bool is_tcp = frame.checksum_pos == net::tcp_checksum_pos;
+        if (!is_tcp || !device_->offers().checksums) net::complete_checksum(frame);
       }
     }
     out_begin_ += device_->transmit(std::span(out_).subspan(out_begin_, out_end_ - out_begin_));

@@ -16,6 +16,10 @@ class CaptureDevice final : public PacketDevice {
       : device_(std::move(device)), point_(point) {}
 
   const DeviceOffers& offers() const override { return device_->offers(); }
+  DeviceNumbers numbers() const override { return device_->numbers(); }
+  void set_payload_memory(std::span<const MutableBytes> regions) override {
+    device_->set_payload_memory(regions);
+  }
   std::size_t receive(std::span<RxFrame> frames) override {
     const std::size_t count = device_->receive(frames);
     if (point_.is_on()) [[unlikely]] point_.received(frames.first(count));

@@ -6,6 +6,7 @@
 #include "io/socket_address.h"
 #include "io/userstack/address_text.h"
 #include "net/checksum.h"
+#include "net/tcp_header.h"
 
 namespace tailrace::io {
 namespace {
@@ -36,6 +37,7 @@ net::Limits with_device(net::Limits limits, std::size_t listeners, const DeviceO
 net::Interface with_device(net::Interface interface, const DeviceOffers& offers) {
   interface.mtu = offers.mtu;
   interface.segmentation_bytes_max = offers.segmentation_bytes_max;
+  if (offers.address) interface.mac.bytes = *offers.address;
   return interface;
 }
 
@@ -138,9 +140,7 @@ void UserTransport::flush(Instant now) {
       out_begin_ = 0;
       out_end_ = stack_.output(out_, now);
       if (out_end_ == 0) break;
-      if (!device_->offers().checksums) {
-        for (std::size_t i = 0; i < out_end_; ++i) net::complete_checksum(out_[i]);
-      }
+      complete_checksums();
     }
     const auto waiting = std::span(out_).subspan(out_begin_, out_end_ - out_begin_);
     out_begin_ += device_->transmit(waiting);
@@ -149,6 +149,13 @@ void UserTransport::flush(Instant now) {
   }
   finish_holds();
   give_back();
+}
+
+void UserTransport::complete_checksums() {
+  for (TxFrame& frame : std::span(out_).first(out_end_)) {
+    const bool is_tcp = frame.checksum_pos == net::tcp_checksum_pos;
+    if (!is_tcp || !device_->offers().checksums) net::complete_checksum(frame);
+  }
 }
 
 void UserTransport::finish_holds() {

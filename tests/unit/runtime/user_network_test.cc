@@ -42,6 +42,14 @@ TEST(UserNetwork, SaysWhatIsWrongAndWhatToDo) {
   EXPECT_FALSE(none.read());
   EXPECT_NE(none.why.find("such as 10.78.0.1/24"), std::string::npos) << none.why;
 
+  Case device;
+  device.profile.device = "net_af_xdp0,iface=eth1";
+  EXPECT_FALSE(device.read());
+  EXPECT_NE(device.why.find("network.device: found \"net_af_xdp0,iface=eth1\""), std::string::npos)
+      << device.why;
+  device.profile.transport = "dpdk";
+  EXPECT_TRUE(device.read()) << device.why;
+
   Case cores;
   cores.profile.cores = 2;
   EXPECT_FALSE(cores.read());

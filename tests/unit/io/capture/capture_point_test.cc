@@ -168,6 +168,14 @@ TEST(CapturePoint, AfterStopTheRingMayGo) {
 class FakeDevice final : public PacketDevice {
  public:
   const DeviceOffers& offers() const override { return offers_; }
+  DeviceNumbers numbers() const override {
+    DeviceNumbers numbers;
+    numbers.sent_frames.add(5);
+    return numbers;
+  }
+  void set_payload_memory(std::span<const MutableBytes> regions) override {
+    regions_count = regions.size();
+  }
   std::size_t receive(std::span<RxFrame> frames) override {
     frames[0] = {.bytes = as_bytes(arrived), .token = 7};
     return 1;
@@ -183,6 +191,7 @@ class FakeDevice final : public PacketDevice {
 
   std::string arrived = "arrived";
   std::uint64_t released = 0;
+  std::size_t regions_count = 0;
 
  private:
   DeviceOffers offers_{.mtu = 1234};
@@ -210,6 +219,10 @@ TEST(CaptureDevice, PassesEverythingOnAndCopiesWhatPassed) {
   std::array<std::uint32_t, 1> holds;
   EXPECT_EQ(device.take_finished(holds), 1u);
   EXPECT_EQ(holds[0], 9u);
+  EXPECT_EQ(device.numbers().sent_frames.load(), 5u);
+  const std::array<MutableBytes, 3> regions{};
+  device.set_payload_memory(regions);
+  EXPECT_EQ(fake.regions_count, 3u);
   EXPECT_TRUE(device.failed());
   EXPECT_EQ(device.next_deadline(), Instant{42});
   point.stop();
