@@ -264,14 +264,19 @@ TEST(attacks, splinters_of_sack_leave_memory_to_others) {
   EXPECT_NE(std::find(done.begin(), done.end(), 99U), done.end()) << "an honest peer is served";
 }
 
-// The least that a frame of a burst takes, of many bursts: what else the machine does is not in it.
-double least_microseconds(Stack& stack, const std::vector<std::byte>& frame, Instant now) {
+// The least that a frame takes in bursts of these, one after the other: what else the machine does
+// is not in it.
+double least_microseconds(Stack& stack, const std::vector<std::vector<std::byte>>& arriving,
+                          Instant now) {
   constexpr std::size_t burst = 32;
   std::uint64_t token = 1'000'000;
   double least = 1e9;
   for (int round = 0; round < 50; ++round) {
     std::array<RxFrame, burst> frames;
-    for (RxFrame& one : frames) one = {.bytes = frame, .token = token++};
+    for (RxFrame& one : frames) {
+      one = {.bytes = arriving[token % arriving.size()], .token = token};
+      ++token;
+    }
     timespec from{};
     timespec to{};
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
@@ -305,7 +310,7 @@ TEST(attacks, the_worst_place_out_of_order_takes_bounded_work) {
   // Right before the last: the search begins at the first, and finds no room.
   arrive_for(pair, id, {.seq = next + 2 * pieces - 2, .flags = tcp_flag::ack}, byte);
   const std::vector<std::byte> frame = *pair.ends[1].arriving.back();
-  const double spent = least_microseconds(*pair.ends[1].stack, frame, pair.now);
+  const double spent = least_microseconds(*pair.ends[1].stack, {frame}, pair.now);
   RecordProperty("microseconds", std::to_string(spent));
   EXPECT_LT(spent, work_microseconds_max);
 }
@@ -323,15 +328,21 @@ TEST(attacks, the_worst_blocks_take_bounded_work) {
   }
   const Connection& c = connection_of(pair, id);
   ASSERT_GT(c.sent.count, 1000U);
-  TcpHeader header{.seq = c.receive_next, .flags = tcp_flag::ack};
-  header.options.sack_count = 4;
-  for (std::uint32_t block = 0; block < 4; ++block) {
-    const Seq at = c.send_unacked + (block % 2 == 0 ? 2 + block : c.sent.count - 8 + block);
-    header.options.sacks[block] = {at, at + 1};   // Now at one end, now at the other.
+  // What was just said is known; so now these blocks, now others.
+  std::vector<std::vector<std::byte>> frames;
+  for (std::uint32_t turn = 0; turn < 2; ++turn) {
+    TcpHeader header{.seq = c.receive_next, .flags = tcp_flag::ack};
+    header.options.sack_count = 4;
+    for (std::uint32_t block = 0; block < 4; ++block) {
+      // At one end, then at the other.
+      const std::uint32_t from = 10 * turn + 2 * block;
+      const Seq at = c.send_unacked + (block % 2 == 0 ? 2 + from : c.sent.count - 2 - from);
+      header.options.sacks[block] = {at, at + 1};
+    }
+    arrive_for(pair, id, header);
+    frames.push_back(*pair.ends[1].arriving.back());
   }
-  arrive_for(pair, id, header);
-  const std::vector<std::byte> frame = *pair.ends[1].arriving.back();
-  const double spent = least_microseconds(*pair.ends[1].stack, frame, pair.now);
+  const double spent = least_microseconds(*pair.ends[1].stack, frames, pair.now);
   RecordProperty("microseconds", std::to_string(spent));
   EXPECT_LT(spent, work_microseconds_max);
 }
