@@ -85,9 +85,9 @@ TEST(neighbours, all_of_a_network_have_room) {
   for (std::uint64_t key = 1; key < 20; ++key) {
     Neighbours table(1024, key * 0x1234567);
     for (std::uint8_t i = 1; i < 255; ++i) {
-      const Neighbours::News news{.address = IpAddress::v4(10, 0, static_cast<std::uint8_t>(i & 3), i),
-                      .mac = mac, .is_answer = true, .may_add = true};
-      EXPECT_TRUE(table.learn(news, start));
+      const IpAddress address = IpAddress::v4(10, 0, static_cast<std::uint8_t>(i & 3), i);
+      EXPECT_TRUE(table.learn(
+          {.address = address, .mac = mac, .is_answer = true, .may_add = true}, start));
     }
     int known = 0;
     for (std::uint8_t i = 1; i < 255; ++i) {
