@@ -1,6 +1,7 @@
 #include "client.h"
 
 #include "kafka/gen/find_coordinator.h"
+#include "links/links.h"
 #include "sim_node.h"
 
 namespace tailrace::sim {
@@ -17,23 +18,33 @@ Client::Client(World& world, std::string name, Prng prng)
 Client::~Client() = default;
 
 bool Client::alive() const {
-  return conn_ != 0 && node_->listening() && node_->life() == life_;
+  // Over links nobody tells a client that a node is gone.
+  if (conn_ == 0 || world_.links != nullptr) return conn_ != 0;
+  return node_->listening() && node_->life() == life_;
 }
 
 void Client::connect() {
   SimNode& node = *world_.nodes[prng_.below(world_.nodes.size())];
-  if (!node.listening()) return;
+  if (world_.links == nullptr && !node.listening()) return;
   node_ = &node;
   life_ = node.life();
-  transport_ = &node.transport(static_cast<std::uint16_t>(prng_.below(node.core_count())));
-  conn_ = transport_->client_connect(0);
+  const auto core = static_cast<std::uint16_t>(prng_.below(node.core_count()));
+  if (world_.links == nullptr) {
+    SimTransport& transport = node.transport(core);
+    network_ = &transport;
+    conn_ = transport.client_connect(0);
+  } else {
+    LinkMachine& machine = world_.links->machine(prng_.next());
+    network_ = &machine;
+    conn_ = machine.connect(world_.links->address(core));
+  }
   inbox_.clear();
   asked_.clear();
 }
 
 void Client::disconnect() {
   if (conn_ == 0) return;
-  if (alive()) transport_->client_close(conn_);
+  if (alive()) network_->client_close(conn_);
   world_.trace.say(world_.clock.instant(), "{} disconnects", name_);
   conn_ = 0;
   asked_.clear();
@@ -42,7 +53,7 @@ void Client::disconnect() {
 }
 
 bool Client::send_bytes(Bytes bytes) {
-  if (!alive() || !transport_->client_send(conn_, bytes)) return false;
+  if (!alive() || !network_->client_send(conn_, bytes)) return false;
   if (asked_.empty()) asked_since_ = world_.clock.instant();
   return true;
 }
@@ -89,7 +100,7 @@ void Client::step() {
 }
 
 void Client::receive() {
-  const bool open = transport_->client_receive(conn_, inbox_);
+  const bool open = network_->client_receive(conn_, inbox_);
   std::size_t at = 0;
   while (conn_ != 0 && inbox_.size() - at >= 4) {
     const auto size = static_cast<std::size_t>(load_be<std::int32_t>(inbox_.data() + at));
@@ -132,7 +143,7 @@ void Client::bad_response(const Asked& asked) {
 Instant Client::next_deadline() {
   if (conn_ == 0) return wake_at_;
   if (!alive()) return world_.clock.instant();
-  Instant deadline = std::min(wake_at_, transport_->client_deadline(conn_));
+  Instant deadline = std::min(wake_at_, network_->client_deadline(conn_));
   if (!asked_.empty()) deadline = std::min(deadline, asked_since_ + answer_patience);
   return deadline;
 }

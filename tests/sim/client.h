@@ -9,7 +9,7 @@
 #include "base/arena.h"
 #include "base/prng.h"
 #include "kafka/header.h"
-#include "sim_transport.h"
+#include "client_network.h"
 #include "support/kafka_client.h"
 #include "world.h"
 
@@ -107,7 +107,7 @@ class Client {
   Arena arena_{std::size_t{64} << 10};
   SimNode* node_ = nullptr;
   std::uint64_t life_ = 0;
-  SimTransport* transport_ = nullptr;
+  ClientNetwork* network_ = nullptr;
   ConnId conn_ = 0;
   std::int32_t next_correlation_id_ = 1;
   std::deque<Asked> asked_;

@@ -13,6 +13,7 @@ struct PlantInfo {
   std::string_view name;
   std::string_view promise;  // that is found broken
   bool log_only = false;     // in the simulation of the log alone
+  bool over_links = false;   // only links can show it
 };
 
 inline constexpr auto plants = std::to_array<PlantInfo>({
@@ -44,6 +45,9 @@ inline constexpr auto plants = std::to_array<PlantInfo>({
     {Plant::forget_topic, "forget_topic", "metadata_stays"},
     {Plant::swap_answers, "swap_answers", "responses_in_order"},
     {Plant::leave_orphans, "leave_orphans", "no_orphans"},
+    {Plant::reuse_early, "reuse_early", "streams", false, true},
+    {Plant::lose_hold, "lose_hold", "nothing_stays_open", false, true},
+    {Plant::lose_sent, "lose_sent", "liveness", false, true},
     {Plant::stall, "stall", "liveness"},
     {Plant::leak, "leak", "bounded_memory"},
     {Plant::spoil_block, "spoil_block", "seams"},

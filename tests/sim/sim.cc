@@ -29,6 +29,8 @@ constexpr const char* usage =
     "tailrace_sim --self-test         every planted fault is caught by its checker\n"
     "  --log           the log alone, without brokers\n"
     "  --life          minutes at the pace of applications: groups and transactions\n"
+    "  --links         bytes go through our own TCP over simulated links in every run;\n"
+    "  --no-links      in none; without either, in a quarter of them\n"
     "  --plant NAME    with this fault planted; the run fails when the checkers work\n"
     "  --keep-going    do not stop at the first failing seed\n";
 
@@ -44,6 +46,7 @@ struct Options {
   bool life = false;
   bool verbose = false;
   bool keep_going = false;
+  LinkChoice links = LinkChoice::drawn;
   Plant plant = Plant::none;
 };
 
@@ -64,7 +67,12 @@ void on_abort(int) {
 // The option that makes a seed's run what it is.
 const char* kind_of(const Options& options, bool log_only) {
   if (log_only) return " --log";
-  return options.life ? " --life" : "";
+  switch (options.links) {
+    case LinkChoice::drawn: return options.life ? " --life" : "";
+    case LinkChoice::always: return options.life ? " --life --links" : " --links";
+    case LinkChoice::never: return options.life ? " --life --no-links" : " --no-links";
+  }
+  return "";
 }
 
 RunResult run_once(std::uint64_t seed, const Options& options, bool log_only, bool verbose) {
@@ -72,7 +80,7 @@ RunResult run_once(std::uint64_t seed, const Options& options, bool log_only, bo
   kind_now = kind_of(options, log_only);
   if (log_only) return LogSimulation(seed, options.plant, verbose).run();
   const Pace pace = options.life ? Pace::life : Pace::quick;
-  return Simulation(seed, options.plant, verbose, pace).run();
+  return Simulation(seed, options.plant, verbose, pace, options.links).run();
 }
 
 // Twice where asked: both must go the same way.
@@ -187,6 +195,7 @@ int run_single(const Options& options) {
 std::uint64_t seeds_until_caught(const PlantInfo& plant, Options options) {
   constexpr std::uint64_t seeds_most = 150;
   options.plant = plant.plant;
+  if (plant.over_links) options.links = LinkChoice::always;
   for (std::uint64_t i = 0; i < seeds_most; ++i) {
     const RunResult result = run_seed(options.from + i, options, plant.log_only, true);
     for (const Verdict& verdict : result.broken) {
@@ -229,6 +238,8 @@ bool parse(const std::vector<std::string_view>& words, Options& options) {
       options.log_only = true;
     } else if (word == "--life") {
       options.life = true;
+    } else if (word == "--links" || word == "--no-links") {
+      options.links = word == "--links" ? LinkChoice::always : LinkChoice::never;
     } else if (word == "--forever") {
       options.forever = true;
     } else if (word == "--keep-going") {

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "checkers/orphans.h"
+#include "links/links.h"
 
 namespace tailrace::sim {
 namespace {
@@ -165,15 +166,13 @@ void SimNode::compose() {
   for (std::uint16_t i = 0; i < core_count_; ++i) {
     auto core = std::make_unique<Core>();
     const std::string name = fmt::format("core {}", i);
-    core->transport = std::make_unique<SimTransport>(
-        world_.clock, world_.trace, Prng(prng_.next(), "transport"), plan_.network_pace, name);
-    core->transport->plant_spoil = world_.plant == Plant::spoil_response;
+    io::Transport& transport = make_transport(i, *core, name);
     core->disk = make_disk(name);
     core->disk->plant_sync_lies = world_.plant == Plant::sync_lies;
     core->log = std::move(logs[i]);
     core->broker = std::make_unique<broker::CoreBroker>(limits_.broker, i, *core->log,
                                                         broker::StaticConfig{"/sim", {}});
-    core->data_core = std::make_unique<runtime::DataCore>(i, *core->broker, *core->transport,
+    core->data_core = std::make_unique<runtime::DataCore>(i, *core->broker, transport,
                                                           *core->disk, *exchange_);
     exchange_->set_idle(i, &core->wake);
     cores_.push_back(std::move(core));
@@ -188,6 +187,18 @@ void SimNode::compose() {
   exchange_->set_idle(bus::control_core, &control_wake_);
   control_asleep_ = false;
   state_ = State::starting;
+}
+
+io::Transport& SimNode::make_transport(bus::CoreId index, Core& core, std::string name) {
+  const Prng prng(prng_.next(), "transport");
+  if (world_.links != nullptr) {
+    core.link_transport = world_.links->make_transport(index);
+    return *core.link_transport;
+  }
+  core.transport = std::make_unique<SimTransport>(world_.clock, world_.trace, prng,
+                                                  plan_.network_pace, std::move(name));
+  core.transport->plant_spoil = world_.plant == Plant::spoil_response;
+  return *core.transport;
 }
 
 // A turn takes some microseconds; now and then a thread is held up for much longer.
@@ -327,8 +338,12 @@ void SimNode::destroy(bool crashed, bool power_cut) {
   }
   control_thread_.reset();
   control_.reset();
-  for (const auto& core : cores_) {
+  for (bus::CoreId i = 0; i < cores_.size(); ++i) {
+    const std::unique_ptr<Core>& core = cores_[i];
     core->data_core.reset();
+    // Before the memory that it sends from, as CoreUnit has it.
+    if (core->link_transport != nullptr) world_.links->remove(i, crashed);
+    core->link_transport.reset();
     core->broker.reset();
     core->log.reset();
   }
@@ -352,6 +367,15 @@ std::uint64_t SimNode::faults_injected() const {
   if (control_disk_ != nullptr) count += control_disk_->faults_injected();
   for (const auto& core : cores_) count += core->disk->faults_injected();
   return count;
+}
+
+std::string SimNode::what_is_left() const {
+  for (std::size_t i = 0; i < cores_.size(); ++i) {
+    if (cores_[i]->link_transport == nullptr) continue;
+    const std::string left = cores_[i]->link_transport->what_is_left();
+    if (!left.empty()) return fmt::format("core {}: {}", i, left);
+  }
+  return {};
 }
 
 void SimNode::rot(bool wal) {
@@ -385,8 +409,12 @@ void SimNode::check_memory() {
 }
 
 void SimNode::check_misuse() {
-  for (const auto& core : cores_) {
-    if (core->transport->misuses() > 0) {
+  for (bus::CoreId i = 0; i < cores_.size(); ++i) {
+    const std::unique_ptr<Core>& core = cores_[i];
+    if (core->link_transport != nullptr) {
+      world_.links->check(*core->link_transport, fmt::format("core {}", i));
+    }
+    if (core->transport != nullptr && core->transport->misuses() > 0) {
       world_.verdicts.broken("seams", "{} calls named a token or connection that is not there",
                              core->transport->misuses());
     }

@@ -16,6 +16,7 @@
 #include "control/control_plane.h"
 #include "faults.h"
 #include "log/boot.h"
+#include "links/link_transport.h"
 #include "log/core_log.h"
 #include "runtime/control_thread.h"
 #include "runtime/data_core.h"
@@ -57,6 +58,7 @@ class SimNode {
   bool listening() const { return state_ == State::serving; }
   std::uint64_t life() const { return life_; }  // grows with each start
   std::uint16_t core_count() const { return core_count_; }
+  // Only where there are no links.
   SimTransport& transport(std::uint16_t core) { return *cores_[core]->transport; }
 
   // --- for the checkers and the planner of faults
@@ -65,6 +67,8 @@ class SimNode {
   bool rotted_segment() const { return rotted_segment_; }
   std::uint64_t faults_injected() const;
   void rot(bool wal);
+  // Over links, when all clients are gone: empty when nothing is open or lent any more.
+  std::string what_is_left() const;
 
  private:
   class WakeFlag final : public io::Idle {
@@ -74,7 +78,9 @@ class SimNode {
     bool woken = false;
   };
   struct Core {
+    // One of the two.
     std::unique_ptr<SimTransport> transport;
+    std::unique_ptr<LinkTransport> link_transport;
     std::unique_ptr<SimDisk> disk;
     std::unique_ptr<log::CoreLog> log;
     std::unique_ptr<broker::CoreBroker> broker;
@@ -87,6 +93,7 @@ class SimNode {
   bool metadata_is_there() const;
   log::ListDirectory lister();
   void compose();
+  io::Transport& make_transport(bus::CoreId index, Core& core, std::string name);
   bool step_core(bus::CoreId index, Core& core);
   bool step_control();
   bool runnable(const Core& core) const;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/prng.h"
+#include "client_network.h"
 #include "io/transport.h"
 #include "sim_clock.h"
 #include "trace.h"
@@ -28,7 +29,7 @@ struct NetworkPace {
   std::uint32_t receive_buffers = 64;       // of a core; without one, bytes wait
 };
 
-class SimTransport final : public io::Transport {
+class SimTransport final : public io::Transport, public ClientNetwork {
  public:
   SimTransport(SimClock& clock, Trace& trace, Prng prng, const NetworkPace& pace,
                std::string name);
@@ -47,13 +48,10 @@ class SimTransport final : public io::Transport {
 
   // --- the client's side
   ConnId client_connect(std::uint32_t listener);
-  // False when the connection is gone.
-  bool client_send(ConnId conn, Bytes bytes);
-  // Moves what has arrived into `bytes`; false when the connection is gone and nothing is left.
-  bool client_receive(ConnId conn, std::vector<std::byte>& bytes);
-  void client_close(ConnId conn);
-  // When something may happen at the client's end of `conn`.
-  Instant client_deadline(ConnId conn) const;
+  bool client_send(ConnId conn, Bytes bytes) override;
+  bool client_receive(ConnId conn, std::vector<std::byte>& bytes) override;
+  void client_close(ConnId conn) override;
+  Instant client_deadline(ConnId conn) const override;
 
   // --- what the checkers look at
   std::size_t buffers_held() const { return buffers_.size(); }

@@ -13,10 +13,12 @@ using State = SimNode::State;
 
 }  // namespace
 
-Simulation::Simulation(std::uint64_t seed, Plant plant, bool verbose, Pace pace)
+Simulation::Simulation(std::uint64_t seed, Plant plant, bool verbose, Pace pace,
+                       LinkChoice links)
     : world_(verbose), prng_(seed, "simulation"), busy_(draw_busy(pace)),
       plan_(draw_faults(seed, Instant{}, busy_)), workload_(world_, seed, pace) {
   world_.plant = plant;
+  if (draws_links(seed, links)) world_.links = std::make_unique<Links>(world_, seed, busy_);
   world_.nodes.push_back(std::make_unique<SimNode>(world_, seed, 1, plan_));
   if (plant == Plant::remember) {
     static std::uint64_t runs = 0;
@@ -34,6 +36,9 @@ Duration Simulation::draw_ms(std::uint64_t low, std::uint64_t high) {
 
 RunResult Simulation::run() {
   world_.trace.say(world_.clock.instant(), "{}", to_string(plan_));
+  if (world_.links) {
+    world_.trace.say(world_.clock.instant(), "{}", to_string(world_.links->plan()));
+  }
   start_node();
   const auto up = [&] { return world_.nodes.front()->listening() || refused_rightly_; };
   if (!run_until(up, patience)) world_.verdicts.broken("liveness", "the node does not start");
@@ -45,6 +50,7 @@ RunResult Simulation::run() {
   world_.quiet = true;
   cut_at_ = never();
   world_.nodes.front()->heal();
+  if (world_.links) world_.links->heal();
   const auto settled = [&] { return workload_.settled() || refused_rightly_; };
   bool live = run_until(settled, patience);
   if (live && !refused_rightly_) {
@@ -58,6 +64,7 @@ RunResult Simulation::run() {
                            static_cast<int>(world_.nodes.front()->state()),
                            workload_.waiting_for());
   }
+  if (live && !refused_rightly_ && world_.links) check_links();
   world_.nodes.front()->crash(false);
   result_.broken = weigh();
   result_.hash = world_.trace.hash();
@@ -92,10 +99,11 @@ void Simulation::turn() {
   }
   tend_node();
   SimNode& node = *world_.nodes.front();
-  bool ran = node.step();
+  bool ran = world_.links && world_.links->step();
+  ran |= node.step();
   auto& clients = workload_.clients();
   const std::size_t first = prng_.below(clients.size());
-  for (std::size_t i = 0; i < clients.size(); ++i) {
+  for (std::size_t i = 0; i < clients.size() && !clients_are_gone_; ++i) {
     Client& client = *clients[(first + i) % clients.size()];
     if (world_.clock.instant() < client.next_deadline()) continue;
     client.step();
@@ -110,7 +118,10 @@ void Simulation::turn() {
   if (!world_.quiet && next_event_ < plan_.events.size()) {
     next = std::min(next, plan_.events[next_event_].at);
   }
-  for (const auto& client : clients) next = std::min(next, client->next_deadline());
+  if (world_.links) next = std::min(next, world_.links->next_deadline());
+  if (!clients_are_gone_) {
+    for (const auto& client : clients) next = std::min(next, client->next_deadline());
+  }
   world_.clock.advance_to(std::max(next, now + nanoseconds(100)));
 }
 
@@ -185,6 +196,21 @@ void Simulation::end_and_start() {
     return;
   }
   node.crash(how == 0);
+}
+
+// Connections whose other end is gone, memory that was lent: on a good network all of it comes to an
+// end by itself.
+void Simulation::check_links() {
+  clients_are_gone_ = true;
+  world_.links->hang_up();
+  const auto left = [&] {
+    const std::string there = world_.links->what_is_left();
+    return there.empty() ? world_.nodes.front()->what_is_left() : there;
+  };
+  if (!run_until([&] { return left().empty(); }, patience)) {
+    world_.verdicts.broken("nothing_stays_open", "when all clients were gone: {}", left());
+  }
+  world_.links->check_machines();
 }
 
 // Damage that nothing can undo excuses what follows from it.

@@ -1,13 +1,15 @@
 // Simulation: one run. Everything that happens follows from the seed.
 //
 //   busy (work and faults) -> quiet (no faults; what is open ends) -> one more end of the node and
-//   a start -> everything is read and checked
+//   a start -> everything is read and checked -> over links: all clients hang up, and nothing stays
+//   open or lent
 #pragma once
 
 #include <cstdint>
 #include <string>
 
 #include "faults.h"
+#include "links/links.h"
 #include "sim_node.h"
 #include "workload.h"
 #include "world.h"
@@ -26,7 +28,8 @@ struct RunResult {
 
 class Simulation {
  public:
-  Simulation(std::uint64_t seed, Plant plant, bool verbose, Pace pace = Pace::quick);
+  Simulation(std::uint64_t seed, Plant plant, bool verbose, Pace pace = Pace::quick,
+             LinkChoice links = LinkChoice::drawn);
   RunResult run();
 
  private:
@@ -38,6 +41,7 @@ class Simulation {
   void tend_node();
   void strike(const Event& event);
   void end_and_start();
+  void check_links();
   Duration draw_busy(Pace pace);
   Duration draw_ms(std::uint64_t low, std::uint64_t high);
   std::vector<Verdict> weigh() const;
@@ -53,6 +57,7 @@ class Simulation {
   Instant cut_at_ = never();     // of a start under way
   std::uint64_t faults_at_start_ = 0;
   bool refused_rightly_ = false;
+  bool clients_are_gone_ = false;  // they take no more turns
   RunResult result_;
 };
 

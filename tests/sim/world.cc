@@ -1,5 +1,6 @@
 #include "world.h"
 
+#include "links/links.h"
 #include "sim_node.h"
 
 namespace tailrace::sim {

@@ -16,6 +16,7 @@
 namespace tailrace::sim {
 
 class SimNode;
+class Links;
 
 // Lies told by the seams or to the checkers, one at a time; plants.h says who must notice.
 enum class Plant : std::uint8_t {
@@ -48,6 +49,9 @@ enum class Plant : std::uint8_t {
   forget_topic,    // the checker is told of a topic that was never made
   swap_answers,    // a client takes the second answer for the first
   leave_orphans,   // a start does not look for files that nobody names
+  reuse_early,     // over links: memory of a send is given back when the device took its frames
+  lose_hold,       // over links: a device does not say that it is done with a payload
+  lose_sent,       // over links: after a refused send, nobody is told that there is room again
   stall,           // the node takes no more turns
   leak,            // something is kept at every turn
   spoil_block,     // a block changes while it is written
@@ -80,6 +84,7 @@ struct World {
   RetentionChecker retention{history, verdicts};
   OwnershipChecker ownership{verdicts};
   TransactionCheckers transactions{verdicts};
+  std::unique_ptr<Links> links;   // none: bytes go through the simulated transport
   std::vector<std::unique_ptr<SimNode>> nodes;
   Plant plant = Plant::none;
   bool quiet = false;  // no more faults, no more new work: what is open is brought to its end

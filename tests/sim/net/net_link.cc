@@ -59,6 +59,11 @@ void NetLink::transmit(std::uint8_t from, std::vector<std::byte> frame, Instant 
   fly(to, std::move(frame), arrives);
 }
 
+void NetLink::heal() {
+  faults_.loss = faults_.duplication = faults_.reordering = faults_.corruption = 0;
+  faults_.queue_bytes_max = UINT32_MAX;
+}
+
 void NetLink::fly(std::uint8_t to, std::vector<std::byte> frame, Instant arrives) {
   flying_.push({arrives, ++number_, to, std::move(frame)});
 }

@@ -48,6 +48,8 @@ class NetLink {
 
   // From now on nothing gets through.
   void cut() { is_cut_ = true; }
+  // From now on it loses and changes nothing.
+  void heal();
   void set_mtu(std::uint32_t mtu) { faults_.mtu = mtu; }
   std::uint64_t lost_count() const { return lost_; }
   std::uint64_t frame_count() const { return number_; }

@@ -1,0 +1,218 @@
+#include "links.h"
+
+#include <algorithm>
+
+#include "io/userstack/address_text.h"
+
+namespace tailrace::sim {
+namespace {
+
+constexpr std::uint16_t server_port = 9092;
+
+Duration draw_up_to(Prng& prng, Duration most) {
+  return nanoseconds(
+      static_cast<std::int64_t>(prng.below(static_cast<std::uint64_t>(most.ns) + 1)));
+}
+
+SipKey draw_key(Prng& prng) {
+  SipKey key{};
+  const std::uint64_t words[2] = {prng.next(), prng.next()};
+  std::memcpy(key.data(), words, sizeof words);
+  return key;
+}
+
+}  // namespace
+
+Links::Links(World& world, std::uint64_t seed, Duration busy)
+    : world_(world), prng_(seed, "wires"), plan_(draw_links(seed, busy)) {
+  for (std::uint8_t i = 0; i < plan_.machine_count; ++i) machine_ports_.push_back(make_port(1, i));
+  for (std::uint8_t i = 0; i < cores_max; ++i) {
+    core_ports_.push_back(make_port(0, i));
+    const std::string host(io::address_text(core_ports_[i].local.address).text());
+    addresses_.push_back(fmt::format(fmt::runtime(plan_.is_v6 ? "[{}]:{}" : "{}:{}"), host,
+                                     server_port));
+  }
+  for (std::size_t i = 0; i < std::size_t{plan_.machine_count} * cores_max; ++i) {
+    const LinkFaults faults = draw_wire(prng_, plan_.is_v6);
+    wires_.push_back({std::make_unique<NetLink>(faults, prng_.next()), false});
+  }
+  for (std::uint16_t i = 0; i < plan_.machine_count; ++i) {
+    machines_.push_back(std::make_unique<LinkMachine>(plan_, make_end(End::client, i),
+                                                      Prng(prng_.next(), "machine"),
+                                                      world.clock));
+  }
+  if (plan_.has_cuts) plan_cut();
+}
+
+Links::Port Links::make_port(std::uint8_t side, std::uint8_t index) const {
+  const auto last = static_cast<std::uint8_t>(side * 100 + index + 1);
+  Port port;
+  port.local = {net::IpAddress::v4(10, 0, 0, last), server_port};
+  if (plan_.is_v6) {
+    port.local.address = {{0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last}};
+  }
+  port.link_address = {2, 0, 0, 0, side, static_cast<std::uint8_t>(index + 1)};
+  return port;
+}
+
+std::unique_ptr<LinkDevice> Links::make_device(Port& port, const DevicePlan& plan,
+                                               LinkDevice::Wire wire) {
+  auto device = std::make_unique<LinkDevice>(plan, Prng(prng_.next(), "device"), world_.clock,
+                                             std::move(wire));
+  device->plant_lose_hold = world_.plant == Plant::lose_hold;
+  port.device = device.get();
+  return device;
+}
+
+std::unique_ptr<LinkTransport> Links::make_end(End end, std::uint16_t index) {
+  Port& port = end == End::client ? machine_ports_[index] : core_ports_[index];
+  LinkTransport::Setup setup{.end = end, .plan = draw_stack(prng_, plan_), .local = port.local,
+                             .link_address = port.link_address, .key = draw_key(prng_)};
+  setup.plan.device.offers.address = port.link_address;
+  auto device = make_device(port, setup.plan.device,
+                            [this, end, index](std::vector<std::byte> frame) {
+                              send(end, index, std::move(frame));
+                            });
+  return std::make_unique<LinkTransport>(setup, std::move(device), world_.clock, world_.trace,
+                                         streams_);
+}
+
+std::unique_ptr<LinkTransport> Links::make_transport(std::uint16_t core) {
+  auto transport = make_end(End::server, core);
+  transport->plant_tell_early = world_.plant == Plant::reuse_early;
+  transport->plant_lose_sent = world_.plant == Plant::lose_sent;
+  return transport;
+}
+
+void Links::remove(std::uint16_t core, bool crashed) {
+  Port& port = core_ports_[core];
+  if (crashed) port.device->unplug();
+  port.device = nullptr;
+}
+
+// To whom it is addressed, or to all on the other side.
+void Links::send(End by, std::uint16_t index, std::vector<std::byte> frame) {
+  const std::vector<Port>& ports = by == End::client ? core_ports_ : machine_ports_;
+  const bool is_for_all = (frame[0] & std::byte{1}) != std::byte{0};
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    if (!is_for_all && std::memcmp(frame.data(), ports[i].link_address.data(), 6) != 0) continue;
+    Wire& wire = by == End::client ? this->wire(index, i) : this->wire(i, index);
+    if (wire.is_cut) continue;
+    wire.link->transmit(by == End::client ? 0 : 1, frame, world_.clock.instant());
+  }
+}
+
+bool Links::deliver() {
+  bool did = false;
+  for (std::size_t i = 0; i < wires_.size(); ++i) {
+    NetLink& link = *wires_[i].link;
+    while (link.next_arrival() <= world_.clock.instant()) {
+      FlyingFrame frame = link.take();
+      LinkDevice* device = frame.to == 0 ? machine_ports_[i / cores_max].device
+                                         : core_ports_[i % cores_max].device;
+      if (device != nullptr) device->arrive(std::move(frame.bytes));
+      did = true;
+    }
+  }
+  return did;
+}
+
+bool Links::step() {
+  const Instant now = world_.clock.instant();
+  bool did = cut_and_mend();
+  for (std::vector<Port>* ports : {&machine_ports_, &core_ports_}) {
+    for (Port& port : *ports) {
+      if (port.device == nullptr || now < port.device->work_deadline()) continue;
+      port.device->work();
+      did = true;
+    }
+  }
+  did |= deliver();
+  for (const auto& machine : machines_) did |= machine->step();
+  return did;
+}
+
+Instant Links::next_deadline() const {
+  Instant next = std::min(cut_at_, mend_at_);
+  for (const Wire& wire : wires_) next = std::min(next, wire.link->next_arrival());
+  for (const std::vector<Port>* ports : {&machine_ports_, &core_ports_}) {
+    for (const Port& port : *ports) {
+      if (port.device != nullptr) next = std::min(next, port.device->work_deadline());
+    }
+  }
+  for (const auto& machine : machines_) next = std::min(next, machine->next_deadline());
+  return next;
+}
+
+void Links::plan_cut() {
+  cut_at_ = world_.clock.instant() + draw_up_to(prng_, plan_.cut_pause_max);
+  mend_at_ = never();
+}
+
+bool Links::cut_and_mend() {
+  const Instant now = world_.clock.instant();
+  if (cut_at_ <= now) {
+    // All, a machine, a core, or a single wire.
+    const std::uint64_t what = prng_.below(4);
+    const std::size_t machine = prng_.below(machines_.size());
+    const std::size_t core = prng_.below(cores_max);
+    for (std::size_t i = 0; i < wires_.size(); ++i) {
+      const bool is_of_machine = i / cores_max == machine;
+      const bool is_of_core = i % cores_max == core;
+      wires_[i].is_cut = what == 0 || (what == 1 && is_of_machine) || (what == 2 && is_of_core) ||
+                         (is_of_machine && is_of_core);
+    }
+    world_.trace.say(now, "--- wires are cut: kind {}, machine {}, core {}", what, machine, core);
+    cut_at_ = never();
+    mend_at_ = now + draw_up_to(prng_, plan_.cut_max);
+    return true;
+  }
+  if (mend_at_ > now) return false;
+  for (Wire& wire : wires_) wire.is_cut = false;
+  world_.trace.say(now, "--- wires are mended");
+  plan_cut();
+  return true;
+}
+
+void Links::heal() {
+  cut_at_ = mend_at_ = never();
+  for (Wire& wire : wires_) {
+    wire.is_cut = false;
+    wire.link->heal();
+  }
+  for (const auto& machine : machines_) machine->heal();
+}
+
+void Links::hang_up() {
+  for (const auto& machine : machines_) machine->hang_up();
+}
+
+std::string Links::what_is_left() const {
+  for (std::size_t i = 0; i < machines_.size(); ++i) {
+    const std::string left = machines_[i]->transport().what_is_left();
+    if (!left.empty()) return fmt::format("machine {}: {}", i, left);
+  }
+  return {};
+}
+
+void Links::check_machines() {
+  for (std::size_t i = 0; i < machines_.size(); ++i) {
+    check(machines_[i]->transport(), fmt::format("machine {}", i));
+  }
+}
+
+void Links::check(const LinkTransport& transport, const std::string& name) {
+  if (transport.misuses() > 0) {
+    world_.verdicts.broken("seams", "{}: {} calls named what is not there, or lent memory changed",
+                           name, transport.misuses());
+  }
+  if (transport.wrong_bytes() > 0) {
+    world_.verdicts.broken("streams", "{}: {} times other bytes came than were sent", name,
+                           transport.wrong_bytes());
+  }
+  if (!transport.is_consistent()) {
+    world_.verdicts.broken("streams", "{}: the sums of its stack are wrong", name);
+  }
+}
+
+}  // namespace tailrace::sim
