@@ -102,20 +102,26 @@ bool PartitionOwner::begin_delete(TaskItem& item, log::PartitionLog& log, Now no
     item.error = kafka::ErrorCode::offset_out_of_range;
     return close_item(item), true;
   }
-  if (offset <= log.log_start()) return close_item(item), true;
-  const Result<std::uint64_t> sequence = log_.advance_log_start(log, offset, now);
+  // Another request may have moved the start as far already, and wait for the same frame.
+  Result<std::uint64_t> sequence = log.log_start_seq();
+  if (offset > log.log_start()) {
+    sequence = log_.advance_log_start(log, offset, now);
+  } else if (*sequence > log_.durable_seq() && log_.fenced()) {
+    sequence = fail(Errc::fenced);
+  }
   if (!sequence) {
     if (sequence.error().code == Errc::full) return false;
     item.error = kafka::to_error_code(sequence.error().code);
     return close_item(item), true;
   }
-  item.log_start = offset;
+  item.log_start = log.log_start();
   if (*sequence <= log_.durable_seq()) return close_item(item), true;
   item.wait_seq = *sequence;
   deletes_.push_back(item);
   return true;
 }
 
+// Nearly in the order of what they wait for, as above: never too early.
 void PartitionOwner::end_deletes() {
   while (TaskItem* item = deletes_.front()) {
     if (item->wait_seq > log_.durable_seq()) return;

@@ -408,6 +408,7 @@ Result<std::uint64_t> CoreLog::move_log_start(PartitionLog& partition, std::int6
   const std::uint64_t seq = commit_.finish(
       {.kind = EntryKind::log_start, .key = partition.key(), .base_offset = offset});
   partition.set_log_start(offset);
+  partition.log_start_seq_ = seq;
   note_advanced(partition, partition.id_);
   return seq;
 }

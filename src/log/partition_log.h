@@ -77,6 +77,8 @@ class PartitionLog {
   const PartitionKey& key() const { return key_; }
   const PartitionConfig& config() const { return config_; }
   std::int64_t log_start() const { return log_start_; }
+  // The frame that tells it: as durable as that is.
+  std::uint64_t log_start_seq() const { return log_start_seq_; }
   std::int64_t durable_end() const { return durable_end_; }  // exclusive; survives a crash
   std::int64_t staged_end() const { return staged_end_; }    // the next offset to be given
   std::uint64_t size_bytes() const { return size_bytes_; }   // of all segments
@@ -173,6 +175,7 @@ class PartitionLog {
   Handle<PartitionLog> id_;            // in CoreLog's slab
   PartitionConfig config_;
   std::int64_t log_start_ = 0;
+  std::uint64_t log_start_seq_ = 0;
   std::int64_t durable_end_ = 0;
   std::int64_t staged_end_ = 0;
   std::vector<SegmentInfo> segments_;  // by base offset; the last is appended to

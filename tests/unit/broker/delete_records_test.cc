@@ -21,6 +21,15 @@ TEST_F(Deletes, DeletedRecordsAreGoneAndTheLowWatermarkIsTold) {
   EXPECT_EQ(remove(-1), (Deleted{0, 3}));
 }
 
+// The log's start moves at once, but for whoever asks again it is as durable as it is.
+TEST_F(Deletes, WhatIsDeletedAlreadyIsToldWhenItIsDurable) {
+  put(1000, 1);
+  node.disks[0].fail_next(DiskOpKind::sync, EIO);
+  EXPECT_EQ(remove(1), (Deleted{56, -1}));
+  EXPECT_EQ(remove(1), (Deleted{56, -1}));
+  EXPECT_EQ(remove(0), (Deleted{56, -1}));
+}
+
 TEST_F(Deletes, RecordsOfACompactedTopicAreNotDeleted) {
   put(1000, 1);
   node.images.change_topic("orders").configs = {{"cleanup.policy", "compact"}};
