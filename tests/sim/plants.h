@@ -47,7 +47,7 @@ inline constexpr auto plants = std::to_array<PlantInfo>({
     {Plant::leave_orphans, "leave_orphans", "no_orphans"},
     {Plant::reuse_early, "reuse_early", "streams", false, true},
     {Plant::lose_hold, "lose_hold", "nothing_stays_open", false, true},
-    {Plant::lose_sent, "lose_sent", "liveness", false, true},
+    {Plant::keep_frames, "keep_frames", "nothing_stays_open", false, true},
     {Plant::stall, "stall", "liveness"},
     {Plant::leak, "leak", "bounded_memory"},
     {Plant::spoil_block, "spoil_block", "seams"},

@@ -101,6 +101,7 @@ struct Tally {
   std::uint64_t passed = 0;
   std::uint64_t failed = 0;
   std::uint64_t refused = 0;
+  std::uint64_t over_links = 0;
   std::uint64_t records = 0;
   std::uint64_t starts = 0;
   std::uint64_t transactions = 0;
@@ -111,6 +112,7 @@ struct Tally {
     next = seed + 1;
     ++(result.broken.empty() ? passed : failed);
     refused += result.refused ? 1 : 0;
+    over_links += result.over_links ? 1 : 0;
     records += result.records;
     starts += result.starts;
     transactions += result.transactions;
@@ -131,9 +133,10 @@ void summarize(const Tally& tally, const Options& options, bool log_only) {
   const std::string lasted =
       options.life ? fmt::format("{:.1f} hours, ", tally.hours) : std::string{};
   fmt::print("{}seeds {}..{}: {} passed, {} failed ({}{} records, {} transactions, {} starts, {} "
-             "refused a damaged WAL)\n",
+             "refused a damaged WAL, {} over links)\n",
              front, tally.first, tally.next == 0 ? 0 : tally.next - 1, tally.passed, tally.failed,
-             lasted, tally.records, tally.transactions, tally.starts, tally.refused);
+             lasted, tally.records, tally.transactions, tally.starts, tally.refused,
+             tally.over_links);
   if (tally.first_failing) {
     fmt::print("first failing seed: tools/dev sim {}{}\n", *tally.first_failing, kind);
   }

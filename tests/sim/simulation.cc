@@ -72,6 +72,7 @@ RunResult Simulation::run() {
   result_.transactions = world_.transactions.transaction_count();
   result_.lasted = world_.clock.instant() - Instant{};
   result_.refused = refused_rightly_;
+  result_.over_links = world_.links != nullptr;
   return result_;
 }
 
@@ -198,8 +199,8 @@ void Simulation::end_and_start() {
   node.crash(how == 0);
 }
 
-// Connections whose other end is gone, memory that was lent: on a good network all of it comes to an
-// end by itself.
+// Connections whose other end is gone, memory that was lent: on a good network all of it comes to
+// an end by itself.
 void Simulation::check_links() {
   clients_are_gone_ = true;
   world_.links->hang_up();

@@ -23,6 +23,7 @@ struct RunResult {
   std::uint32_t starts = 0;      // of the node
   std::uint64_t transactions = 0;
   Duration lasted;               // in the run's own time
+  bool over_links = false;
   bool refused = false;          // it would not start on a damaged WAL, which is right
 };
 

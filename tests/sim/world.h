@@ -51,7 +51,7 @@ enum class Plant : std::uint8_t {
   leave_orphans,   // a start does not look for files that nobody names
   reuse_early,     // over links: memory of a send is given back when the device took its frames
   lose_hold,       // over links: a device does not say that it is done with a payload
-  lose_sent,       // over links: after a refused send, nobody is told that there is room again
+  keep_frames,     // over links: some received frames are never given back
   stall,           // the node takes no more turns
   leak,            // something is kept at every turn
   spoil_block,     // a block changes while it is written

@@ -94,7 +94,7 @@ void LinkDevice::finish() {
   work();
   std::erase_if(held_, [&](const Held& held) {
     if (clock_.instant() < held.finish_at) return false;
-    if (sum_of(held.frame.payload()) != held.sum) ++misuses_;
+    if (sum_of(held.frame.payload()) != held.sum) ++changed_payloads_;
     if (plant_lose_hold && prng_.chance(1, 64)) return true;
     finished_.push_back(held.frame.hold);
     return true;

@@ -1,7 +1,7 @@
 // LinkDevice: a packet device on simulated wires, as unhelpful as one may be. It reads the payload
 // of a frame some time after it took it, gives holds back later still and in any order, takes
 // fewer frames than it is offered, and overwrites received frames as soon as they are given back.
-// Payload that changes while the device holds it is counted as misuse.
+// Payload that changes while the device holds it is counted.
 #pragma once
 
 #include <deque>
@@ -39,6 +39,7 @@ class LinkDevice final : public io::PacketDevice {
   std::size_t lent_count() const { return plan_.offers.frames_max - free_tokens_.size(); }
   std::size_t held_count() const { return taken_.size() + held_.size() + finished_.size(); }
   std::uint64_t misuses() const { return misuses_; }
+  std::uint64_t changed_payloads() const { return changed_payloads_; }
   // Planted: some holds are never given back.
   bool plant_lose_hold = false;
 
@@ -67,6 +68,7 @@ class LinkDevice final : public io::PacketDevice {
   std::vector<Held> held_;
   std::vector<std::uint32_t> finished_;
   std::uint64_t misuses_ = 0;
+  std::uint64_t changed_payloads_ = 0;
   bool is_unplugged_ = false;
 };
 

@@ -43,7 +43,7 @@ void draw_sizes(Prng& prng, net::Limits& limits) {
   limits.time_wait_max = 16;
   limits.neighbours_max = 16;
   limits.control_frames_max = one_of(prng, {8, 64});
-  limits.sends_max = one_of(prng, {8, 32, 256});
+  limits.sends_max = one_of(prng, {2, 8, 256});
   // What one answer of the broker may consist of must fit in an empty stack.
   limits.slices_max = one_of(prng, {300, 1024});
   limits.sent_records_max = one_of(prng, {64, 512});

@@ -25,6 +25,7 @@ class LinkTransport final : public io::Transport {
     net::Endpoint local;           // a server's listens; a client's port is not looked at
     io::LinkAddress link_address{};
     SipKey key{};
+    std::string name;              // for the reader of a verbose run
   };
   LinkTransport(const Setup& setup, std::unique_ptr<LinkDevice> device, SimClock& clock,
                 Trace& trace, Streams& streams);
@@ -45,36 +46,48 @@ class LinkTransport final : public io::Transport {
 
   // --- what the checkers look at
   std::uint64_t misuses() const { return misuses_ + device_.misuses(); }
+  std::uint64_t changed_sends() const { return changed_sends_ + device_.changed_payloads(); }
   std::uint64_t wrong_bytes() const { return wrong_bytes_; }
+  // One line for a verbose run.
+  std::string numbers() const;
   bool is_consistent() const { return user_.stack().is_consistent(); }
   // Empty: no connection, nothing lent in either direction.
   std::string what_is_left() const;
   // Planted.
   bool plant_tell_early = false;  // `sent` as soon as the frames are the device's
-  bool plant_lose_sent = false;   // the one that a refused send waits for
+  bool plant_keep_frames = false; // some that the broker gives back
 
  private:
   struct Send {
     std::vector<Bytes> slices;
     std::uint64_t sum = 0;
   };
+  void say(std::string_view what, ConnId conn) const;
   bool on_event(const StreamEvent& event);
+  // Null when it is gone.
+  const net::Connection* find(ConnId conn) const;
+  bool on_accepted(ConnId conn);
+  bool on_data(const StreamEvent& event);
   bool on_sent(std::uint64_t token);
   std::size_t tell_early(std::span<StreamEvent> events);
 
   const End end_;
+  const std::string name_;
   LinkDevice& device_;
   io::UserTransport user_;
   SimClock& clock_;
   Trace& trace_;
   Streams& streams_;
   std::map<ConnId, std::shared_ptr<Stream>> open_;
+  std::set<ConnId> ghosts_;                    // see on_accepted()
   std::map<std::uint64_t, Send> sends_;        // by token
   std::set<std::uint64_t> lent_;               // tokens of data events
   std::vector<std::uint64_t> told_early_;
   std::vector<std::uint64_t> tell_next_;
-  bool was_refused_ = false;
+  std::uint64_t released_ = 0;
+  std::uint64_t refused_sends_ = 0;
   std::uint64_t misuses_ = 0;
+  std::uint64_t changed_sends_ = 0;
   std::uint64_t wrong_bytes_ = 0;
 };
 

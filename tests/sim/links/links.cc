@@ -67,7 +67,9 @@ std::unique_ptr<LinkDevice> Links::make_device(Port& port, const DevicePlan& pla
 std::unique_ptr<LinkTransport> Links::make_end(End end, std::uint16_t index) {
   Port& port = end == End::client ? machine_ports_[index] : core_ports_[index];
   LinkTransport::Setup setup{.end = end, .plan = draw_stack(prng_, plan_), .local = port.local,
-                             .link_address = port.link_address, .key = draw_key(prng_)};
+                             .link_address = port.link_address, .key = draw_key(prng_),
+                             .name = fmt::format("{} {}", end == End::client ? "machine" : "core",
+                                                 index)};
   setup.plan.device.offers.address = port.link_address;
   auto device = make_device(port, setup.plan.device,
                             [this, end, index](std::vector<std::byte> frame) {
@@ -80,7 +82,7 @@ std::unique_ptr<LinkTransport> Links::make_end(End end, std::uint16_t index) {
 std::unique_ptr<LinkTransport> Links::make_transport(std::uint16_t core) {
   auto transport = make_end(End::server, core);
   transport->plant_tell_early = world_.plant == Plant::reuse_early;
-  transport->plant_lose_sent = world_.plant == Plant::lose_sent;
+  transport->plant_keep_frames = world_.plant == Plant::keep_frames;
   return transport;
 }
 
@@ -202,9 +204,16 @@ void Links::check_machines() {
 }
 
 void Links::check(const LinkTransport& transport, const std::string& name) {
+  if (world_.trace.verbose()) {
+    world_.trace.say(world_.clock.instant(), "{}: {}", name, transport.numbers());
+  }
   if (transport.misuses() > 0) {
-    world_.verdicts.broken("seams", "{}: {} calls named what is not there, or lent memory changed",
+    world_.verdicts.broken("seams", "{}: {} calls named a token or connection that is not there",
                            name, transport.misuses());
+  }
+  if (transport.changed_sends() > 0) {
+    world_.verdicts.broken("seams", "{}: memory of {} sends changed before they were over", name,
+                           transport.changed_sends());
   }
   if (transport.wrong_bytes() > 0) {
     world_.verdicts.broken("streams", "{}: {} times other bytes came than were sent", name,

@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "net/address.h"
+#include "net/seq.h"
 
 namespace tailrace::sim {
 
@@ -20,6 +21,8 @@ class Stream {
     Way& way = ways_[static_cast<int>(by)];
     for (const Bytes slice : slices) way.bytes.insert(way.bytes.end(), slice.begin(), slice.end());
   }
+  net::Seq client_start;     // the client's first sequence number
+  bool is_accepted = false;
   // False: not what was sent.
   bool received(End by, Bytes bytes) {
     Way& way = ways_[by == End::client ? 1 : 0];
