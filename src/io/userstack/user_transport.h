@@ -15,6 +15,7 @@
 #include "io/packet_device.h"
 #include "io/transport.h"
 #include "net/stack.h"
+#include "net/steering.h"
 
 namespace tailrace::io {
 
@@ -26,6 +27,9 @@ class UserTransport final : public Transport {
     SipKey key{};                     // secret, new at each start
     std::vector<net::Endpoint> listen;
     Instant start;
+    // One of several stacks with these addresses: which connections are whose. Outlives the object.
+    const net::Steering* steering = nullptr;
+    std::uint16_t core = 0;
   };
   UserTransport(Options options, std::unique_ptr<PacketDevice> device);
   ~UserTransport() override;
@@ -61,8 +65,12 @@ class UserTransport final : public Transport {
   bool translate(const net::Event& event, HostText& host, StreamEvent& out);
   void finish_holds();
 
+  ConnId connect_from_own_port(const net::Endpoint& remote);
+
   std::unique_ptr<PacketDevice> device_;
   net::Stack stack_;
+  const net::Steering* const steering_;
+  const std::uint16_t core_;
   std::vector<Lent> lent_;
   std::vector<net::Event> told_;      // by the stack, in this poll
   std::vector<HostText> hosts_;       // of the peers that were accepted in it
