@@ -1,10 +1,12 @@
 #include "runtime/core_unit.h"
 
+#include <fmt/format.h>
 #include <sys/random.h>
 
 #include <array>
 
 #include "base/log.h"
+#include "io/steering/steered_device.h"
 #include "io/tap/tap_device.h"
 #include "io/uring/uring_transport.h"
 #include "io/userstack/user_transport.h"
@@ -80,22 +82,36 @@ bool CoreUnit::make_kernel_transport(const Setup& setup, std::string& why) {
 bool CoreUnit::make_user_transport(const Setup& setup, std::string& why) {
   auto device = io::TapDevice::create(
       *ring_, {.name = setup.profile.device,
-               .frames_max = receive_frames(setup.profile)}, why);
+               .frames_max = receive_frames(setup.profile),
+               .queue = setup.core,
+               .queues = static_cast<std::uint16_t>(setup.profile.cores)}, why);
   if (!device) {
-    why = setup.profile.place_of("transport") + why;
+    const bool has_one_queue = device.error().code == Errc::unsupported;
+    why = has_one_queue ? fmt::format("{}threads.cores: found {}, allowed: 1: {}",
+                                      setup.profile.place_of("cores"), setup.profile.cores, why)
+                        : setup.profile.place_of("transport") + why;
     return false;
+  }
+  std::unique_ptr<io::PacketDevice> packets = std::move(*device);
+  if (setup.handover != nullptr) {
+    setup.handover->set_idle(setup.core, idle_.get());
+    packets = std::make_unique<io::SteeredDevice>(*setup.handover, setup.core, std::move(packets));
   }
   io::UserTransport::Options options{.limits = net_limits(setup.profile),
                                      .interface = setup.network->interface,
                                      .listen = setup.network->listen,
-                                     .start = io::Ring::monotonic_now()};
+                                     .start = io::Ring::monotonic_now(),
+                                     .steering = setup.handover == nullptr
+                                                     ? nullptr
+                                                     : &setup.handover->steering(),
+                                     .core = setup.core};
   if (getrandom(options.key.data(), options.key.size(), 0) !=
       static_cast<ssize_t>(options.key.size())) {
     why = "the system has no random numbers";
     return false;
   }
   for (const net::Endpoint& local : options.listen) ports_.push_back(local.port);
-  auto transport = std::make_unique<io::UserTransport>(std::move(options), std::move(*device));
+  auto transport = std::make_unique<io::UserTransport>(std::move(options), std::move(packets));
   net_stack_ = &transport->stack();
   transport_ = std::move(transport);
   return true;

@@ -12,6 +12,8 @@ namespace tailrace::runtime {
 namespace {
 
 constexpr std::int64_t frames_least = 512;
+// Of one queue's frames each core may have a share at a time.
+constexpr std::int64_t frames_of_core_least = 64;
 
 // Of the same address at each start, so that neighbours need not learn a new one. Locally
 // administered (IEEE 802, 8.4).
@@ -83,11 +85,6 @@ bool read_user_network(const Profile& profile, const Endpoints& endpoints, UserN
                       profile.place_of("addresses"), profile.transport);
     return false;
   }
-  if (profile.cores > 1) {
-    why = fmt::format("{}threads.cores: found {}, allowed with transport = \"{}\": 1, for now",
-                      profile.place_of("cores"), profile.cores, profile.transport);
-    return false;
-  }
   interface.mac = mac_for(interface.addresses.front().address);
   if (!profile.mac.empty()) (void)parse_mac(profile.mac, interface.mac);
   if (!profile.gateway.empty()) {
@@ -130,7 +127,14 @@ net::Limits net_limits(const Profile& profile) {
 }
 
 std::uint32_t receive_frames(const Profile& profile) {
-  return static_cast<std::uint32_t>(std::max(profile.receive_buffer_count, frames_least));
+  return static_cast<std::uint32_t>(std::max({profile.receive_buffer_count, frames_least,
+                                              profile.cores * frames_of_core_least}));
+}
+
+std::unique_ptr<io::Handover> make_handover(const Profile& profile) {
+  if (!has_user_network(profile) || profile.cores == 1) return nullptr;
+  const auto cores = static_cast<std::uint16_t>(profile.cores);
+  return std::make_unique<io::Handover>(cores, receive_frames(profile) / cores);
 }
 
 }  // namespace tailrace::runtime

@@ -1,9 +1,11 @@
 // The network of a node that does its own TCP/IP: what the profile says of it, checked.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "io/steering/handover.h"
 #include "net/interface.h"
 #include "net/limits.h"
 #include "runtime/endpoints.h"
@@ -23,7 +25,9 @@ bool read_user_network(const Profile& profile, const Endpoints& endpoints, UserN
                        std::string& why);
 
 net::Limits net_limits(const Profile& profile);
-// Buffers for received frames, each for one of up to 64 KiB.
+// Buffers for received frames of one core's queue, each for one of up to 64 KiB.
 std::uint32_t receive_frames(const Profile& profile);
+// What several cores with a queue each share; null where one core, or the kernel, does it all.
+std::unique_ptr<io::Handover> make_handover(const Profile& profile);
 
 }  // namespace tailrace::runtime

@@ -16,6 +16,7 @@ import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
+import broker
 import network
 from broker import Broker
 from harness import ROOT, Context, Failed, Skip
@@ -178,6 +179,8 @@ def parse_arguments():
     parser.add_argument("--seed", type=int, help="of kill9 and garbage (default: drawn)")
     parser.add_argument("--net", choices=["kernel", "tap"], default="kernel",
                         help="which TCP/IP the brokers use; \"tap\" is their own, in a namespace")
+    parser.add_argument("--cores", type=int, default=1,
+                        help="of the brokers whose case says nothing else (default: 1)")
     parser.add_argument("--keep", action="store_true", help="leave the files in /tmp")
     parser.add_argument("--matrix", action="store_true",
                         help="only the matrix of clients, and write its table into README.md")
@@ -203,6 +206,7 @@ def main():
         print("0 passed, 0 failed, 1 skipped")
         return 0
     network.use(options.net)
+    broker.default_cores = options.cores
     folder = tempfile.mkdtemp(prefix="tailrace-e2e-")
     print(f"e2e: {program}, {network.current.name} network, seed {options.seed}, files in {folder}",
           flush=True)
