@@ -30,7 +30,9 @@ LONG_LIFE_HOURS = 24
 NET_SEEDS = 12_000
 LONG_NET_SEEDS = 200_000
 GRACE_SECONDS = 120
-TAP_MODULES = "kcat,raw,limits"
+TAP_MODULES = "kcat,raw,limits,steering"
+# The same with a stack on each of two cores.
+TAP_MODULES_TWO_CORES = "kcat,raw,limits"
 # The clients of the end-to-end tests are fetched and built at their first run.
 E2E_BUILD_SECONDS_MAX = 2400
 SIM_RANGE = re.compile(r"^((?:log |life |net )?seeds) (\d+)\.\.(\d+): ", re.M)
@@ -297,6 +299,10 @@ def stage_e2e(tally, options):
     some = [] if options.long else ["--modules", TAP_MODULES]
     run_counting(tally, "e2e over tap", [sys.executable, "tests/e2e/run.py", "--net", "tap", *some,
                                          "--seconds", str(seconds)],
+                 2 * seconds + E2E_BUILD_SECONDS_MAX)
+    run_counting(tally, "e2e over tap, two cores",
+                 [sys.executable, "tests/e2e/run.py", "--net", "tap", "--cores", "2", "--modules",
+                  TAP_MODULES_TWO_CORES, "--seconds", str(seconds)],
                  2 * seconds + E2E_BUILD_SECONDS_MAX)
 
 

@@ -15,6 +15,8 @@ import tap_network  # noqa: E402
 INSIDE = "TAILRACE_E2E_INSIDE"
 # These are about the kernel's ports and about profiles that are refused.
 KERNEL_ONLY = ["process", "dev"]
+# These are about several cores that do their own TCP/IP.
+TAP_ONLY = ["steering"]
 
 
 class KernelNetwork:

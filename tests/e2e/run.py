@@ -22,7 +22,7 @@ from broker import Broker
 from harness import ROOT, Context, Failed, Skip
 
 # kill9 comes last: it takes what the others leave of the time.
-MODULES = ["process", "dev", "kcat", "raw", "limits", "matrix", "kafka_tools",
+MODULES = ["process", "dev", "kcat", "raw", "limits", "steering", "matrix", "kafka_tools",
            "connect", "groups", "transactions", "compaction", "quotas", "examples", "kill9"]
 PROGRAMS = ["build/release/src/tailrace"]
 
@@ -213,7 +213,8 @@ def main():
     try:
         modules = [name for name in MODULES if name in options.modules.split(",")]
         for module_name in ["matrix"] if options.matrix or options.against else modules:
-            if options.net != "kernel" and module_name in network.KERNEL_ONLY:
+            left_out = network.TAP_ONLY if options.net == "kernel" else network.KERNEL_ONLY
+            if module_name in left_out:
                 continue
             run_module(module_name, program, os.path.join(folder, module_name), options, report)
     finally:
