@@ -14,7 +14,7 @@ namespace {
 
 using Kind = FrameOwner::Kind;
 
-// What only one of several stacks may answer, the first does.
+// A question that only one of several stacks may answer.
 constexpr FrameOwner first_core{Kind::one, 0};
 constexpr FrameOwner everyone{Kind::everyone, 0};
 
@@ -26,15 +26,6 @@ std::uint32_t window(const RssKey& key, std::size_t bit) {
     bytes = bytes << 8 | (at < key.size() ? key[at] : 0);
   }
   return static_cast<std::uint32_t>(bytes >> (8 - bit % 8));
-}
-
-FrameOwner owner_of_arp(Bytes payload) {
-  const Result<ArpPacket> arp = parse_arp(payload);
-  if (!arp) return {};
-  // Who announces its address asks for it (RFC 5227, 3): every stack may know it by an older one.
-  const bool is_announcement = arp->sender == arp->target;
-  const bool is_reply = arp->operation == ArpPacket::Operation::reply;
-  return is_reply || is_announcement ? everyone : first_core;
 }
 
 }  // namespace
@@ -79,7 +70,9 @@ FrameOwner Steering::owner_of(Bytes frame) const {
   const Result<EthernetFrame> ethernet = parse_ethernet(frame);
   if (!ethernet) return {};
   switch (ethernet->header.type) {
-    case EtherType::arp: return owner_of_arp(ethernet->payload);
+    case EtherType::arp:
+      // Who asks for our address is about to connect, to any of us, and tells its own.
+      return parse_arp(ethernet->payload) ? everyone : FrameOwner{};
     case EtherType::ipv4: return owner_of_ip(ethernet->payload, true);
     case EtherType::ipv6: return owner_of_ip(ethernet->payload, false);
     case EtherType::vlan:   // A tag within a tag.
@@ -103,12 +96,12 @@ FrameOwner Steering::owner_of_ip(Bytes packet, bool is_v4) const {
     case IcmpMessage::Kind::malformed:
       return {};
     case IcmpMessage::Kind::echo_request:
-    case IcmpMessage::Kind::neighbour_solicit:
       return first_core;
     // An error is about one connection, and tells which.
     case IcmpMessage::Kind::unreachable:
     case IcmpMessage::Kind::too_big:
       return message.quoted.has_value() ? one(*message.quoted) : FrameOwner{};
+    case IcmpMessage::Kind::neighbour_solicit:   // As with ARP.
     case IcmpMessage::Kind::neighbour_advert:
     case IcmpMessage::Kind::router_advert:
       return everyone;

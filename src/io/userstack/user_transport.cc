@@ -39,7 +39,9 @@ net::Limits with_device(net::Limits limits, std::size_t listeners, const DeviceO
   return limits;
 }
 
-net::Interface with_device(net::Interface interface, const DeviceOffers& offers) {
+net::Interface with_device(net::Interface interface, std::uint16_t core,
+                           const DeviceOffers& offers) {
+  interface.answers_neighbours = core == 0;
   interface.mtu = offers.mtu;
   interface.segmentation_bytes_max = offers.segmentation_bytes_max;
   return interface;
@@ -50,7 +52,8 @@ net::Interface with_device(net::Interface interface, const DeviceOffers& offers)
 UserTransport::UserTransport(Options options, std::unique_ptr<PacketDevice> device)
     : device_(std::move(device)),
       stack_(with_device(options.limits, options.listen.size(), device_->offers()),
-             with_device(options.interface, device_->offers()), options.key, options.start),
+             with_device(options.interface, options.core, device_->offers()), options.key,
+             options.start),
       steering_(options.steering), core_(options.core),
       lent_(device_->offers().frames_max), told_(events_max), hosts_(events_max),
       now_(options.start) {

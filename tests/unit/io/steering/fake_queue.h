@@ -1,9 +1,11 @@
 // A queue of a device, in memory: the test puts frames in; each is lent once and comes back once.
+// What is sent goes where `send` says.
 #pragma once
 
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <utility>
 #include <vector>
@@ -37,7 +39,15 @@ class FakeQueue final : public PacketDevice {
     }
   }
   std::size_t transmit(std::span<const TxFrame> frames) override {
-    for (const TxFrame& frame : frames) holds_.push_back(frame.hold);
+    for (const TxFrame& frame : frames) {
+      if (frame.hold != no_hold) holds_.push_back(frame.hold);
+      if (!send) continue;
+      std::vector<std::byte> bytes(frame.header.begin(), frame.header.begin() + frame.header_bytes);
+      for (const Bytes slice : frame.payload()) {
+        bytes.insert(bytes.end(), slice.begin(), slice.end());
+      }
+      send(std::move(bytes));
+    }
     return frames.size();
   }
   std::size_t take_finished(std::span<std::uint32_t> holds) override {
@@ -52,6 +62,7 @@ class FakeQueue final : public PacketDevice {
   }
 
   std::deque<std::vector<std::byte>> arrived;
+  std::function<void(std::vector<std::byte>)> send;
   bool is_gone = false;
   std::size_t lent_count() const { return lent_.size(); }
   std::size_t free_count() const { return free_.size(); }
