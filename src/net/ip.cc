@@ -12,7 +12,6 @@ IpPacket failed(Count why) {
 }
 
 constexpr std::uint16_t flag_dont_fragment = 0x4000;
-constexpr std::uint16_t fragment_mask = 0x3fff;  // more fragments, or an offset
 
 constexpr std::uint8_t header_hop_by_hop = 0;
 constexpr std::uint8_t header_routing = 43;
@@ -36,7 +35,9 @@ IpPacket parse_ipv4(Bytes bytes, bool checksum_good) {
   if (!checksum_good && checksum_of(bytes.first(ipv4_bytes)) != 0) {
     return failed(Count::drop_ip_checksum);
   }
-  if ((load_be<std::uint16_t>(at + 6) & fragment_mask) != 0) return failed(Count::drop_fragment);
+  if ((load_be<std::uint16_t>(at + 6) & ipv4_fragment_mask) != 0) {
+    return failed(Count::drop_fragment);
+  }
   IpPacket packet;
   packet.header = {.source = IpAddress::load_v4(at + 12),
                    .destination = IpAddress::load_v4(at + 16),

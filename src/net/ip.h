@@ -18,6 +18,7 @@ enum class Ecn : std::uint8_t { not_capable = 0, capable_1 = 1, capable_0 = 2, c
 
 inline constexpr std::size_t ipv4_bytes = 20;
 inline constexpr std::size_t ipv6_bytes = 40;
+inline constexpr std::uint16_t ipv4_fragment_mask = 0x3fff;   // more fragments, or an offset
 inline constexpr std::uint8_t hop_limit_default = 64;
 
 struct IpHeader {

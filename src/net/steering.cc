@@ -1,6 +1,6 @@
 #include "net/steering.h"
 
-#include <span>
+#include <cstring>
 
 #include "base/assert.h"
 #include "net/arp.h"
@@ -31,42 +31,64 @@ std::uint32_t window(const RssKey& key, std::size_t bit) {
 }  // namespace
 
 Steering::Steering(std::uint16_t cores, const RssKey& key)
-    : cores_(cores), key_(key), added_(nibbles_max) {
+    : cores_(cores), key_(key), added_(input_bytes_max) {
   TR_ASSERT(cores > 0);
   TR_ASSERT(cores <= bucket_count);
-  for (std::size_t place = 0; place < nibbles_max; ++place) {
-    for (std::uint32_t value = 0; value < 16; ++value) {
+  for (std::size_t place = 0; place < input_bytes_max; ++place) {
+    for (std::uint32_t value = 0; value < 256; ++value) {
       std::uint32_t sum = 0;
-      for (std::size_t bit = 0; bit < 4; ++bit) {
-        const bool is_set = (value >> (3 - bit) & 1) != 0;   // The first is the highest.
-        if (is_set) sum ^= window(key, 4 * place + bit);
+      for (std::size_t bit = 0; bit < 8; ++bit) {
+        const bool is_set = (value >> (7 - bit) & 1) != 0;   // The first is the highest.
+        if (is_set) sum ^= window(key, 8 * place + bit);
       }
       added_[place][value] = sum;
     }
   }
 }
 
-std::uint32_t Steering::hash_of(const Flow& flow) const {
+std::uint32_t Steering::hash_of_bytes(const std::byte* input, std::size_t size) const {
   std::uint32_t hash = 0;
-  std::size_t place = 0;
-  const auto add = [&](std::span<const std::uint8_t> bytes) {
-    for (const std::uint8_t byte : bytes) {
-      hash ^= added_[place][byte >> 4] ^ added_[place + 1][byte & 0x0f];
-      place += 2;
-    }
-  };
-  const std::size_t skipped = flow.local.address.is_v4() ? 12 : 0;
-  add(std::span(flow.remote.address.bytes).subspan(skipped));
-  add(std::span(flow.local.address.bytes).subspan(skipped));
-  for (const std::uint16_t port : {flow.remote.port, flow.local.port}) {
-    const std::array<std::uint8_t, 2> bytes = {static_cast<std::uint8_t>(port >> 8),
-                                               static_cast<std::uint8_t>(port)};
-    add(bytes);
+  for (std::size_t i = 0; i < size; ++i) {
+    const auto byte = static_cast<std::uint8_t>(input[i]);
+    hash ^= added_[i][byte];
   }
   return hash;
 }
 
+// The input is what lies in a packet's header: the source first.
+std::uint32_t Steering::hash_of(const Flow& flow) const {
+  std::array<std::byte, input_bytes_max> input;
+  const std::size_t skipped = flow.local.address.is_v4() ? 12 : 0;
+  const std::size_t size = 16 - skipped;
+  std::memcpy(input.data(), flow.remote.address.bytes.data() + skipped, size);
+  std::memcpy(input.data() + size, flow.local.address.bytes.data() + skipped, size);
+  store_be(input.data() + 2 * size, flow.remote.port);
+  store_be(input.data() + 2 * size + 2, flow.local.port);
+  return hash_of_bytes(input.data(), 2 * size + 4);
+}
+
+// Nearly every frame is a segment right behind a plain IP header, where addresses and ports lie in
+// the order in which they are hashed: it need not be taken apart. Whether it is a good one is for
+// the stack to say that gets it.
 FrameOwner Steering::owner_of(Bytes frame) const {
+  constexpr std::size_t hashed_v4 = ethernet_bytes + ipv4_bytes - 8;
+  constexpr std::size_t hashed_v6 = ethernet_bytes + ipv6_bytes - 32;
+  constexpr auto tcp = static_cast<std::byte>(IpProtocol::tcp);
+  const std::byte* const ip = frame.data() + ethernet_bytes;
+  if (frame.size() < ethernet_bytes + ipv4_bytes + tcp_header_bytes) return owner_of_any(frame);
+  const auto type = EtherType{load_be<std::uint16_t>(frame.data() + 12)};
+  if (type == EtherType::ipv4 && ip[0] == std::byte{0x45} && ip[9] == tcp &&
+      (load_be<std::uint16_t>(ip + 6) & ipv4_fragment_mask) == 0) {
+    return one_by(hash_of_bytes(frame.data() + hashed_v4, 8 + 4));
+  }
+  if (type == EtherType::ipv6 && ip[6] == tcp &&
+      frame.size() >= ethernet_bytes + ipv6_bytes + tcp_header_bytes) {
+    return one_by(hash_of_bytes(frame.data() + hashed_v6, 32 + 4));
+  }
+  return owner_of_any(frame);
+}
+
+FrameOwner Steering::owner_of_any(Bytes frame) const {
   const Result<EthernetFrame> ethernet = parse_ethernet(frame);
   if (!ethernet) return {};
   switch (ethernet->header.type) {
@@ -85,8 +107,8 @@ FrameOwner Steering::owner_of_ip(Bytes packet, bool is_v4) const {
   if (!ip.is_good()) return {};
   if (ip.header.protocol == IpProtocol::tcp) {
     if (ip.payload.size() < tcp_header_bytes) return {};
-    return one({{ip.header.destination, load_be<std::uint16_t>(ip.payload.data() + 2)},
-                {ip.header.source, load_be<std::uint16_t>(ip.payload.data())}});
+    return one_by(hash_of({{ip.header.destination, load_be<std::uint16_t>(ip.payload.data() + 2)},
+                           {ip.header.source, load_be<std::uint16_t>(ip.payload.data())}}));
   }
   if (ip.header.protocol != (is_v4 ? IpProtocol::icmp : IpProtocol::icmp6)) return {};
   const IcmpMessage message =
@@ -100,7 +122,7 @@ FrameOwner Steering::owner_of_ip(Bytes packet, bool is_v4) const {
     // An error is about one connection, and tells which.
     case IcmpMessage::Kind::unreachable:
     case IcmpMessage::Kind::too_big:
-      return message.quoted.has_value() ? one(*message.quoted) : FrameOwner{};
+      return message.quoted.has_value() ? one_by(hash_of(*message.quoted)) : FrameOwner{};
     case IcmpMessage::Kind::neighbour_solicit:   // As with ARP.
     case IcmpMessage::Kind::neighbour_advert:
     case IcmpMessage::Kind::router_advert:

@@ -58,16 +58,20 @@ class Steering {
   const RssKey& key() const { return key_; }
 
  private:
-  // Two addresses of IPv6 and two ports, four bits at a time.
-  static constexpr std::size_t nibbles_max = 2 * (16 + 16 + 2 + 2);
+  // Two addresses of IPv6 and two ports.
+  static constexpr std::size_t input_bytes_max = 16 + 16 + 2 + 2;
 
-  FrameOwner one(const Flow& flow) const { return {FrameOwner::Kind::one, core_of(flow)}; }
+  FrameOwner one_by(std::uint32_t hash) const {
+    return {FrameOwner::Kind::one, core_of_bucket(hash % bucket_count)};
+  }
+  FrameOwner owner_of_any(Bytes frame) const;
   FrameOwner owner_of_ip(Bytes packet, bool is_v4) const;
+  std::uint32_t hash_of_bytes(const std::byte* input, std::size_t size) const;
 
   std::uint16_t cores_;
   RssKey key_;
-  // What each four bits of the input, by their place, add to the hash.
-  std::vector<std::array<std::uint32_t, 16>> added_;
+  // What each byte of the input, by its place, adds to the hash: 12 KiB of it for IPv4.
+  std::vector<std::array<std::uint32_t, 256>> added_;
 };
 
 }  // namespace tailrace::net

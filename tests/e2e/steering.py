@@ -1,6 +1,5 @@
-"""Several cores with Tailrace's own TCP/IP on one device: connections are spread over them, hardly a
-frame has to be handed from core to core, and the number of cores may change from start to start."""
-import contextlib
+"""Several cores with Tailrace's own TCP/IP on one device: connections are spread over them, hardly
+a frame has to be handed from core to core, and another number of cores may come with each start."""
 import os
 import re
 import socket
