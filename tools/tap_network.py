@@ -75,8 +75,10 @@ def clear(device):
 def make(device, kernel_address):
     """It stays when its broker is killed, as a cable does, until remove(), and serves any number
     of cores."""
+    # Nobody else is there who could have it already.
+    at_once = " nodad" if ":" in kernel_address else ""
     for command in (f"ip tuntap add dev {device} mode tap multi_queue",
-                    f"ip address add {kernel_address} dev {device}",
+                    f"ip address add {kernel_address} dev {device}{at_once}",
                     f"ip link set {device} up"):
         subprocess.run(command.split(), check=True)
 

@@ -128,7 +128,7 @@ std::size_t CoreUnit::run_once(Now now) {
     failed_.store(true, std::memory_order_release);
   }
   if (net_stack_ != nullptr) {
-    connections_.serve([this] { return connection_table(*net_stack_); });
+    connections_.serve([this] { return connection_table(*net_stack_, core_); });
   }
   if (transport_->failed() && !failed()) {
     log_event(LogLevel::error, "network", "core {}: the network device is gone", core_);

@@ -1,8 +1,11 @@
 """Several cores with Tailrace's own TCP/IP on one device: connections are spread over them, hardly
 a frame has to be handed from core to core, and another number of cores may come with each start."""
+import contextlib
 import os
 import re
+import shutil
 import socket
+import struct
 import subprocess
 import urllib.request
 
@@ -90,17 +93,52 @@ def any_number_of_cores(context):
             expect_equal(found, b"".join(b"%d," % n for n in range(number + 1)), f"{cores} cores")
 
 
-def serve_elsewhere(context, cores, device, seconds=None):
-    """A second broker, which is refused, or ended after so many seconds: its exit code, what it
-    said."""
+def elsewhere(context, cores, device, listen):
+    """What starts a second broker, with addresses of its own on this device."""
     source = write_profile(os.path.join(context.folder, "second.toml"), cores=cores)
-    profile = network.tap_network.write_profile(source, f"{source}.tap", device, "10.79.0.1/24")
-    command = [context.program, "serve", "--data", os.path.join(context.folder, "second"),
-               "--listen", "10.79.0.1:9092", "--admin", "", "--profile", profile]
+    profile = network.tap_network.write_profile(source, f"{source}.tap", device,
+                                                "10.79.0.1/24,fd79::1/64")
+    return [context.program, "serve", "--data", os.path.join(context.folder, "second"),
+            "--listen", listen, "--admin", "", "--profile", profile]
+
+
+def serve_elsewhere(context, cores, device, seconds=None):
+    """One that is refused, or ended after so many seconds: its exit code, what it said."""
+    command = elsewhere(context, cores, device, "10.79.0.1:9092")
     if seconds is not None:
         command = ["timeout", "--preserve-status", "--signal=TERM", str(seconds), *command]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     return done.returncode, done.stdout + done.stderr
+
+
+def over_ipv6(context):
+    """Connections to both cores, each of which knows its neighbours, and that an echo is answered
+    once."""
+    tap_network = network.tap_network
+    tap_network.make("trsix", "fd79::2/64")
+    command = elsewhere(context, 2, "trsix", "[fd79::1]:9092")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as broker:
+        try:
+            for line in broker.stdout:
+                if b"tailrace: ready" in line:
+                    break
+            with contextlib.ExitStack() as stack:
+                peers = [stack.enter_context(socket.create_connection(("fd79::1", 9092), 20))
+                         for _ in range(CONNECTIONS)]
+                for peer in peers:
+                    # ApiVersions, version 0.
+                    peer.sendall(struct.pack(">ihhih", 10, 18, 0, 7, -1))
+                for peer in peers:
+                    expect(len(peer.recv(10)) == 10, "no answer")
+            if shutil.which("ping") is not None:
+                said = subprocess.run("ping -c 3 -i 0.2 fd79::1".split(), capture_output=True,
+                                      timeout=30, check=False).stdout
+                expect(b"3 received" in said and b"DUP" not in said, said.decode())
+        finally:
+            broker.terminate()
+            broker.stdout.close()
+            expect_equal(broker.wait(60), 0, "exit code")
+            tap_network.remove("trsix")
 
 
 def device_with_one_queue(context):
@@ -108,8 +146,8 @@ def device_with_one_queue(context):
     subprocess.run("ip tuntap add dev trone mode tap".split(), check=True)
     try:
         code, told = serve_elsewhere(context, 2, "trone")
-        expect(code != 0 and re.search(
-            r"second\.toml\.tap:3: threads\.cores: found 2, allowed: 1: .*multi_queue", told), told)
+        wanted = r"second\.toml\.tap:3: threads\.cores: found 2, allowed: 1: .*multi_queue"
+        expect(code != 0 and re.search(wanted, told), told)
         code, told = serve_elsewhere(context, 1, "trone", seconds=4)
         expect(code == 0 and "tailrace: ready" in told, told)
     finally:
@@ -127,6 +165,18 @@ def device_of_another(context):
             pass
 
 
+def device_that_goes(context):
+    """A device that is deleted ends the node, whichever core notices first."""
+    with running(context, 2) as broker, Connection(broker.port) as peer:
+        peer.create_topic("gone")
+        device = f"tr{network.current.number_of(broker.port)}"
+        subprocess.run(f"ip link delete {device}".split(), check=True)
+        expect(broker.process.wait(10) > 0, "it ended as if all were well")
+        expect("the network device is gone" in broker.said(), broker.said())
+        network.tap_network.make(device, "10.78.99.2/24")
+        broker.start()   # For its clean end; a device is a device.
+
+
 CASES = [Case(run.__name__, run, own_broker=True, seconds_max=120) for run in [
-    spread_over_cores, queues_follow_connections, any_number_of_cores, device_with_one_queue,
-    device_of_another]]
+    spread_over_cores, queues_follow_connections, any_number_of_cores, over_ipv6,
+    device_with_one_queue, device_of_another, device_that_goes]]

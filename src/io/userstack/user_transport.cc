@@ -133,6 +133,12 @@ bool UserTransport::send(ConnId conn, std::span<const Bytes> slices, std::uint64
   return stack_.send(conn, slices, token);
 }
 
+// Without a device no acknowledgement comes that would be worth waiting for.
+void UserTransport::close(ConnId conn) {
+  if (device_->failed()) return stack_.abort(conn);
+  stack_.close(conn);
+}
+
 ConnId UserTransport::connect(std::string_view address) {
   net::Endpoint remote;
   if (!to_endpoint(address, remote)) return 0;

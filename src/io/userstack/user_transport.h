@@ -39,7 +39,7 @@ class UserTransport final : public Transport {
   bool send(ConnId conn, std::span<const Bytes> slices, std::uint64_t token) override;
   void pause(ConnId conn) override { stack_.pause(conn); }
   void resume(ConnId conn) override { stack_.resume(conn); }
-  void close(ConnId conn) override { stack_.close(conn); }
+  void close(ConnId conn) override;
   void abort(ConnId conn) override { stack_.abort(conn); }
   ConnId connect(std::string_view address) override;
   std::uint64_t refused_count() const override;
