@@ -30,9 +30,7 @@ LONG_LIFE_HOURS = 24
 NET_SEEDS = 12_000
 LONG_NET_SEEDS = 200_000
 GRACE_SECONDS = 120
-TAP_MODULES = "kcat,raw,limits,steering"
-# The same with a stack on each of two cores.
-TAP_MODULES_TWO_CORES = "kcat,raw,limits"
+OWN_NETWORK_MODULES = "kcat,raw,limits"
 # The clients of the end-to-end tests are fetched and built at their first run.
 E2E_BUILD_SECONDS_MAX = 2400
 SIM_RANGE = re.compile(r"^((?:log |life |net )?seeds) (\d+)\.\.(\d+): ", re.M)
@@ -296,14 +294,13 @@ def stage_e2e(tally, options):
                                 *(["--long"] if options.long else [])],
                  2 * seconds + E2E_BUILD_SECONDS_MAX)
     # The same over our own TCP/IP: all of it with --long, else what is soon done.
-    some = [] if options.long else ["--modules", TAP_MODULES]
-    run_counting(tally, "e2e over tap", [sys.executable, "tests/e2e/run.py", "--net", "tap", *some,
-                                         "--seconds", str(seconds)],
-                 2 * seconds + E2E_BUILD_SECONDS_MAX)
-    run_counting(tally, "e2e over tap, two cores",
-                 [sys.executable, "tests/e2e/run.py", "--net", "tap", "--cores", "2", "--modules",
-                  TAP_MODULES_TWO_CORES, "--seconds", str(seconds)],
-                 2 * seconds + E2E_BUILD_SECONDS_MAX)
+    some = "" if options.long else OWN_NETWORK_MODULES
+    for network, cores, modules in [("tap", 1, some and some + ",steering"), ("dpdk", 1, some),
+                                    ("tap", 2, OWN_NETWORK_MODULES)]:
+        run_counting(tally, f"e2e over {network}, {cores} core" + ("s" if cores > 1 else ""),
+                     [sys.executable, "tests/e2e/run.py", "--net", network, "--cores", str(cores),
+                      *(["--modules", modules] if modules else []), "--seconds", str(seconds)],
+                     2 * seconds + E2E_BUILD_SECONDS_MAX)
 
 
 def finish(tally):

@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 
+import dpdk_network
 import tap_network
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
@@ -41,18 +42,25 @@ Talk to it, until Ctrl-C here (address {address}):
   Python  pip install kafka-python        KafkaProducer(bootstrap_servers="{address}")
   Go      github.com/twmb/franz-go        kgo.NewClient(kgo.SeedBrokers("{address}"))
   Java    org.apache.kafka:kafka-clients  props.put("bootstrap.servers", "{address}")
-  Look    {program} status --admin {admin}
-          curl http://{admin}/metrics
+  Look    {inside}{program} status --admin {admin}
+          {inside}curl http://{admin}/metrics
 """
 
 
-# The own network of `--net tap`: the broker's side of the device, and the kernel's.
-TAP_DEVICE = "tailrace0"
-TAP_HOST = "10.78.0.1"
-TAP_KERNEL = "10.78.0.2/24"
-OF_TAP = """
-The broker does its own TCP/IP on {device}: {host} is its address, the kernel has {kernel} there.
+# The network of `--net tap` and `--net dpdk`: the broker's side, and the kernel's.
+DEVICE = "tailrace0"
+HOST = "10.78.0.1"
+KERNEL = "10.78.0.2/24"
+NAMESPACE = "tailrace"
+DPDK_PORT = "tailrace1"
+OF_TAP = f"""
+The broker does its own TCP/IP on {DEVICE}: {HOST} is its address, the kernel has {KERNEL} there.
 The device goes when the broker stops.
+"""
+OF_DPDK = f"""
+The broker does its own TCP/IP through DPDK, on one end of a veth pair in the network namespace
+"{NAMESPACE}": {HOST} is its address. The other end, {DEVICE}, is here; the kernel has {KERNEL}.
+Namespace, pair and huge pages go when the broker stops. Its admin port is in the namespace, too.
 """
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -225,8 +233,9 @@ def parse_arguments():
                         help="hardware profile (default hw-profiles/laptop.toml)")
     parser.add_argument("--admin", metavar="HOST:PORT", default="127.0.0.1:9644",
                         help="metrics and status (default %(default)s)")
-    parser.add_argument("--net", choices=["kernel", "tap"], default="kernel",
-                        help="whose TCP/IP: the kernel's, or our own on a tap device (needs root)")
+    parser.add_argument("--net", choices=["kernel", "tap", "dpdk"], default="kernel",
+                        help="whose TCP/IP: the kernel's, or our own on a tap device or through "
+                        "DPDK (they need root)")
     parser.add_argument("--once", action="store_true", help="stop after the demonstration")
     arguments = parser.parse_args()
     # What the caller names is relative to where the caller stands; the defaults to the repository.
@@ -236,8 +245,9 @@ def parse_arguments():
         setattr(arguments, name, place)
     if arguments.check:
         sys.exit(0)
-    if not arguments.listen and arguments.net == "tap":
-        arguments.listen = [f"{TAP_HOST}:9092"]
+    arguments.inside = []   # of what the broker is started with
+    if not arguments.listen and arguments.net != "kernel":
+        arguments.listen = [f"{HOST}:9092"]
     if not arguments.listen:
         arguments.listen = ["127.0.0.1:9092"]
         if has_ipv6_loopback():
@@ -247,32 +257,58 @@ def parse_arguments():
     return arguments
 
 
-def with_network(arguments, folder):
-    """Calls serve_and_show with the network that was asked for."""
-    text_path = os.path.join(folder, "text")
-    if arguments.net == "kernel":
-        return serve_and_show(arguments, text_path)
-    why_not = tap_network.missing() or tap_network.clear(TAP_DEVICE)
+def on_tap(arguments, folder):
+    why_not = tap_network.missing() or tap_network.clear(DEVICE)
     if why_not is not None:
         say(why_not)
         return False
     try:
-        tap_network.make(TAP_DEVICE, TAP_KERNEL)
+        tap_network.make(DEVICE, KERNEL)
         arguments.profile = tap_network.write_profile(
-            arguments.profile, os.path.join(folder, "tap.toml"), TAP_DEVICE, f"{TAP_HOST}/24")
-        show(OF_TAP.format(device=TAP_DEVICE, host=TAP_HOST, kernel=TAP_KERNEL))
-        return serve_and_show(arguments, text_path)
+            arguments.profile, os.path.join(folder, "tap.toml"), DEVICE, f"{HOST}/24")
+        show(OF_TAP)
+        return serve_and_show(arguments, os.path.join(folder, "text"))
+    finally:
+        tap_network.remove(DEVICE)
+
+
+def on_dpdk(arguments, folder):
+    why_not = dpdk_network.missing() or dpdk_network.make_namespace(NAMESPACE)
+    if why_not is not None:
+        say(why_not)
+        return False
+    try:
+        with dpdk_network.HugePages() as huge_pages:
+            if not huge_pages.given:
+                say("the kernel gives no huge pages; going on without, somewhat slower")
+            dpdk_network.make(DPDK_PORT, DEVICE, [KERNEL], NAMESPACE)
+            arguments.profile = dpdk_network.write_profile(
+                arguments.profile, os.path.join(folder, "dpdk.toml"), DPDK_PORT, f"{HOST}/24",
+                huge_pages.given)
+            arguments.inside = ["ip", "netns", "exec", NAMESPACE]
+            show(OF_DPDK)
+            return serve_and_show(arguments, os.path.join(folder, "text"))
+    finally:
+        dpdk_network.remove_namespace(NAMESPACE)
+
+
+def with_network(arguments, folder):
+    """Calls serve_and_show with the network that was asked for."""
+    try:
+        if arguments.net == "tap":
+            return on_tap(arguments, folder)
+        if arguments.net == "dpdk":
+            return on_dpdk(arguments, folder)
     except subprocess.CalledProcessError as error:
         say(f"failed: {error}")
         return False
     except KeyboardInterrupt:
         return False
-    finally:
-        tap_network.remove(TAP_DEVICE)
+    return serve_and_show(arguments, os.path.join(folder, "text"))
 
 
 def serve_and_show(arguments, text_path):
-    command = [arguments.program, "serve", "--profile", arguments.profile,
+    command = arguments.inside + [arguments.program, "serve", "--profile", arguments.profile,
                "--data", arguments.data, "--admin", arguments.admin]
     for address in arguments.listen:
         command += ["--listen", address]
@@ -286,7 +322,8 @@ def serve_and_show(arguments, text_path):
         good = demonstrate(arguments.listen[0], text_path)
         if good and not arguments.once:
             show(HOW_TO.format(address=arguments.listen[0], admin=arguments.admin,
-                               program=arguments.program))
+                               program=arguments.program,
+                               inside="".join(f"{word} " for word in arguments.inside)))
             broker.process.wait()
             good = False
             say(f"the broker ended by itself, code {broker.process.returncode}")

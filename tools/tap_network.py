@@ -87,11 +87,12 @@ def remove(device):
     subprocess.run(f"ip link delete {device}".split(), check=False)
 
 
-def write_profile(source, target, device, addresses):
+def write_profile(source, target, device, addresses, transport="tap", flags=None):
     """The same profile with the network's keys."""
     with open(source, encoding="utf-8") as file:
         text = file.read()
-    keys = {"transport": "tap", "device": device, "addresses": addresses}
+    keys = {"transport": f'"{transport}"', "device": f'"{device}"', "addresses": f'"{addresses}"'}
+    keys.update({key: str(value).lower() for key, value in (flags or {}).items()})
     if not text.endswith("\n"):
         text += "\n"
     for key in keys:
@@ -99,7 +100,7 @@ def write_profile(source, target, device, addresses):
     header = re.compile(r"^[ \t]*\[[ \t]*network[ \t]*\][ \t]*(#.*)?\n", flags=re.M)
     if header.search(text) is None:
         text += "[network]\n"
-    lines = "".join(f'{key} = "{value}"\n' for key, value in keys.items())
+    lines = "".join(f"{key} = {value}\n" for key, value in keys.items())
     text = header.sub(lambda found: found.group(0) + lines, text, count=1)
     with open(target, "w", encoding="utf-8") as file:
         file.write(text)

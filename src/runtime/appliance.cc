@@ -83,6 +83,7 @@ struct Appliance::State {
   std::unique_ptr<runtime::DataDirectory> directory;
   Prng prng{0};
   broker::StaticConfig static_config;
+  std::unique_ptr<io::DpdkNetwork> dpdk;   // where the profile asks for it
   std::unique_ptr<runtime::Exchange> exchange;
   std::unique_ptr<runtime::ControlUnit> control;
   std::atomic<int> refusing_cores{0};   // for want of space
@@ -140,6 +141,10 @@ bool Appliance::State::open_place(const Config& config, std::string& why) {
                            : runtime::ports_are_free(endpoints.listen, why);
   if (!is_free) return false;
   if (!runtime::ports_are_free(endpoints.admin, why)) return false;
+  if (profile.transport == "dpdk") {
+    dpdk = runtime::open_dpdk(profile, why);
+    if (dpdk == nullptr) return false;
+  }
   std::uint64_t seed = 0;
   if (!draw_seed(seed, why)) return false;
   prng = Prng(seed, "node");
@@ -154,7 +159,13 @@ bool Appliance::State::open_place(const Config& config, std::string& why) {
 
 bool Appliance::State::open_node(std::string& why) {
   std::vector<runtime::BootedCore> booted;
-  if (!runtime::boot_logs(profile, *directory, prng, booted, why, asked_to_stop)) return false;
+  const auto reserve = [this](std::size_t bytes) {
+    return dpdk == nullptr ? std::make_unique<runtime::MappedMemory>(bytes)
+                           : std::make_unique<runtime::MappedMemory>(dpdk->allocate(bytes));
+  };
+  if (!runtime::boot_logs(profile, *directory, reserve, prng, booted, why, asked_to_stop)) {
+    return false;
+  }
   exchange = std::make_unique<runtime::Exchange>(static_cast<std::uint16_t>(profile.cores),
                                                  mailbox_messages(profile.cores));
   if (!make_cores(std::move(booted), why)) return false;
@@ -178,7 +189,8 @@ bool Appliance::State::open_node(std::string& why) {
 }
 
 bool Appliance::State::make_cores(std::vector<runtime::BootedCore> booted, std::string& why) {
-  handover = runtime::make_handover(profile);
+  handover = runtime::make_handover(
+      profile, dpdk == nullptr ? runtime::receive_frames(profile) : dpdk->frames_max());
   for (std::size_t i = 0; i < booted.size(); ++i) {
     // The first core turns ports of 0 into real ones; clients are told those.
     static_config = runtime::static_config(endpoints, profile, directory->path(),
@@ -189,6 +201,7 @@ bool Appliance::State::make_cores(std::vector<runtime::BootedCore> booted, std::
                                   .listen = endpoints.listen_texts(),
                                   .network = runtime::has_user_network(profile) ? &user_network
                                                                                 : nullptr,
+                                  .dpdk = dpdk.get(),
                                   .config = static_config,
                                   .refusing_cores = refusing_cores,
                                   .handover = handover.get()},
@@ -248,6 +261,8 @@ std::vector<runtime::CoreView> Appliance::State::views() const {
     if (core->net_counters() != nullptr) {
       const auto numbers = runtime::net_numbers(*core->net_counters());
       view.others.insert(view.others.end(), numbers.begin(), numbers.end());
+      const auto device = runtime::device_numbers(core->device_numbers());
+      view.others.insert(view.others.end(), device.begin(), device.end());
     }
     if (handover != nullptr) {
       const auto numbers =
@@ -374,7 +389,9 @@ std::string Appliance::banner() const {
   line("direct", state.profile.direct ? "O_DIRECT" : "through the page cache");
   if (runtime::has_user_network(state.profile)) {
     line("network", fmt::format("our own TCP/IP on {} {}: {}", state.profile.transport,
-                                state.profile.device, state.profile.addresses));
+                                state.dpdk == nullptr ? state.profile.device
+                                                      : state.dpdk->description(),
+                                state.profile.addresses));
   }
   line("admin", state.admin == nullptr ? "none"
                                        : fmt::format("port {}: /metrics, /status",

@@ -79,23 +79,29 @@ bool CoreUnit::make_kernel_transport(const Setup& setup, std::string& why) {
   return true;
 }
 
-bool CoreUnit::make_user_transport(const Setup& setup, std::string& why) {
-  auto device = io::TapDevice::create(
+std::unique_ptr<io::PacketDevice> CoreUnit::make_device(const Setup& setup, std::string& why) {
+  if (setup.dpdk != nullptr) return setup.dpdk->open(setup.core, *ring_);
+  auto tap = io::TapDevice::create(
       *ring_, {.name = setup.profile.device,
                .frames_max = receive_frames(setup.profile),
                .queue = setup.core,
                .queues = static_cast<std::uint16_t>(setup.profile.cores)}, why);
-  if (!device) {
-    const bool has_one_queue = device.error().code == Errc::unsupported;
-    why = has_one_queue ? fmt::format("{}threads.cores: found {}, allowed: 1: {}",
-                                      setup.profile.place_of("cores"), setup.profile.cores, why)
-                        : setup.profile.place_of("transport") + why;
-    return false;
-  }
-  std::unique_ptr<io::PacketDevice> packets = std::move(*device);
+  if (tap) return std::move(*tap);
+  const bool has_one_queue = tap.error().code == Errc::unsupported;
+  why = has_one_queue ? fmt::format("{}threads.cores: found {}, allowed: 1: {}",
+                                    setup.profile.place_of("cores"), setup.profile.cores, why)
+                      : setup.profile.place_of("transport") + why;
+  return nullptr;
+}
+
+bool CoreUnit::make_user_transport(const Setup& setup, std::string& why) {
+  std::unique_ptr<io::PacketDevice> device = make_device(setup, why);
+  if (device == nullptr) return false;
+  const std::array regions = {memory_->bytes()};
+  device->set_payload_memory(regions);
   if (setup.handover != nullptr) {
     setup.handover->set_idle(setup.core, idle_.get());
-    packets = std::make_unique<io::SteeredDevice>(*setup.handover, setup.core, std::move(packets));
+    device = std::make_unique<io::SteeredDevice>(*setup.handover, setup.core, std::move(device));
   }
   io::UserTransport::Options options{.limits = net_limits(setup.profile),
                                      .interface = setup.network->interface,
@@ -111,8 +117,8 @@ bool CoreUnit::make_user_transport(const Setup& setup, std::string& why) {
     return false;
   }
   for (const net::Endpoint& local : options.listen) ports_.push_back(local.port);
-  auto transport = std::make_unique<io::UserTransport>(std::move(options), std::move(packets));
-  net_stack_ = &transport->stack();
+  auto transport = std::make_unique<io::UserTransport>(std::move(options), std::move(device));
+  user_transport_ = transport.get();
   transport_ = std::move(transport);
   return true;
 }
@@ -127,14 +133,25 @@ std::size_t CoreUnit::run_once(Now now) {
               core_);
     failed_.store(true, std::memory_order_release);
   }
-  if (net_stack_ != nullptr) {
-    connections_.serve([this] { return connection_table(*net_stack_, core_); });
-  }
+  if (user_transport_ != nullptr) watch_network();
   if (transport_->failed() && !failed()) {
     log_event(LogLevel::error, "network", "core {}: the network device is gone", core_);
     failed_.store(true, std::memory_order_release);
   }
   return work;
+}
+
+void CoreUnit::watch_network() {
+  connections_.serve([this] { return connection_table(user_transport_->stack(), core_); });
+  if (turn_began_ < network_looked_at_ + network_look_interval) return;
+  network_looked_at_ = turn_began_;
+  const std::uint64_t wrong =
+      user_transport_->stack().counters().of(net::Count::drop_tcp_checksum);
+  if (wrong < wrong_checksums_min || told_of_checksums_) return;
+  told_of_checksums_ = true;
+  log_event(LogLevel::warn, "network", "core {}: {} segments had wrong checksums: a bad link, or "
+            "peers behind a virtual device that leave them to hardware which is not there; then "
+            "`ethtool -K INTERFACE tx off` on their side", core_, wrong);
 }
 
 }  // namespace tailrace::runtime

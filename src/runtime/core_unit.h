@@ -11,8 +11,8 @@
 #include "io/uring/ring_idle.h"
 #include "io/uring/uring_disk.h"
 #include "io/transport.h"
+#include "io/userstack/user_transport.h"
 #include "log/core_log.h"
-#include "net/stack.h"
 #include "runtime/data_core.h"
 #include "runtime/mapped_memory.h"
 #include "runtime/profile.h"
@@ -31,6 +31,7 @@ class CoreUnit {
     int lock_fd;                                 // of the directory; -1: it has none
     const std::vector<std::string>& listen;      // ports resolved, but for the first core
     const UserNetwork* network;                  // null: the kernel's
+    io::DpdkNetwork* dpdk;                       // null: a tap device, if it is not the kernel's
     const broker::StaticConfig& config;
     std::atomic<int>& refusing_cores;            // for want of space; outlives the object
     io::Handover* handover = nullptr;            // of several cores' TCP/IP; outlives the object
@@ -62,8 +63,10 @@ class CoreUnit {
   const log::CoreLog::Counters& log_counters() const { return log_->counters(); }
   // Null when the kernel does the network.
   const net::Counters* net_counters() const {
-    return net_stack_ == nullptr ? nullptr : &net_stack_->counters();
+    return user_transport_ == nullptr ? nullptr : &user_transport_->stack().counters();
   }
+  // Only where net_counters() is not null.
+  io::DeviceNumbers device_numbers() const { return user_transport_->device_numbers(); }
   // The connections of its own TCP/IP, from any other thread; false when it takes no turn in time.
   bool ask_connections(std::string& table) {
     return connections_.ask(table, std::chrono::seconds(1), [this] { idle_->wake(); });
@@ -76,9 +79,13 @@ class CoreUnit {
         space_watch_(setup.refusing_cores) {}
   bool make_io(const Setup& setup, std::string& why);
   bool make_kernel_transport(const Setup& setup, std::string& why);
+  std::unique_ptr<io::PacketDevice> make_device(const Setup& setup, std::string& why);
+  void watch_network();
   bool make_user_transport(const Setup& setup, std::string& why);
 
   static constexpr Duration space_look_interval = seconds(2);
+  static constexpr Duration network_look_interval = seconds(1);
+  static constexpr std::uint64_t wrong_checksums_min = 5;   // before a word is said
 
   const bus::CoreId core_;
   Instant turn_began_{};
@@ -94,7 +101,9 @@ class CoreUnit {
   std::unique_ptr<io::UringDisk> disk_;
   std::unique_ptr<io::Transport> transport_;
   std::vector<std::uint16_t> ports_;   // of the listeners
-  const net::Stack* net_stack_ = nullptr;  // the transport's
+  const io::UserTransport* user_transport_ = nullptr;  // the transport, if it is one
+  Instant network_looked_at_{};
+  bool told_of_checksums_ = false;
   RequestedText connections_;
   std::unique_ptr<DataCore> data_core_;
 };

@@ -96,13 +96,19 @@ MemoryPlan plan_memory(const Profile& p) {
                           .unit_bytes = unit_bytes * cores,
                           .bytes = static_cast<std::uint64_t>(found) * unit_bytes * cores});
   };
-  add("storage", "cache_bytes", p.cache_bytes, 1);
-  add("storage", "read_buffer_count", p.read_buffer_count, log.read_bytes());
-  add("storage", "segment_write_bytes", p.segment_write_bytes, log.segment_writes_max);
+  // Huge pages were taken out of the machine's memory beforehand; DPDK looks whether they suffice.
+  const bool is_huge = p.transport == "dpdk" && p.huge_pages;
+  if (!is_huge) {
+    add("storage", "cache_bytes", p.cache_bytes, 1);
+    add("storage", "read_buffer_count", p.read_buffer_count, log.read_bytes());
+    add("storage", "segment_write_bytes", p.segment_write_bytes, log.segment_writes_max);
+  }
   add("compaction", "memory_bytes", p.compaction_memory_bytes, 1);
   add("network", "request_memory_bytes", p.request_memory_bytes, 1);
   add("network", "answer_memory_bytes", p.answer_memory_bytes, 1);
-  if (has_user_network(p)) {
+  if (is_huge) {
+    // In huge pages too.
+  } else if (has_user_network(p)) {
     add("network", "receive_buffer_count", receive_frames(p), frame_bytes);
   } else {
     add("network", "receive_buffer_count", p.receive_buffer_count,

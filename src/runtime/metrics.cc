@@ -222,6 +222,26 @@ std::vector<NamedNumber> net_numbers(const net::Counters& counters) {
   };
 }
 
+std::vector<NamedNumber> device_numbers(const io::DeviceNumbers& numbers) {
+  const auto grows = [](std::string_view name, std::string_view help, const Counter& counter) {
+    return NamedNumber{name, help, true, counter.load()};
+  };
+  return {
+      grows("device_received_frames_total", "Frames from the network device",
+            numbers.received_frames),
+      grows("device_received_bytes_total", "Bytes of those", numbers.received_bytes),
+      grows("device_missed_frames_total", "Frames that found no room in the network device",
+            numbers.missed_frames),
+      grows("device_receive_errors_total", "Frames that the network device could not give on",
+            numbers.receive_errors),
+      grows("device_sent_frames_total",
+            "Frames to the network device; those that it cuts count once", numbers.sent_frames),
+      grows("device_sent_bytes_total", "Bytes of those", numbers.sent_bytes),
+      grows("device_send_errors_total", "Frames that the network device could not send",
+            numbers.send_errors),
+  };
+}
+
 std::vector<NamedNumber> handover_numbers(const io::Handover::Counters& counters) {
   return {
       {"net_frames_handed_over_total", "Frames of the core's queue that were another core's", true,

@@ -41,11 +41,10 @@ ProfileKey flag(std::string_view table, std::string_view name, bool Profile::*me
   return {.table = table, .name = name, .flag = member};
 }
 
-bool is_interface_name(std::string_view text) {
-  constexpr std::string_view letters =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
-  return !text.empty() && text.size() < 16 &&
-         text.find_first_not_of(letters) == std::string_view::npos && text != "." && text != "..";
+// An interface of the kernel's, or what DPDK calls a device: looked at closer where it is used.
+bool is_device_name(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(),
+                                      [](char c) { return c >= ' ' && c <= '~'; });
 }
 
 using P = Profile;
@@ -55,9 +54,11 @@ std::vector<ProfileKey> machine_keys() {
     number("threads", "cores", "", &P::cores, 1, 64),
     text("threads", "idle", &P::idle, {"wait", "spin"}),
     number("threads", "spin_us_max", "us", &P::spin_us_max, 0, 1000),
-    text("network", "transport", &P::transport, {"uring", "tap"}),
-    text("network", "device", &P::device, is_interface_name,
-         "the name of an interface, 1 to 15 letters, digits, \"-\", \"_\" or \".\""),
+    text("network", "transport", &P::transport, {"uring", "tap", "dpdk"}),
+    text("network", "device", &P::device, is_device_name,
+         "the name of an interface, or what DPDK calls a device, such as "
+         "\"net_af_xdp0,iface=eth1\" or \"0000:3b:00.0\""),
+    flag("network", "huge_pages", &P::huge_pages),
     text("network", "addresses", &P::addresses, is_addresses_or_empty,
          "addresses of stations with their prefixes and commas between them, such as "
          "\"10.78.0.1/24\" or \"10.78.0.1/24,fd00::1/64\""),

@@ -21,6 +21,7 @@ struct Profile {
   // Network.
   std::string transport = "uring";
   std::string device = "tailrace0";
+  bool huge_pages = true;
   std::string addresses;
   std::string gateway;
   std::string mac;

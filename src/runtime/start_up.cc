@@ -63,11 +63,12 @@ std::size_t step_boot(log::Boot& boot, io::Disk& disk, Now now) {
 }
 
 bool reserve_memory(const log::Limits& limits, std::size_t core_count,
-                    std::vector<BootedCore>& cores, std::string& why) {
+                    const ReserveMemory& reserve, std::vector<BootedCore>& cores,
+                    std::string& why) {
   const std::size_t bytes = log::CoreLog::memory_bytes(limits);
   for (std::size_t i = 0; i < core_count; ++i) {
-    auto memory = std::make_unique<MappedMemory>(bytes);
-    if (!memory->good()) {
+    auto memory = reserve(bytes);
+    if (memory == nullptr || !memory->good()) {
       why = fmt::format("cannot reserve {} bytes of memory for core {}; make storage.cache_bytes "
                         "or threads.cores smaller in the profile", bytes, i);
       return false;
@@ -155,10 +156,12 @@ bool run_boot(const Profile& profile, const DataDirectory& directory, Prng& prng
 
 }  // namespace
 
-bool boot_logs(const Profile& profile, const DataDirectory& directory, Prng& prng,
-               std::vector<BootedCore>& cores, std::string& why, const ShouldStop& should_stop) {
+bool boot_logs(const Profile& profile, const DataDirectory& directory,
+               const ReserveMemory& reserve, Prng& prng, std::vector<BootedCore>& cores,
+               std::string& why, const ShouldStop& should_stop) {
   if (!wal_space_suffices(profile, directory.path(), why)) return false;
-  if (!reserve_memory(log_limits(profile), static_cast<std::size_t>(profile.cores), cores, why)) {
+  if (!reserve_memory(log_limits(profile), static_cast<std::size_t>(profile.cores), reserve, cores,
+                      why)) {
     return false;
   }
   if (run_boot(profile, directory, prng, cores, why, should_stop)) return true;

@@ -28,14 +28,16 @@ struct BootedCore {
   std::unique_ptr<MappedMemory> memory;
   std::unique_ptr<log::CoreLog> log;
 };
+// Where a core's memory is from: null when there is not so much.
+using ReserveMemory = std::function<std::unique_ptr<MappedMemory>(std::size_t bytes)>;
 // Asked once per turn; empty: never.
 using ShouldStop = std::function<bool()>;
 
 // Recovers or formats the logs; tells progress on standard error. False: `why` says it, or is empty
 // when `should_stop` was true; what was half made is then removed.
-bool boot_logs(const Profile& profile, const DataDirectory& directory, Prng& prng,
-               std::vector<BootedCore>& cores, std::string& why,
-               const ShouldStop& should_stop = {});
+bool boot_logs(const Profile& profile, const DataDirectory& directory,
+               const ReserveMemory& reserve, Prng& prng, std::vector<BootedCore>& cores,
+               std::string& why, const ShouldStop& should_stop = {});
 
 // Recovers or formats the metadata, on this thread, and lets it go again: the control thread will
 // read it anew on a ring of its own, but by then a damaged one has been told of. False: `why`.

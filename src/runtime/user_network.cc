@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 #include <ifaddrs.h>
+#include <net/if.h>
 
 #include <algorithm>
 
 #include "io/userstack/address_text.h"
+#include "log/core_log.h"
+#include "runtime/limits.h"
 #include "runtime/network_text.h"
 
 namespace tailrace::runtime {
@@ -14,6 +17,7 @@ namespace {
 constexpr std::int64_t frames_least = 512;
 // Of one queue's frames each core may have a share at a time.
 constexpr std::int64_t frames_of_core_least = 64;
+constexpr std::uint64_t frame_bytes_max = 65'600;
 
 // Of the same address at each start, so that neighbours need not learn a new one. Locally
 // administered (IEEE 802, 8.4).
@@ -38,6 +42,13 @@ std::string kernel_interface_with(const std::vector<net::InterfaceAddress>& addr
   }
   freeifaddrs(list);
   return found;
+}
+
+bool is_interface_name(std::string_view text) {
+  constexpr std::string_view letters =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+  return !text.empty() && text.size() < IFNAMSIZ &&
+         text.find_first_not_of(letters) == std::string_view::npos && text != "." && text != "..";
 }
 
 bool read_listen(const Endpoints& endpoints, const net::Interface& interface,
@@ -85,6 +96,12 @@ bool read_user_network(const Profile& profile, const Endpoints& endpoints, UserN
                       profile.place_of("addresses"), profile.transport);
     return false;
   }
+  if (profile.transport == "tap" && !is_interface_name(profile.device)) {
+    why = fmt::format("{}network.device: found \"{}\", allowed with transport = \"tap\": the name "
+                      "of an interface, 1 to {} letters, digits, \"-\", \"_\" or \".\"",
+                      profile.place_of("device"), profile.device, IFNAMSIZ - 1);
+    return false;
+  }
   interface.mac = mac_for(interface.addresses.front().address);
   if (!profile.mac.empty()) (void)parse_mac(profile.mac, interface.mac);
   if (!profile.gateway.empty()) {
@@ -126,15 +143,34 @@ net::Limits net_limits(const Profile& profile) {
   return limits;
 }
 
+std::unique_ptr<io::DpdkNetwork> open_dpdk(const Profile& profile, std::string& why) {
+  io::DpdkOptions options{
+      .devices = profile.device,
+      .queues = static_cast<std::uint16_t>(profile.cores),
+      .huge_pages = profile.huge_pages,
+      .memory_bytes = static_cast<std::uint64_t>(profile.cores) *
+                      log::CoreLog::memory_bytes(log_limits(profile)),
+      .receive_bytes = std::uint64_t{receive_frames(profile)} * frame_bytes_max};
+  net::MacAddress mac;
+  if (!profile.mac.empty() && parse_mac(profile.mac, mac)) options.address = mac.bytes;
+  // What the device spreads by hash then comes to the right core.
+  options.rss_key = net::rss_key_default;
+  options.rss_buckets = net::Steering::bucket_count;
+  if (profile.idle == "spin") options.quiet_min.reset();
+  auto network = io::DpdkNetwork::create(options, why);
+  if (network == nullptr) why = profile.place_of("device") + why;
+  return network;
+}
+
 std::uint32_t receive_frames(const Profile& profile) {
   return static_cast<std::uint32_t>(std::max({profile.receive_buffer_count, frames_least,
                                               profile.cores * frames_of_core_least}));
 }
 
-std::unique_ptr<io::Handover> make_handover(const Profile& profile) {
+std::unique_ptr<io::Handover> make_handover(const Profile& profile, std::uint32_t frames_max) {
   if (!has_user_network(profile) || profile.cores == 1) return nullptr;
   const auto cores = static_cast<std::uint16_t>(profile.cores);
-  return std::make_unique<io::Handover>(cores, receive_frames(profile) / cores);
+  return std::make_unique<io::Handover>(cores, std::max(frames_max / cores, 1U));
 }
 
 }  // namespace tailrace::runtime

@@ -72,6 +72,32 @@ def demonstration_once(context):
         run.expect_gone()
 
 
+# In a network of its own, where no other namespace of the same name is in the way.
+OWN_PLACE = """
+mkdir -p /run/netns && mount -t tmpfs none /run/netns
+python3 tools/run_broker.py --net dpdk --once --data "$1" --program "$2" &&
+echo "left: $(ls /run/netns) $(ls /sys/class/net | grep tailrace)"
+"""
+
+
+def demonstration_dpdk(context):
+    missing = network.missing("dpdk")
+    if missing is not None:
+        raise Skip(missing)
+    with open("/proc/sys/vm/nr_hugepages", encoding="ascii") as file:
+        pages = file.read()
+    done = subprocess.run(["unshare", "--net", "--mount", "sh", "-c", OWN_PLACE, "sh",
+                           os.path.join(context.folder, "data"), context.program], text=True,
+                          cwd=ROOT, capture_output=True, timeout=RUN_SECONDS_MAX, check=False)
+    said = done.stdout + done.stderr
+    expect_equal(done.returncode, 0, f"exit code\n{said[-2000:]}")
+    expect_equal(said.count("is the same"), 5, "codecs that came back")
+    expect("net_af_xdp" in said, f"the driver is not told\n{said[-2000:]}")
+    expect("left:  \n" in said, f"something is left\n{said[-300:]}")
+    with open("/proc/sys/vm/nr_hugepages", encoding="ascii") as file:
+        expect_equal(file.read(), pages, "huge pages afterwards")
+
+
 def ends_in_order(context):
     """Ctrl-C, a polite kill, and a terminal that is closed."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -156,7 +182,7 @@ print(tap.clear("lo"))
 
 
 def tap_device_left_behind(_):
-    missing = network.missing_for_tap()
+    missing = network.missing("tap")
     if missing is not None:
         raise Skip(missing)
     done = subprocess.run(["unshare", "--net", sys.executable, "-c", STALE], text=True,
@@ -169,5 +195,6 @@ def tap_device_left_behind(_):
 
 
 CASES = [Case(run.__name__, run, own_broker=True) for run in [
-    dev_answers, tap_profile, tap_device_left_behind, demonstration_once, ends_in_order,
+    dev_answers, tap_profile, tap_device_left_behind, demonstration_once,
+    demonstration_dpdk, ends_in_order,
     killed_parent]]

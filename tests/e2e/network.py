@@ -1,6 +1,6 @@
 """The network of the brokers of a run: the kernel's sockets on 127.0.0.1, or Tailrace's own TCP/IP
-on tap devices, each broker with a device and an address of its own, in a network namespace that
-ends with the run. Clients never notice."""
+on tap devices or through DPDK on veth pairs, each broker with a device and an address of its own,
+in a network namespace that ends with the run. Clients never notice."""
 import os
 import shutil
 import subprocess
@@ -10,6 +10,7 @@ from harness import ROOT
 
 sys.path.append(os.path.join(ROOT, "tools"))
 # pylint: disable=wrong-import-position
+import dpdk_network  # noqa: E402
 import tap_network  # noqa: E402
 
 INSIDE = "TAILRACE_E2E_INSIDE"
@@ -29,8 +30,8 @@ class KernelNetwork:
         return path
 
 
-class TapNetwork:
-    name = "tap"
+class OwnNetwork:
+    """One network for each broker, told apart by the broker's port."""
 
     def __init__(self):
         self.numbers = {}   # of the brokers, by port
@@ -42,27 +43,56 @@ class TapNetwork:
         if port not in self.numbers:
             number = len(self.numbers) + 1
             self.numbers[port] = number
-            tap_network.make(f"tr{number}", f"10.78.{number}.2/24")
+            self.make(number, f"10.78.{number}.2/24")
         return self.numbers[port]
 
     def profile(self, port, path):
         number = self.number_of(port)
-        return tap_network.write_profile(path, f"{path}.tap", f"tr{number}",
-                                         f"10.78.{number}.1/24")
+        return self.write_profile(path, f"{path}.{self.name}", number, f"10.78.{number}.1/24")
 
 
+class TapNetwork(OwnNetwork):
+    name = "tap"
+    missing = staticmethod(tap_network.missing)
+
+    def make(self, number, address):
+        tap_network.make(f"tr{number}", address)
+
+    def write_profile(self, source, target, number, addresses):
+        return tap_network.write_profile(source, target, f"tr{number}", addresses)
+
+
+class DpdkNetwork(OwnNetwork):
+    name = "dpdk"
+    missing = staticmethod(dpdk_network.missing)
+
+    def make(self, number, address):
+        dpdk_network.make(f"tr{number}d", f"tr{number}", [address])
+
+    def write_profile(self, source, target, number, addresses):
+        return dpdk_network.write_profile(source, target, f"tr{number}d", addresses, False)
+
+
+OWN = {network.name: network for network in [TapNetwork, DpdkNetwork]}
 current = KernelNetwork()
 
 
-def missing_for_tap():
-    """Why there can be none here, or None."""
+def missing(name):
+    """Why there can be none of this name here, or None."""
+    if name == "kernel":
+        return None
     if shutil.which("unshare") is None:
         return "there is no unshare"
-    return tap_network.missing()
+    return OWN[name].missing()
+
+
+def leaves_out(name, module):
+    """Whether the cases of the module have no meaning there."""
+    return (module in KERNEL_ONLY and name != "kernel") or (module in TAP_ONLY and name != "tap")
 
 
 def use(name):
-    """Of the rest of the run. The first time with "tap", starts the program anew in a namespace."""
+    """Of the rest of the run. With one of our own, the first time, starts the program anew."""
     global current  # pylint: disable=global-statement
     if name == "kernel":
         return
@@ -70,4 +100,4 @@ def use(name):
         os.environ[INSIDE] = "1"
         os.execvp("unshare", ["unshare", "--net", sys.executable, *sys.argv])
     subprocess.run("ip link set lo up".split(), check=True)
-    current = TapNetwork()
+    current = OWN[name]()

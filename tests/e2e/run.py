@@ -177,8 +177,9 @@ def parse_arguments():
                         help="only these (default: all)")
     parser.add_argument("--tailrace", help="the program (default: build/release)")
     parser.add_argument("--seed", type=int, help="of kill9 and garbage (default: drawn)")
-    parser.add_argument("--net", choices=["kernel", "tap"], default="kernel",
-                        help="which TCP/IP the brokers use; \"tap\" is their own, in a namespace")
+    parser.add_argument("--net", choices=["kernel", *network.OWN], default="kernel",
+                        help="which TCP/IP the brokers use; all but the kernel's are their own, in "
+                        "a namespace")
     parser.add_argument("--cores", type=int, default=1,
                         help="of the brokers whose case says nothing else (default: 1)")
     parser.add_argument("--keep", action="store_true", help="leave the files in /tmp")
@@ -200,7 +201,7 @@ def main():
         print("SKIP e2e: the program is not built; tools/dev build makes it")
         print("0 passed, 0 failed, 1 skipped")
         return 0
-    why_not = network.missing_for_tap() if options.net == "tap" else None
+    why_not = network.missing(options.net)
     if why_not is not None:
         print(f"SKIP e2e over {options.net}: {why_not}")
         print("0 passed, 0 failed, 1 skipped")
@@ -213,8 +214,7 @@ def main():
     try:
         modules = [name for name in MODULES if name in options.modules.split(",")]
         for module_name in ["matrix"] if options.matrix or options.against else modules:
-            left_out = network.TAP_ONLY if options.net == "kernel" else network.KERNEL_ONLY
-            if module_name in left_out:
+            if network.leaves_out(options.net, module_name):
                 continue
             run_module(module_name, program, os.path.join(folder, module_name), options, report)
     finally:

@@ -102,7 +102,7 @@ bool Committer::ask_commit() {
   topic.partitions = {&at, 1};
   kafka::OffsetCommitRequest request;
   request.group_id = group_;
-  request.member_id = is_member_ ? member_id_ : "";
+  request.member_id = is_member_ ? std::string_view(member_id_) : std::string_view();
   request.generation_id_or_member_epoch = is_member_ ? generation_ : -1;
   request.topics = {&topic, 1};
   return ask(request, draw_version<kafka::OffsetCommitRequest>(2, 9),

@@ -14,7 +14,8 @@ from _common import CPP, files_below, main, read, self_test
 LIBRARY_HEADERS = {
     "tl::expected": r"tl/", "fmt": r"fmt/", "ISA-L": r"isa-l|crc\.h$",
     "lz4": r"lz4", "zstd": r"zstd", "snappy": r"snappy", "zlib": r"zlib\.h$",
-    "liburing": r"liburing|linux/io_uring", "CLI11": r"CLI/", "toml++": r"toml\+\+/",
+    "liburing": r"liburing|linux/io_uring", "DPDK": r"rte_", "CLI11": r"CLI/",
+    "toml++": r"toml\+\+/",
     "libmicrohttpd": r"microhttpd\.h$", "jemalloc": r"jemalloc/", "re2": r"re2/",
     "gtest": r"gtest/|gmock/", "benchmark": r"benchmark/", "librdkafka": r"librdkafka/",
     "POSIX": r"(sys|netinet|arpa|net|linux)/|(unistd|fcntl|poll|signal|pthread|sched|dirent|"

@@ -29,6 +29,10 @@ class SteeredDevice final : public PacketDevice {
   ~SteeredDevice() override;
 
   const DeviceOffers& offers() const override { return offers_; }
+  DeviceNumbers numbers() const override { return queue_->numbers(); }
+  void set_payload_memory(std::span<const MutableBytes> regions) override {
+    queue_->set_payload_memory(regions);
+  }
   std::size_t receive(std::span<RxFrame> frames) override;
   void release(std::span<const std::uint64_t> tokens) override;
   std::size_t transmit(std::span<const TxFrame> frames) override {

@@ -205,6 +205,8 @@ bool TapDevice::receive_one(RxFrame& frame) {
   // An interface that is down has nothing either; the wait tells when that ends.
   if (size <= static_cast<ssize_t>(sizeof about)) return false;
   free_.pop_back();
+  numbers_.received_frames.add();
+  numbers_.received_bytes.add(static_cast<std::uint64_t>(size) - sizeof about);
   frame = {.bytes = {buffer(index), static_cast<std::size_t>(size) - sizeof about},
            .token = index,
            .checksum_good = about.is_checksum_good()};
@@ -265,9 +267,13 @@ bool TapDevice::transmit_one(const TxFrame& frame) {
   for (const Bytes slice : frame.payload()) {
     parts[count++] = {const_cast<std::byte*>(slice.data()), slice.size()};
   }
-  if (::writev(fd_, parts.data(), count) >= 0) return true;
+  if (::writev(fd_, parts.data(), count) >= 0) {
+    numbers_.sent_frames.add();
+    numbers_.sent_bytes.add(frame.size());
+    return true;
+  }
   if (errno == EAGAIN || errno == ENOBUFS) return false;
-  ++transmit_failures_;
+  numbers_.send_errors.add();
   return true;
 }
 

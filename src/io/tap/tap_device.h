@@ -37,15 +37,13 @@ class TapDevice final : public PacketDevice {
   TapDevice& operator=(const TapDevice&) = delete;
 
   const DeviceOffers& offers() const override { return offers_; }
+  DeviceNumbers numbers() const override { return numbers_; }
   std::size_t receive(std::span<RxFrame> frames) override;
   void release(std::span<const std::uint64_t> tokens) override;
   std::size_t transmit(std::span<const TxFrame> frames) override;
   std::size_t take_finished(std::span<std::uint32_t> holds) override;
   bool failed() const override { return is_gone_; }
   Instant next_deadline() const override;
-
-  // Frames that the kernel would not take, such as while the interface is down.
-  std::uint64_t transmit_failures() const { return transmit_failures_; }
 
  private:
   TapDevice(Ring& ring, int fd, int claim, std::uint16_t mtu, std::uint32_t frames_max);
@@ -65,7 +63,7 @@ class TapDevice final : public PacketDevice {
   bool is_listening_ = false;                // the last look ended in "nothing there"
   bool is_gone_ = false;
   std::uint64_t pump_seen_ = 0;
-  std::uint64_t transmit_failures_ = 0;
+  DeviceNumbers numbers_;
 };
 
 }  // namespace tailrace::io

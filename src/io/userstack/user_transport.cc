@@ -6,6 +6,7 @@
 #include "io/socket_address.h"
 #include "io/userstack/address_text.h"
 #include "net/checksum.h"
+#include "net/tcp_header.h"
 
 namespace tailrace::io {
 namespace {
@@ -44,6 +45,7 @@ net::Interface with_device(net::Interface interface, std::uint16_t core,
   interface.answers_neighbours = core == 0;
   interface.mtu = offers.mtu;
   interface.segmentation_bytes_max = offers.segmentation_bytes_max;
+  if (offers.address) interface.mac.bytes = *offers.address;
   return interface;
 }
 
@@ -170,9 +172,7 @@ void UserTransport::flush(Instant now) {
       out_begin_ = 0;
       out_end_ = stack_.output(out_, now);
       if (out_end_ == 0) break;
-      if (!device_->offers().checksums) {
-        for (std::size_t i = 0; i < out_end_; ++i) net::complete_checksum(out_[i]);
-      }
+      complete_checksums();
     }
     const auto waiting = std::span(out_).subspan(out_begin_, out_end_ - out_begin_);
     out_begin_ += device_->transmit(waiting);
@@ -181,6 +181,13 @@ void UserTransport::flush(Instant now) {
   }
   finish_holds();
   give_back();
+}
+
+void UserTransport::complete_checksums() {
+  for (TxFrame& frame : std::span(out_).first(out_end_)) {
+    const bool is_tcp = frame.checksum_pos == net::tcp_checksum_pos;
+    if (!is_tcp || !device_->offers().checksums) net::complete_checksum(frame);
+  }
 }
 
 void UserTransport::finish_holds() {

@@ -23,7 +23,7 @@ class UserTransport final : public Transport {
  public:
   struct Options {
     net::Limits limits;               // frames_max is the device's
-    net::Interface interface;         // mtu and segmentation are the device's
+    net::Interface interface;         // mtu, segmentation, and mac if it has one, are the device's
     SipKey key{};                     // secret, new at each start
     std::vector<net::Endpoint> listen;
     Instant start;
@@ -48,6 +48,7 @@ class UserTransport final : public Transport {
   Instant next_deadline() const override;
 
   const net::Stack& stack() const { return stack_; }
+  DeviceNumbers device_numbers() const { return device_->numbers(); }
 
  private:
   static constexpr std::size_t burst_max = 32;
@@ -63,6 +64,7 @@ class UserTransport final : public Transport {
   void give_back() { device_->release(stack_.take_released()); }
   // False when there is nothing to tell of it.
   bool translate(const net::Event& event, HostText& host, StreamEvent& out);
+  void complete_checksums();
   void finish_holds();
 
   ConnId connect_from_own_port(const net::Endpoint& remote);

@@ -38,6 +38,17 @@ TEST(MemoryPlan, WhatIsSaidToBeAllowedIsAllowed) {
   EXPECT_NE(refusal_of(profile_with(most + 8192), 20 * GiB), "");
 }
 
+// They were taken out of the machine's memory before.
+TEST(MemoryPlan, WhatLiesInHugePagesIsNotCounted) {
+  Profile profile;
+  const std::uint64_t usual = plan_memory(profile).total_bytes();
+  profile.transport = "dpdk";
+  EXPECT_LT(plan_memory(profile).total_bytes() + static_cast<std::uint64_t>(profile.cache_bytes),
+            usual + 1);
+  profile.huge_pages = false;
+  EXPECT_GT(plan_memory(profile).total_bytes(), usual);
+}
+
 TEST(MemoryPlan, CountsCostAsWell) {
   EXPECT_NE(refusal_of("[network]\nconnections_max = 1000000\n[threads]\ncores = 4\n", 4 * GiB)
                 .find("p.toml:2: network.connections_max: found 1000000, allowed: at most "),

@@ -110,6 +110,17 @@ TEST(Metrics, TellOfEachReasonForADroppedFrame) {
   EXPECT_EQ(found->value, 3u);
 }
 
+TEST(Metrics, TellOfTheNetworkDevice) {
+  io::DeviceNumbers device;
+  device.missed_frames.add(4);
+  const auto numbers = device_numbers(device);
+  const auto found = std::find_if(numbers.begin(), numbers.end(), [](const NamedNumber& one) {
+    return one.name == "device_missed_frames_total";
+  });
+  ASSERT_NE(found, numbers.end());
+  EXPECT_EQ(found->value, 4u);
+}
+
 TEST(Metrics, TellOfFramesBetweenCores) {
   io::Handover::Counters counters;
   counters.drop_no_turns.add(4);

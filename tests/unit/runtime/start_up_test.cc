@@ -34,6 +34,10 @@ struct Place {
   std::unique_ptr<DataDirectory> directory;
 };
 
+std::unique_ptr<MappedMemory> reserve(std::size_t bytes) {
+  return std::make_unique<MappedMemory>(bytes);
+}
+
 TEST(StartUp, AGoodPlaceIsDescribed) {
   Place place;
   PlaceReport report;
@@ -60,7 +64,8 @@ TEST(StartUp, LogsAreFormattedThenFoundWhateverTheNumberOfCores) {
     Profile profile = small_profile();
     profile.cores = cores;
     std::vector<BootedCore> booted;
-    ASSERT_TRUE(boot_logs(profile, *place.directory, place.prng, booted, place.why)) << place.why;
+    ASSERT_TRUE(boot_logs(profile, *place.directory, reserve, place.prng, booted, place.why))
+        << place.why;
     EXPECT_EQ(booted.size(), static_cast<std::size_t>(cores));
     for (const BootedCore& core : booted) EXPECT_NE(core.log, nullptr);
     ASSERT_TRUE(place.directory->mark_complete(place.why)) << place.why;
@@ -77,12 +82,12 @@ TEST(StartUp, AStopWhileFormattingLeavesNoHalfWalAndTheNextStartGoesThrough) {
   Place place;
   std::vector<BootedCore> booted;
   int turns = 0;
-  EXPECT_FALSE(boot_logs(small_profile(), *place.directory, place.prng, booted, place.why,
+  EXPECT_FALSE(boot_logs(small_profile(), *place.directory, reserve, place.prng, booted, place.why,
                          [&turns] { return ++turns > 12; }));
   EXPECT_EQ(place.why, "");
   EXPECT_EQ(wal_file_count(place), 0U);
   booted.clear();
-  EXPECT_TRUE(boot_logs(small_profile(), *place.directory, place.prng, booted, place.why))
+  EXPECT_TRUE(boot_logs(small_profile(), *place.directory, reserve, place.prng, booted, place.why))
       << place.why;
 }
 
@@ -92,16 +97,25 @@ TEST(StartUp, AWalThatCannotFitIsRefusedBeforeItIsBegun) {
   profile.wal_bytes = std::int64_t{1} << 40;
   profile.cores = 64;
   std::vector<BootedCore> booted;
-  EXPECT_FALSE(boot_logs(profile, *place.directory, place.prng, booted, place.why));
+  EXPECT_FALSE(boot_logs(profile, *place.directory, reserve, place.prng, booted, place.why));
   EXPECT_NE(place.why.find("MiB free, needed: "), std::string::npos) << place.why;
   EXPECT_EQ(wal_file_count(place), 0U);
+}
+
+TEST(StartUp, MemoryThatIsNotThereIsToldOf) {
+  Place place;
+  std::vector<BootedCore> booted;
+  const auto none = [](std::size_t) { return std::make_unique<MappedMemory>(MutableBytes{}); };
+  EXPECT_FALSE(boot_logs(small_profile(), *place.directory, none, place.prng, booted, place.why));
+  EXPECT_NE(place.why.find("cannot reserve"), std::string::npos) << place.why;
 }
 
 TEST(StartUp, LostLogsAreNotTakenForAFreshStart) {
   Place place;
   ASSERT_TRUE(place.directory->mark_complete(place.why)) << place.why;
   std::vector<BootedCore> booted;
-  EXPECT_FALSE(boot_logs(small_profile(), *place.directory, place.prng, booted, place.why));
+  EXPECT_FALSE(
+      boot_logs(small_profile(), *place.directory, reserve, place.prng, booted, place.why));
   EXPECT_FALSE(place.why.empty());
 }
 

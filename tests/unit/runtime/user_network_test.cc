@@ -42,6 +42,14 @@ TEST(UserNetwork, SaysWhatIsWrongAndWhatToDo) {
   EXPECT_FALSE(none.read());
   EXPECT_NE(none.why.find("such as 10.78.0.1/24"), std::string::npos) << none.why;
 
+  Case device;
+  device.profile.device = "net_af_xdp0,iface=eth1";
+  EXPECT_FALSE(device.read());
+  EXPECT_NE(device.why.find("network.device: found \"net_af_xdp0,iface=eth1\""), std::string::npos)
+      << device.why;
+  device.profile.transport = "dpdk";
+  EXPECT_TRUE(device.read()) << device.why;
+
   Case kernels;
   kernels.profile.addresses = "10.78.0.1/24, fd00::1/64";
   kernels.listen = {"127.0.0.1", 9092};
@@ -78,18 +86,18 @@ TEST(UserNetwork, HasNoMoreConnectionsThanTheProfileAllows) {
 
 TEST(UserNetwork, SeveralCoresShareItsFrames) {
   Case one;
-  EXPECT_EQ(make_handover(one.profile), nullptr);
+  EXPECT_EQ(make_handover(one.profile, 512), nullptr);
   one.profile.cores = 2;
   ASSERT_TRUE(one.read()) << one.why;
-  const auto two = make_handover(one.profile);
+  const auto two = make_handover(one.profile, receive_frames(one.profile));
   ASSERT_NE(two, nullptr);
   EXPECT_EQ(two->cores(), 2);
   EXPECT_EQ(two->lent_max(), 256u);
   one.profile.cores = 64;
   EXPECT_EQ(receive_frames(one.profile), 4096u);
-  EXPECT_EQ(make_handover(one.profile)->lent_max(), 64u);
+  EXPECT_EQ(make_handover(one.profile, 4096)->lent_max(), 64u);
   one.profile.transport = "uring";
-  EXPECT_EQ(make_handover(one.profile), nullptr);
+  EXPECT_EQ(make_handover(one.profile, 4096), nullptr);
 }
 
 }  // namespace

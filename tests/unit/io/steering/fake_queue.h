@@ -21,6 +21,7 @@ class FakeQueue final : public PacketDevice {
     for (std::uint64_t i = 0; i < frames_max; ++i) free_.push_back(i);
   }
   const DeviceOffers& offers() const override { return offers_; }
+  DeviceNumbers numbers() const override { return {}; }
   std::size_t receive(std::span<RxFrame> frames) override {
     std::size_t count = 0;
     while (count < frames.size() && !arrived.empty() && !free_.empty()) {

@@ -24,6 +24,7 @@ struct ToldQueue final : public PacketDevice {
   explicit ToldQueue(bool& ended) : is_ended(ended) { offered.frames_max = 8; }
   ~ToldQueue() override { is_ended = true; }
   const DeviceOffers& offers() const override { return offered; }
+  DeviceNumbers numbers() const override { return {}; }
   std::size_t receive(std::span<RxFrame>) override { return 0; }
   void release(std::span<const std::uint64_t>) override {}
   std::size_t transmit(std::span<const TxFrame>) override { return 0; }

@@ -106,7 +106,7 @@ TEST(TapDevice, FramesComeAndWakeTheRing) {
     const std::vector<std::byte> datagram = wait_for_frame(**device, *ring, 0x0800);
     ASSERT_EQ(datagram.size(), 44u);
     EXPECT_EQ(as_text(Bytes(datagram).subspan(42)), "hi");
-    EXPECT_EQ((*device)->transmit_failures(), 0u);
+    EXPECT_EQ((*device)->numbers().send_errors.load(), 0u);
     ::close(socket);
   });
   if (!permitted) GTEST_SKIP() << "needs a network namespace and /dev/net/tun";
@@ -122,7 +122,7 @@ TEST(TapDevice, AnInterfaceThatIsDownLosesFramesAsAWireDoes) {
     frame.header_bytes = 60;
     frame.hold = 3;
     EXPECT_EQ((*device)->transmit({&frame, 1}), 1u);
-    EXPECT_EQ((*device)->transmit_failures(), 1u);
+    EXPECT_EQ((*device)->numbers().send_errors.load(), 1u);
     std::array<std::uint32_t, 4> holds{};
     EXPECT_EQ((*device)->take_finished(holds), 1u);
     std::array<RxFrame, 4> frames;
@@ -191,7 +191,8 @@ TEST(TapDevice, HasAQueueForEachCore) {
     frame.header_bytes = 60;
     EXPECT_EQ((*first)->transmit({&frame, 1}), 1u);
     EXPECT_EQ((*second)->transmit({&frame, 1}), 1u);
-    EXPECT_EQ((*first)->transmit_failures() + (*second)->transmit_failures(), 0u);
+    EXPECT_EQ((*first)->numbers().send_errors.load(), 0u);
+    EXPECT_EQ((*second)->numbers().send_errors.load(), 0u);
     // As after a kill: all is free again.
     second->reset();
     first->reset();

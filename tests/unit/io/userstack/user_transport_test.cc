@@ -19,6 +19,7 @@ class WireDevice final : public PacketDevice {
     for (std::uint64_t i = 0; i < offers_.frames_max; ++i) free_.push_back(i);
   }
   const DeviceOffers& offers() const override { return offers_; }
+  DeviceNumbers numbers() const override { return {}; }
   std::size_t receive(std::span<RxFrame> frames) override {
     std::size_t count = 0;
     while (count < frames.size() && !arrived->empty() && !free_.empty()) {

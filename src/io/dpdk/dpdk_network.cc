@@ -1,0 +1,138 @@
+#include "io/dpdk/dpdk_network.h"
+
+#include <fmt/format.h>
+#include <rte_ethdev.h>
+#include <rte_malloc.h>
+
+#include <algorithm>
+#include <sstream>
+#include <utility>
+#include <vector>
+
+#include "base/aligned.h"
+#include "base/assert.h"
+#include "io/dpdk/dpdk_device.h"
+#include "io/dpdk/environment.h"
+#include "io/dpdk/interface_guard.h"
+#include "io/dpdk/port.h"
+
+namespace tailrace::io {
+namespace {
+
+// What DPDK needs for itself, and what is lost where regions do not fit pages.
+constexpr std::uint64_t environment_bytes = 48 << 20;
+
+std::vector<std::string> words_of(const std::string& text) {
+  std::istringstream stream(text);
+  std::vector<std::string> words;
+  for (std::string word; stream >> word;) words.push_back(word);
+  return words;
+}
+
+}  // namespace
+
+struct DpdkNetwork::State {
+  ~State() {
+    ports.clear();
+    for (void* memory : allocated) rte_free(memory);
+  }
+  bool open_ports(const DpdkOptions& options, const std::vector<std::string>& devices,
+                  std::string& why);
+  // Of a queue of the node: one port has all, or each port has one.
+  dpdk::Queue& queue(std::uint16_t index) {
+    return ports.size() == 1 ? ports.front()->queue(index) : ports[index]->queue(0);
+  }
+
+  std::unique_ptr<dpdk::Environment> environment;   // the last to go
+  std::vector<void*> allocated;
+  std::vector<std::unique_ptr<dpdk::Port>> ports;
+  std::uint16_t queues = 1;
+};
+
+bool DpdkNetwork::State::open_ports(const DpdkOptions& options,
+                                    const std::vector<std::string>& devices, std::string& why) {
+  if (rte_eth_dev_count_avail() != devices.size()) {
+    why = fmt::format("DPDK found {} ports for \"{}\": is the driver's package there "
+                      "(librte-net-...), may this user open the device?{}",
+                      rte_eth_dev_count_avail(), options.devices, dpdk::take_complaints());
+    return false;
+  }
+  std::uint16_t id = 0;
+  for (std::uint64_t next = rte_eth_find_next(0); next < RTE_MAX_ETHPORTS;
+       next = rte_eth_find_next(static_cast<std::uint16_t>(id + 1))) {
+    id = static_cast<std::uint16_t>(next);
+    auto port = dpdk::Port::open(
+        id, {.device = devices[ports.size()],
+             .queues = devices.size() == 1 ? options.queues : std::uint16_t{1},
+             .huge_pages = options.huge_pages, .receive_bytes = options.receive_bytes,
+             .rss_key = options.rss_key, .rss_buckets = options.rss_buckets,
+             .address = options.address,
+             .quiet_min = options.quiet_min}, why);
+    if (port == nullptr) return false;
+    ports.push_back(std::move(port));
+  }
+  // One station has one link address, on whatever queue its frames come.
+  for (const auto& port : ports) {
+    if (port->queue(0).offers.address == ports.front()->queue(0).offers.address) continue;
+    why = fmt::format("the devices \"{}\" have different link addresses: give them one, with "
+                      "network.mac", options.devices);
+    return false;
+  }
+  return true;
+}
+
+std::unique_ptr<DpdkNetwork> DpdkNetwork::create(const DpdkOptions& options, std::string& why) {
+  const std::vector<std::string> devices = words_of(options.devices);
+  if (devices.size() != 1 && devices.size() != options.queues) {
+    why = fmt::format("{} devices for {} cores: name one for all, or one for each",
+                      devices.size(), options.queues);
+    return nullptr;
+  }
+  for (const std::string& device : devices) {
+    if (!dpdk::may_take(device, {}, why)) return nullptr;
+  }
+  const std::uint16_t queues_each = devices.size() == 1 ? options.queues : std::uint16_t{1};
+  if (!dpdk::opens_all_queues(devices, queues_each, {}, why)) return nullptr;
+  auto state = std::make_unique<State>();
+  state->queues = options.queues;
+  const std::uint64_t bytes = environment_bytes + options.memory_bytes +
+                              options.queues * dpdk::queue_memory_bytes(options.receive_bytes);
+  state->environment = dpdk::Environment::create(
+      {.devices = devices, .huge_pages = options.huge_pages, .memory_bytes = bytes}, why);
+  if (state->environment == nullptr || !state->open_ports(options, devices, why)) return nullptr;
+  dpdk::pass_complaints_on();
+  return std::unique_ptr<DpdkNetwork>(new DpdkNetwork(std::move(state)));
+}
+
+DpdkNetwork::DpdkNetwork(std::unique_ptr<State> state) : state_(std::move(state)) {}
+DpdkNetwork::~DpdkNetwork() = default;
+
+MutableBytes DpdkNetwork::allocate(std::size_t bytes) {
+  const std::size_t size = round_up(bytes, disk_block_bytes);
+  void* memory = rte_zmalloc("log", size, disk_block_bytes);
+  if (memory == nullptr) return {};
+  state_->allocated.push_back(memory);
+  return {static_cast<std::byte*>(memory), size};
+}
+
+std::unique_ptr<PacketDevice> DpdkNetwork::open(std::uint16_t queue, Ring& ring) {
+  return std::make_unique<dpdk::DpdkDevice>(state_->queue(queue), ring);
+}
+
+std::uint32_t DpdkNetwork::frames_max() const {
+  std::uint32_t least = UINT32_MAX;
+  for (std::uint16_t i = 0; i < state_->queues; ++i) {
+    least = std::min(least, state_->queue(i).offers.frames_max);
+  }
+  return least;
+}
+
+std::string DpdkNetwork::description() const {
+  std::string text;
+  for (const auto& port : state_->ports) {
+    text += (text.empty() ? "" : ", ") + port->description();
+  }
+  return text;
+}
+
+}  // namespace tailrace::io

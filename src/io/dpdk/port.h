@@ -1,0 +1,65 @@
+// Port: one port of DPDK, set up with its queues. A device whose driver has a known fault is used
+// around it, or refused by name; each case stands in port.cc.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "io/dpdk/queue.h"
+#include "io/packet_device.h"
+
+namespace tailrace::io::dpdk {
+
+struct PortOptions {
+  std::string device;                  // its name and arguments
+  std::uint16_t queues = 1;
+  bool huge_pages = true;
+  std::uint64_t receive_bytes = 0;     // per queue
+  std::array<std::uint8_t, 40> rss_key{};
+  std::uint32_t rss_buckets = 128;
+  std::optional<LinkAddress> address;
+  std::optional<Duration> quiet_min;
+};
+
+// Of the pools that a queue will ask for, at most.
+std::uint64_t queue_memory_bytes(std::uint64_t receive_bytes);
+
+class Port {
+ public:
+  // Null: `why` says it.
+  static std::unique_ptr<Port> open(std::uint16_t id, const PortOptions& options,
+                                    std::string& why);
+  ~Port();
+  Port(const Port&) = delete;
+  Port& operator=(const Port&) = delete;
+
+  Queue& queue(std::uint16_t index) { return *queues_[index]; }
+  std::string description() const;
+
+ private:
+  Port(std::uint16_t id, const PortOptions& options);
+  bool examine(std::string& why);
+  bool configure(std::string& why);
+  bool make_queue(std::uint16_t index, std::string& why);
+  bool set_up_queue(Queue& queue, std::string& why);
+  bool start(std::string& why);
+  bool take_address(std::string& why);
+  void spread_by_hash();
+  void find_wake_sources();
+  bool is_driver(const char* name) const;
+  std::uint16_t buffer_room() const;
+
+  struct Facts;   // what DPDK tells of it
+  const std::uint16_t id_;
+  const PortOptions options_;
+  std::unique_ptr<Facts> facts_;
+  std::vector<std::unique_ptr<Queue>> queues_;
+  std::atomic<bool> is_gone_{false};
+};
+
+}  // namespace tailrace::io::dpdk

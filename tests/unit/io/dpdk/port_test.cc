@@ -1,0 +1,44 @@
+#include "io/dpdk/port.h"
+
+#include "support.h"
+
+namespace tailrace::io::dpdk {
+namespace {
+
+TEST(Port, OpensItsQueuesWithMemoryForTheFramesThatAreLent) {
+  Port& port = looped_port();
+  for (const std::uint16_t index : {std::uint16_t{0}, std::uint16_t{1}}) {
+    const Queue& queue = port.queue(index);
+    EXPECT_EQ(queue.index, index);
+    EXPECT_GE(queue.offers.frames_max, 400U);
+    EXPECT_LT(queue.offers.frames_max, rte_mempool_avail_count(queue.receive));
+    EXPECT_GE(rte_pktmbuf_data_room_size(queue.receive), queue.offers.mtu + 14 + 128);
+    EXPECT_EQ(queue.wake.fd, -1);
+  }
+  EXPECT_NE(port.queue(0).receive, port.queue(1).receive);
+  EXPECT_NE(port.description().find("net_ring"), std::string::npos) << port.description();
+}
+
+TEST(Port, TooManyCoresAreRefusedWithWhatItHas) {
+  set_up_environment();
+  std::string why;
+  EXPECT_EQ(Port::open(1, {.device = "net_ring1", .queues = 2000, .huge_pages = false}, why),
+            nullptr);
+  EXPECT_NE(why.find("each of 2000 cores needs its own"), std::string::npos) << why;
+}
+
+TEST(Port, APortThatIsNotThereIsAnError) {
+  set_up_environment();
+  std::string why;
+  EXPECT_EQ(Port::open(77, {.device = "net_ring77", .huge_pages = false}, why), nullptr);
+  EXPECT_NE(why.find("DPDK port net_ring77: "), std::string::npos) << why;
+}
+
+TEST(Port, ThePlanOfMemoryCoversThePools) {
+  constexpr std::uint64_t receive_bytes = 32 << 20;
+  EXPECT_GT(queue_memory_bytes(receive_bytes), receive_bytes + (8 << 20));
+  EXPECT_LT(queue_memory_bytes(receive_bytes), 3 * receive_bytes);
+}
+
+}  // namespace
+}  // namespace tailrace::io::dpdk

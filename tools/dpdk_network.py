@@ -1,0 +1,103 @@
+"""A port for a broker with DPDK (network.transport = "dpdk") on a machine that has none to spare:
+one end of a veth pair, on which DPDK's AF_XDP driver sits, while the other is the kernel's."""
+import array
+import fcntl
+import os
+import shutil
+import socket
+import struct
+import subprocess
+
+import tap_network
+
+# linux/sockios.h, linux/ethtool.h
+SIOCETHTOOL = 0x8946
+ETHTOOL_STXCSUM = 0x17
+
+HUGE_PAGES = "/proc/sys/vm/nr_hugepages"
+# Of 2 MiB: more than the profiles as shipped need.
+HUGE_PAGES_MORE = 256
+
+
+def missing():
+    """Why there can be none here, with what to do, or None."""
+    if os.geteuid() != 0:
+        return "DPDK on a veth pair needs root: sudo tools/dev run --net dpdk"
+    if shutil.which("ip") is None:
+        return "there is no ip: apt-get install iproute2"
+    return None
+
+
+def run(command):
+    subprocess.run(command.split(), check=True)
+
+
+def complete_checksums(interface):
+    """Nothing on a veth pair completes the checksums that the kernel leaves to a device."""
+    with socket.socket() as control:
+        value = array.array("B", struct.pack("II", ETHTOOL_STXCSUM, 0))
+        request = struct.pack("16sP8x", interface.encode(), value.buffer_info()[0])
+        fcntl.ioctl(control, SIOCETHTOOL, request)
+
+
+def make(port, device, kernel_addresses, namespace=None):
+    """`port` is DPDK's end, in `namespace` if one is named; `device` the kernel's."""
+    run(f"ip link add {device} type veth peer name {port}")
+    for address in kernel_addresses:
+        run(f"ip address add {address} dev {device}" + (" nodad" if ":" in address else ""))
+    complete_checksums(device)
+    place = ""
+    if namespace is not None:
+        run(f"ip link set {port} netns {namespace}")
+        place = f"-n {namespace} "
+    # The kernel says nothing of its own on the node's end.
+    run(f"ip {place}link set {port} addrgenmode none")
+    run(f"ip {place}link set {port} up")
+    run(f"ip link set {device} up")
+
+
+def make_namespace(name):
+    """Why there cannot be one, or None."""
+    found = subprocess.run(f"ip netns pids {name}".split(), capture_output=True, text=True,
+                           check=False)
+    if found.returncode == 0:
+        if found.stdout.strip():
+            return (f"the namespace {name} is in use by process {found.stdout.split()[0]}: stop "
+                    "that broker first")
+        remove_namespace(name)
+    run(f"ip netns add {name}")
+    run(f"ip -n {name} link set lo up")
+    return None
+
+
+def remove_namespace(name):
+    """With the veth pair that has an end in it."""
+    subprocess.run(f"ip netns delete {name}".split(), check=False)
+
+
+class HugePages:
+    """So many more while it is open; has none, when the kernel gives none."""
+
+    def __enter__(self):
+        with open(HUGE_PAGES, encoding="ascii") as file:
+            self.before = int(file.read())
+        self.set(self.before + HUGE_PAGES_MORE)
+        with open(HUGE_PAGES, encoding="ascii") as file:
+            self.given = int(file.read()) >= self.before + HUGE_PAGES_MORE
+        return self
+
+    def __exit__(self, *_):
+        self.set(self.before)
+
+    def set(self, count):
+        try:
+            with open(HUGE_PAGES, "w", encoding="ascii") as file:
+                file.write(str(count))
+        except OSError:
+            pass  # A container that may not.
+
+
+def write_profile(source, target, port, addresses, huge_pages):
+    return tap_network.write_profile(
+        source, target, f"net_af_xdp0,iface={port}", addresses, transport="dpdk",
+        flags={"huge_pages": huge_pages})
