@@ -341,8 +341,9 @@ struct SleepingIdle final : public Idle {
 
 TEST(SteeredDevice, ThreadsLoseNothingAndWakeEachOther) {
   constexpr std::uint16_t count = 2;
-  constexpr std::uint64_t frames_each = 30'000;
-  Handover handover(count, 8);
+  constexpr std::uint64_t frames_each = 10'000;
+  constexpr std::uint32_t lent_max = 8;
+  Handover handover(count, lent_max);
   std::array<SleepingIdle, count> idles;
   std::array<Seen, count> seen;
   std::array<Put, count> put;
@@ -365,7 +366,8 @@ TEST(SteeredDevice, ThreadsLoseNothingAndWakeEachOther) {
     std::array<RxFrame, 32> frames;
     std::uint64_t given = 0;
     while (!over[0].load() || !over[1].load()) {
-      if (given < frames_each) {
+      // No more than the other may have of them, so that none is dropped.
+      if (given < frames_each && queues[core]->lent_count() < lent_max) {
         put[core].frame(prng, core, *queues[core]);
         if (++given == frames_each) {
           filled.fetch_add(1);
@@ -383,6 +385,7 @@ TEST(SteeredDevice, ThreadsLoseNothingAndWakeEachOther) {
       }
       const bool may_sleep = given == frames_each && devices[core]->next_deadline() == never() &&
                              queues[core]->lent_count() == 0;
+      if (received == 0 && !may_sleep) std::this_thread::yield();
       if (may_sleep && received == 0 && (!over[0].load() || !over[1].load())) {
         idles[core].wait(never());
       }
@@ -405,9 +408,10 @@ TEST(SteeredDevice, ThreadsLoseNothingAndWakeEachOther) {
   }
   const std::uint64_t dropped =
       handover.counters(0).drop_no_turns.load() + handover.counters(1).drop_no_turns.load();
-  EXPECT_EQ(seen[0].segments + seen[1].segments + seen[0].news + seen[1].news + dropped,
-            put[0].segments + put[1].segments + count * (put[0].news + put[1].news));
-  EXPECT_GT(handover.counters(0).handed_over.load(), frames_each / 8);
+  EXPECT_EQ(dropped, 0u);
+  EXPECT_EQ(seen[0].segments + seen[1].segments, put[0].segments + put[1].segments);
+  EXPECT_EQ(seen[0].news + seen[1].news, count * (put[0].news + put[1].news));
+  EXPECT_GT(handover.counters(0).handed_over.load(), frames_each / 4);
 }
 
 }  // namespace
