@@ -294,8 +294,8 @@ def stage_e2e(tally, options):
                                 *(["--long"] if options.long else [])],
                  2 * seconds + E2E_BUILD_SECONDS_MAX)
     # The same over our own TCP/IP: all of it with --long, else what is soon done.
-    some = "" if options.long else OWN_NETWORK_MODULES
-    for network, cores, modules in [("tap", 1, some and some + ",steering"), ("dpdk", 1, some),
+    some = "" if options.long else f"{OWN_NETWORK_MODULES},steering"
+    for network, cores, modules in [("tap", 1, some), ("dpdk", 1, some),
                                     ("tap", 2, OWN_NETWORK_MODULES)]:
         run_counting(tally, f"e2e over {network}, {cores} core" + ("s" if cores > 1 else ""),
                      [sys.executable, "tests/e2e/run.py", "--net", network, "--cores", str(cores),

@@ -87,6 +87,12 @@ def remove(device):
     subprocess.run(f"ip link delete {device}".split(), check=False)
 
 
+def cores_of(profile):
+    with open(profile, encoding="utf-8") as file:
+        found = re.search(r"^[ \t]*cores[ \t]*=[ \t]*(\d+)", file.read(), flags=re.M)
+    return 1 if found is None else int(found.group(1))
+
+
 def write_profile(source, target, device, addresses, transport="tap", flags=None):
     """The same profile with the network's keys."""
     with open(source, encoding="utf-8") as file:

@@ -17,7 +17,7 @@ INSIDE = "TAILRACE_E2E_INSIDE"
 # These are about the kernel's ports and about profiles that are refused.
 KERNEL_ONLY = ["process", "dev"]
 # These are about several cores that do their own TCP/IP.
-TAP_ONLY = ["steering"]
+OWN_ONLY = ["steering"]
 
 
 class KernelNetwork:
@@ -88,7 +88,7 @@ def missing(name):
 
 def leaves_out(name, module):
     """Whether the cases of the module have no meaning there."""
-    return (module in KERNEL_ONLY and name != "kernel") or (module in TAP_ONLY and name != "tap")
+    return module in (OWN_ONLY if name == "kernel" else KERNEL_ONLY)
 
 
 def use(name):

@@ -339,6 +339,18 @@ struct SleepingIdle final : public Idle {
   bool is_late = false;   // nobody woke it
 };
 
+// Everything that is there, given back at once; how much it was.
+std::size_t take_all(SteeredDevice& device, const net::Steering& steering, std::uint16_t core,
+                     Seen& seen) {
+  std::array<RxFrame, 32> frames;
+  const std::size_t received = device.receive(frames);
+  for (const RxFrame& frame : std::span(frames).first(received)) {
+    seen.take(steering, core, frame);
+    device.release({&frame.token, 1});
+  }
+  return received;
+}
+
 TEST(SteeredDevice, ThreadsLoseNothingAndWakeEachOther) {
   constexpr std::uint16_t count = 2;
   constexpr std::uint64_t frames_each = 10'000;
@@ -363,7 +375,6 @@ TEST(SteeredDevice, ThreadsLoseNothingAndWakeEachOther) {
   std::array<std::atomic<bool>, count> over{};
   const auto run = [&](std::uint16_t core) {
     Prng prng(core, "threads");
-    std::array<RxFrame, 32> frames;
     std::uint64_t given = 0;
     while (!over[0].load() || !over[1].load()) {
       // No more than the other may have of them, so that none is dropped.
@@ -374,11 +385,8 @@ TEST(SteeredDevice, ThreadsLoseNothingAndWakeEachOther) {
           idles[core ^ 1].wake();
         }
       }
-      const std::size_t received = devices[core]->receive(frames);
-      for (const RxFrame& frame : std::span(frames).first(received)) {
-        seen[core].take(handover.steering(), core, frame);
-        devices[core]->release({&frame.token, 1});
-      }
+      const std::size_t received =
+          take_all(*devices[core], handover.steering(), core, seen[core]);
       if (filled.load() == count && !over[core].load() && is_over(core)) {
         over[core].store(true);
         idles[core ^ 1].wake();
@@ -395,15 +403,7 @@ TEST(SteeredDevice, ThreadsLoseNothingAndWakeEachOther) {
   run(0);
   other.join();
   for (std::uint16_t core = 0; core < count; ++core) {
-    std::array<RxFrame, 32> frames;
-    for (;;) {
-      const std::size_t received = devices[core]->receive(frames);
-      for (const RxFrame& frame : std::span(frames).first(received)) {
-        seen[core].take(handover.steering(), core, frame);
-        devices[core]->release({&frame.token, 1});
-      }
-      if (received == 0) break;
-    }
+    while (take_all(*devices[core], handover.steering(), core, seen[core]) > 0) continue;
     EXPECT_FALSE(idles[core].is_late) << core;
   }
   const std::uint64_t dropped =
