@@ -51,7 +51,7 @@ class DpdkNetwork {
   // Zeroed, aligned to pages, at one place for good; empty: there is not so much. A frame's payload
   // that lies in such memory is read by the device where it is.
   MutableBytes allocate(std::size_t bytes);
-  // Each queue once. `ring` outlives the device.
+  // Each queue once. `ring` outlives all but the device's destructor.
   std::unique_ptr<PacketDevice> open(std::uint16_t queue, Ring& ring);
   // Received frames that every queue lends at a time; some may lend more.
   std::uint32_t frames_max() const;
