@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "runtime/admin.h"
+#include "runtime/capture_command.h"
 #include "runtime/dump_command.h"
 #include "runtime/log_sink.h"
 #include "tailrace/appliance.h"
@@ -18,6 +19,7 @@ constexpr const char* description =
     "A log broker for Kafka clients. An acknowledged record is on disk.\n"
     "Start one:   tailrace serve --data ./data --listen 127.0.0.1:9092\n"
     "Look inside: tailrace status, net     (a running broker)\n"
+    "             tailrace net capture out.pcapng\n"
     "             tailrace dump ./data     (the files of a stopped one)";
 
 int serve(const tailrace::Config& config) {
@@ -75,10 +77,62 @@ int show(const std::string& address, const std::string& path) {
   return answered ? 0 : 1;
 }
 
+// The frames of a broker that does its own TCP/IP, into a file.
+struct Capture {
+  CLI::App* command = nullptr;
+  tailrace::runtime::CaptureCommand request;
+};
+
+std::unique_ptr<Capture> add_capture(CLI::App& net) {
+  auto capture = std::make_unique<Capture>();
+  tailrace::runtime::CaptureCommand& request = capture->request;
+  CLI::App* command = net.add_subcommand(
+      "capture", "Write the frames of a broker that does its own TCP/IP to a file (pcapng) that "
+                 "Wireshark reads, until Ctrl-C");
+  command->add_option("file", request.path, "The file; - for standard output, as in\n"
+                      "tailrace net capture - | tshark -i -");
+  command->add_option("--seconds", request.seconds, "... or for so long");
+  command->add_option("--packets", request.packets_max, "... or until there are so many");
+  command->add_option("--snap", request.snap_bytes,
+                      "Keep only so many bytes of each (default: all)");
+  command->add_option("--admin", request.admin,
+                      "HOST:PORT of its admin server (default 127.0.0.1:9644)");
+  capture->command = command;
+  return capture;
+}
+
+int show_network(const Capture& capture, const std::string& admin_of_net) {
+  if (!capture.command->parsed()) return show(admin_of_net, "/net");
+  tailrace::runtime::CaptureCommand request = capture.request;
+  if (request.admin.empty()) request.admin = admin_of_net;
+  if (!request.path.empty()) return tailrace::runtime::capture_frames(request);
+  std::cerr << "tailrace: net capture: where are the frames to go? Name a file, or - for standard "
+               "output: tailrace net capture out.pcapng\n";
+  return 1;
+}
+
 }  // namespace
 
 // CLI11 tells of a missing command or option first, and not of the wrong word that was given
 // instead: that is looked for here. Empty: nothing is wrong so far.
+std::string wrong_option(const CLI::App& command, const std::string& name, int argc,
+                         char** argv) {
+  for (int i = 0; i < argc; ++i) {
+    const std::string text(argv[i]);
+    const auto inner = command.get_subcommands(
+        [&](const CLI::App* one) { return one->get_name() == text; });
+    if (!inner.empty()) {
+      return wrong_option(*inner.front(), name + " " + text, argc - i - 1, argv + i + 1);
+    }
+    if (!text.starts_with("-") || text == "-" || text == "--help" || text == "-h") continue;
+    const std::string option = text.substr(0, text.find('='));
+    if (command.get_option_no_throw(option) != nullptr) continue;
+    return fmt::format("{}: unknown option {}; tailrace {} --help lists what there is", name,
+                       option, name);
+  }
+  return {};
+}
+
 std::string wrong_word(const CLI::App& app, int argc, char** argv) {
   if (argc < 2) return {};
   const std::string_view word = argv[1];
@@ -89,15 +143,7 @@ std::string wrong_word(const CLI::App& app, int argc, char** argv) {
       commands += (commands.empty() ? "" : ", ") + command->get_name();
       continue;
     }
-    for (int i = 2; i < argc; ++i) {
-      const std::string text(argv[i]);
-      if (!text.starts_with("-") || text == "-" || text == "--help" || text == "-h") continue;
-      const std::string name = text.substr(0, text.find('='));
-      if (command->get_option_no_throw(name) != nullptr) continue;
-      return fmt::format("{}: unknown option {}; {} {} --help lists what there is", word, name,
-                         app.get_name(), word);
-    }
-    return {};
+    return wrong_option(*command, command->get_name(), argc - 2, argv + 2);
   }
   return fmt::format("no command \"{}\"; there are: {}; {} --help says more", word, commands,
                      app.get_name());
@@ -146,6 +192,7 @@ int main(int argc, char** argv) {
       "net", "Print the connections of a broker that does its own TCP/IP");
   net_command->add_option("--admin", admin_address,
                           "HOST:PORT of its admin server (default 127.0.0.1:9644)");
+  const auto capture = add_capture(*net_command);
 
   tailrace::runtime::DumpRequest dump;
   CLI::App* dump_command = app.add_subcommand(
@@ -183,6 +230,6 @@ int main(int argc, char** argv) {
   }
   if (serve_command->parsed()) return serve(config);
   if (status_command->parsed()) return show(admin_address, "/status");
-  if (net_command->parsed()) return show(admin_address, "/net");
+  if (net_command->parsed()) return show_network(*capture, admin_address);
   return tailrace::runtime::dump_files(dump) ? 0 : 1;
 }

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Runs every kind of test and adds up what came out. `tools/dev test` is the way to call it.
 
-Stages, in this order: build, tidy, unit (unit tests and traces), fuzz (smoke), sim, e2e. A stage
-is a program of its own; this file only starts it, watches the clock and counts. A stage that
-reports its own counts ends with the line "N passed, N failed, N skipped" and says each skip as
-"SKIP what: why". A stage whose program does not exist is a skip, never a pass.
+Stages, in this order: build, tidy, unit (unit tests and traces), fuzz (smoke), sim, peer (Linux as
+the peer of our TCP/IP), e2e. A stage is a program of its own; this file only starts it, watches the
+clock and counts. A stage that reports its own counts ends with the line "N passed, N failed, N
+skipped" and says each skip as "SKIP what: why". A stage whose program does not exist is a skip,
+never a pass.
 """
 import argparse
 import glob
@@ -18,9 +19,9 @@ import tempfile
 import time
 
 BUILD = "build/release"
-STAGES = ["tidy", "unit", "fuzz", "sim", "e2e"]
+STAGES = ["tidy", "unit", "fuzz", "sim", "peer", "e2e"]
 # Seconds a stage may use for its rounds; a build comes on top. About 20 minutes together.
-BUDGET_SECONDS = {"unit": 180, "fuzz": 60, "sim": 120, "e2e": 420}
+BUDGET_SECONDS = {"unit": 180, "fuzz": 60, "sim": 120, "peer": 80, "e2e": 420}
 LONG_FACTOR = 10
 # What the simulator runs with --long, whatever time it takes.
 LONG_NODE_SEEDS = 40_000
@@ -30,7 +31,8 @@ LONG_LIFE_HOURS = 24
 NET_SEEDS = 12_000
 LONG_NET_SEEDS = 200_000
 GRACE_SECONDS = 120
-OWN_NETWORK_MODULES = "kcat,raw,limits"
+OWN_NETWORK_MODULES = "kcat,raw,limits,capture,attacks"
+TWO_CORES_MODULES = "kcat,raw,limits"
 # The clients of the end-to-end tests are fetched and built at their first run.
 E2E_BUILD_SECONDS_MAX = 2400
 SIM_RANGE = re.compile(r"^((?:log |life |net )?seeds) (\d+)\.\.(\d+): ", re.M)
@@ -285,6 +287,13 @@ def stage_sim(tally, options):
         say(f"sim: {count} {kind} ({told}) in {time.monotonic() - begun:.0f} s")
 
 
+def stage_peer(tally, options):
+    seconds = budget("peer", options.long)
+    run_counting(tally, "peer", [sys.executable, "tests/peer/run.py", "--seconds", str(seconds),
+                                 *(["--long"] if options.long else [])],
+                 (3600 if options.long else 2 * seconds) + GRACE_SECONDS)
+
+
 def stage_e2e(tally, options):
     if not os.path.exists("tests/e2e/run.py"):
         tally.skip("e2e", "tests/e2e/run.py is not there")
@@ -296,7 +305,7 @@ def stage_e2e(tally, options):
     # The same over our own TCP/IP: all of it with --long, else what is soon done.
     some = "" if options.long else f"{OWN_NETWORK_MODULES},steering"
     for network, cores, modules in [("tap", 1, some), ("dpdk", 1, some),
-                                    ("tap", 2, OWN_NETWORK_MODULES)]:
+                                    ("tap", 2, TWO_CORES_MODULES)]:
         run_counting(tally, f"e2e over {network}, {cores} core" + ("s" if cores > 1 else ""),
                      [sys.executable, "tests/e2e/run.py", "--net", network, "--cores", str(cores),
                       *(["--modules", modules] if modules else []), "--seconds", str(seconds)],

@@ -153,6 +153,8 @@ struct Connection {
   Instant tuned_at{};
 
   // --- sending
+  std::array<SeqRange, sacks_max> sacks_heard;  // the peer's, of its last ACK with any
+  std::uint8_t sacks_heard_count = 0;
   Seq send_start;                       // ISS
   Seq send_unacked;                     // SND.UNA
   Seq send_next;                        // SND.NXT

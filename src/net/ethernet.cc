@@ -3,20 +3,8 @@
 namespace tailrace::net {
 
 Result<EthernetFrame> parse_ethernet(Bytes frame) {
-  if (frame.size() < ethernet_bytes) return fail(Errc::truncated);
   EthernetFrame parsed;
-  std::memcpy(parsed.header.destination.bytes.data(), frame.data(), 6);
-  std::memcpy(parsed.header.source.bytes.data(), frame.data() + 6, 6);
-  auto type = load_be<std::uint16_t>(frame.data() + 12);
-  std::size_t at = ethernet_bytes;
-  if (type == static_cast<std::uint16_t>(EtherType::vlan)) {
-    if (frame.size() < ethernet_bytes + vlan_tag_bytes) return fail(Errc::truncated);
-    parsed.header.vlan = load_be<std::uint16_t>(frame.data() + 14) & 0x0fff;
-    type = load_be<std::uint16_t>(frame.data() + 16);
-    at += vlan_tag_bytes;
-  }
-  parsed.header.type = EtherType{type};
-  parsed.payload = frame.subspan(at);
+  if (!read_ethernet(frame, parsed)) return fail(Errc::truncated);
   return parsed;
 }
 

@@ -27,7 +27,26 @@ struct EthernetFrame {
   Bytes payload;
 };
 
-// Errors: truncated.
+// False: it is cut short. (read_ethernet() and its like are inline and write into what the caller
+// has: most of the time for a segment would else go into handing results on.)
+inline bool read_ethernet(Bytes frame, EthernetFrame& to) {
+  if (frame.size() < ethernet_bytes) return false;
+  std::memcpy(to.header.destination.bytes.data(), frame.data(), 6);
+  std::memcpy(to.header.source.bytes.data(), frame.data() + 6, 6);
+  to.header.vlan = no_vlan;
+  auto type = load_be<std::uint16_t>(frame.data() + 12);
+  std::size_t at = ethernet_bytes;
+  if (type == static_cast<std::uint16_t>(EtherType::vlan)) [[unlikely]] {
+    if (frame.size() < ethernet_bytes + vlan_tag_bytes) return false;
+    to.header.vlan = load_be<std::uint16_t>(frame.data() + 14) & 0x0fff;
+    type = load_be<std::uint16_t>(frame.data() + 16);
+    at += vlan_tag_bytes;
+  }
+  to.header.type = EtherType{type};
+  to.payload = frame.subspan(at);
+  return true;
+}
+// The same as a value. Errors: truncated.
 Result<EthernetFrame> parse_ethernet(Bytes frame);
 
 // Returns the bytes written: 14, or 18 with a VLAN.

@@ -22,30 +22,8 @@ constexpr int extension_headers_max = 4;
 }  // namespace
 
 IpPacket parse_ipv4(Bytes bytes, bool checksum_good) {
-  if (bytes.size() < ipv4_bytes) return failed(Count::drop_truncated);
-  const std::byte* at = bytes.data();
-  const auto first = static_cast<std::uint8_t>(at[0]);
-  const std::size_t header_bytes = std::size_t{first & 0x0fU} * 4;
-  const std::size_t total_bytes = load_be<std::uint16_t>(at + 2);
-  if (first >> 4 != 4 || header_bytes < ipv4_bytes || total_bytes < header_bytes) {
-    return failed(Count::drop_ip_header);
-  }
-  if (total_bytes > bytes.size()) return failed(Count::drop_truncated);
-  if (header_bytes > ipv4_bytes) return failed(Count::drop_ip_options);
-  if (!checksum_good && checksum_of(bytes.first(ipv4_bytes)) != 0) {
-    return failed(Count::drop_ip_checksum);
-  }
-  if ((load_be<std::uint16_t>(at + 6) & ipv4_fragment_mask) != 0) {
-    return failed(Count::drop_fragment);
-  }
   IpPacket packet;
-  packet.header = {.source = IpAddress::load_v4(at + 12),
-                   .destination = IpAddress::load_v4(at + 16),
-                   .protocol = IpProtocol{static_cast<std::uint8_t>(at[9])},
-                   .ecn = Ecn{static_cast<std::uint8_t>(static_cast<std::uint8_t>(at[1]) & 3)},
-                   .hop_limit = static_cast<std::uint8_t>(at[8])};
-  packet.payload = bytes.subspan(ipv4_bytes, total_bytes - ipv4_bytes);
-  if (!packet.header.source.is_peer()) packet.failure = Count::drop_source;
+  packet.failure = read_ipv4(bytes, checksum_good, packet.header, packet.payload);
   return packet;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "net/address.h"
+#include "net/checksum.h"
 #include "net/counters.h"
 
 namespace tailrace::net {
@@ -18,7 +19,6 @@ enum class Ecn : std::uint8_t { not_capable = 0, capable_1 = 1, capable_0 = 2, c
 
 inline constexpr std::size_t ipv4_bytes = 20;
 inline constexpr std::size_t ipv6_bytes = 40;
-inline constexpr std::uint16_t ipv4_fragment_mask = 0x3fff;   // more fragments, or an offset
 inline constexpr std::uint8_t hop_limit_default = 64;
 
 struct IpHeader {
@@ -37,6 +37,30 @@ struct IpPacket {
   bool is_good() const { return failure == Count::frames_in; }
 };
 
+inline constexpr std::uint16_t ipv4_fragment_mask = 0x3fff;  // more fragments, or an offset
+
+// Returns why not, or frames_in.
+inline Count read_ipv4(Bytes bytes, bool checksum_good, IpHeader& header, Bytes& payload) {
+  if (bytes.size() < ipv4_bytes) return Count::drop_truncated;
+  const std::byte* at = bytes.data();
+  const auto first = static_cast<std::uint8_t>(at[0]);
+  const std::size_t header_bytes = std::size_t{first & 0x0fU} * 4;
+  const std::size_t total_bytes = load_be<std::uint16_t>(at + 2);
+  if (first >> 4 != 4 || header_bytes < ipv4_bytes || total_bytes < header_bytes) {
+    return Count::drop_ip_header;
+  }
+  if (total_bytes > bytes.size()) return Count::drop_truncated;
+  if (header_bytes > ipv4_bytes) return Count::drop_ip_options;
+  if (!checksum_good && checksum_of(bytes.first(ipv4_bytes)) != 0) return Count::drop_ip_checksum;
+  if ((load_be<std::uint16_t>(at + 6) & ipv4_fragment_mask) != 0) return Count::drop_fragment;
+  header.source = IpAddress::load_v4(at + 12);
+  header.destination = IpAddress::load_v4(at + 16);
+  header.protocol = IpProtocol{static_cast<std::uint8_t>(at[9])};
+  header.ecn = Ecn{static_cast<std::uint8_t>(static_cast<std::uint8_t>(at[1]) & 3)};
+  header.hop_limit = static_cast<std::uint8_t>(at[8]);
+  payload = bytes.subspan(ipv4_bytes, total_bytes - ipv4_bytes);
+  return header.source.is_peer() ? Count::frames_in : Count::drop_source;
+}
 IpPacket parse_ipv4(Bytes bytes, bool checksum_good);
 IpPacket parse_ipv6(Bytes bytes);
 

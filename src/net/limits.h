@@ -17,7 +17,7 @@ struct Limits {
   std::uint32_t half_open_max = 1024;
   std::uint32_t half_open_cookies_from = 768;
   std::uint32_t time_wait_max = 4096;     // the oldest goes when a newer comes
-  std::uint32_t neighbours_max = 256;
+  std::uint32_t neighbours_max = 1024;
   std::uint32_t control_frames_max = 256; // answers without a connection that wait to go out
 
   // --- memory, per core

@@ -22,8 +22,12 @@ Neighbours::Neighbours(std::uint32_t capacity, std::uint64_t hash_key)
 }
 
 std::uint32_t Neighbours::set_of(const IpAddress& address) const {
+  // What differs between the stations of a network are the last bytes of the address, and those are
+  // the highest of the number: they must be brought down before a multiplication, which only
+  // carries upwards.
   std::uint64_t hash = (address.high() ^ hash_key_) * 0x9e3779b97f4a7c15U;
-  hash = ((hash >> 32) ^ hash ^ address.low()) * 0xbf58476d1ce4e5b9U;
+  hash ^= (hash >> 32) ^ address.low();
+  hash = (hash ^ hash >> 32) * 0xbf58476d1ce4e5b9U;
   return static_cast<std::uint32_t>(hash >> 33) & (set_count_ - 1);
 }
 

@@ -10,6 +10,8 @@ namespace {
 constexpr std::uint32_t echo_hold_bit = 0x8000'0000U;
 constexpr std::uint32_t echoes_held_max = 64;
 constexpr std::uint32_t port_tries_max = 4096;
+// Frames whose headers are on their way from memory while one is taken apart.
+constexpr std::size_t fetched_ahead = 8;
 
 }  // namespace
 
@@ -40,7 +42,14 @@ void Stack::input(std::span<const RxFrame> frames, Instant now) {
 
 void Stack::input_burst(std::span<const RxFrame> frames) {
   std::array<Packet, burst_max>& burst = *burst_;
+  const auto fetch_headers = [&](std::size_t i) {
+    if (i >= frames.size()) return;
+    __builtin_prefetch(frames[i].bytes.data());
+    __builtin_prefetch(frames[i].bytes.data() + 64);
+  };
+  for (std::size_t i = 0; i < fetched_ahead; ++i) fetch_headers(i);
   for (std::size_t i = 0; i < frames.size(); ++i) {
+    fetch_headers(i + fetched_ahead);
     parse(frames[i], burst[i]);
     if (burst[i].kind == Packet::Kind::tcp) tcp_.flows.prefetch(burst[i].hash);
   }
@@ -61,15 +70,15 @@ void Stack::parse(const RxFrame& frame, Packet& packet) {
   packet.kind = Packet::Kind::dropped;
   packet.token = frame.token;
   packet.checksum_good = frame.checksum_good;
-  const Result<EthernetFrame> ethernet = parse_ethernet(frame.bytes);
-  if (!ethernet) return tcp_.count(Count::drop_truncated);
-  const EthernetHeader& header = ethernet->header;
+  EthernetFrame ethernet;
+  if (!read_ethernet(frame.bytes, ethernet)) return tcp_.count(Count::drop_truncated);
+  const EthernetHeader& header = ethernet.header;
   if (header.vlan != tcp_.interface.vlan) return tcp_.count(Count::drop_vlan);
   if (header.destination != tcp_.interface.mac && !header.destination.is_group()) {
     return tcp_.count(Count::drop_not_ours);
   }
   packet.source = header.source;
-  const Count failure = parse_network(*ethernet, packet);
+  const Count failure = parse_network(ethernet, packet);
   if (failure == Count::frames_in) return;
   packet.kind = Packet::Kind::dropped;
   tcp_.count(failure);
@@ -77,36 +86,37 @@ void Stack::parse(const RxFrame& frame, Packet& packet) {
 
 // The count of why not, or frames_in.
 Count Stack::parse_network(const EthernetFrame& ethernet, Packet& packet) {
-  IpPacket ip;
   switch (ethernet.header.type) {
     case EtherType::arp:
       packet.kind = Packet::Kind::arp;
       packet.payload = ethernet.payload;
       return Count::frames_in;
-    case EtherType::ipv4:
-      ip = parse_ipv4(ethernet.payload, packet.checksum_good);
-      break;
-    case EtherType::ipv6:
-      ip = parse_ipv6(ethernet.payload);
-      break;
+    case EtherType::ipv4: {
+      const Count failure = read_ipv4(ethernet.payload, packet.checksum_good, packet.ip,
+                                      packet.payload);
+      return failure == Count::frames_in ? parse_transport(ethernet, packet) : failure;
+    }
+    case EtherType::ipv6: {
+      const IpPacket ip = parse_ipv6(ethernet.payload);
+      packet.ip = ip.header;
+      packet.payload = ip.payload;
+      return ip.is_good() ? parse_transport(ethernet, packet) : ip.failure;
+    }
     case EtherType::vlan:   // A tag within a tag.
     default:                // The field is the sender's; it may hold anything.
       return Count::drop_protocol;
   }
-  if (!ip.is_good()) return ip.failure;
-  packet.ip = ip.header;
-  packet.payload = ip.payload;
-  const bool is_ours = tcp_.interface.index_of(ip.header.destination) >= 0;
-  const bool is_discovery = ip.header.protocol == IpProtocol::icmp6 &&
-                            ip.header.destination.is_multicast();
+}
+
+Count Stack::parse_transport(const EthernetFrame& ethernet, Packet& packet) {
+  const IpHeader& ip = packet.ip;
+  // Whoever writes our own address there wants us to answer ourselves (RFC 1122, 3.2.1.3).
+  if (tcp_.interface.index_of(ip.source) >= 0) return Count::drop_source;
+  const bool is_ours = tcp_.interface.index_of(ip.destination) >= 0;
+  const bool is_discovery = ip.protocol == IpProtocol::icmp6 && ip.destination.is_multicast();
   if (!is_ours && !is_discovery) return Count::drop_not_ours;
   // An IP packet to one host in a frame to many is nobody's honest mistake (RFC 1122, 3.3.6).
   if (is_ours && ethernet.header.destination.is_group()) return Count::drop_not_ours;
-  return parse_transport(packet);
-}
-
-Count Stack::parse_transport(Packet& packet) {
-  const IpHeader& ip = packet.ip;
   if (ip.protocol == (ip.source.is_v4() && !ip.source.is_unspecified() ? IpProtocol::icmp
                                                                        : IpProtocol::icmp6)) {
     packet.kind = Packet::Kind::icmp;
@@ -116,10 +126,12 @@ Count Stack::parse_transport(Packet& packet) {
   if (!packet.checksum_good && !tcp_checksum_is_good(ip.source, ip.destination, packet.payload)) {
     return Count::drop_tcp_checksum;
   }
-  packet.segment = parse_tcp(packet.payload);
+  read_tcp(packet.payload, packet.segment);
   if (!packet.segment.is_good()) return packet.segment.failure;
-  const TcpHeader& header = packet.segment.header;
-  packet.flow = {{ip.destination, header.destination_port}, {ip.source, header.source_port}};
+  packet.flow.local.address = ip.destination;
+  packet.flow.local.port = packet.segment.header.destination_port;
+  packet.flow.remote.address = ip.source;
+  packet.flow.remote.port = packet.segment.header.source_port;
   packet.hash = tcp_.flows.hash_of(packet.flow);
   packet.kind = Packet::Kind::tcp;
   return Count::frames_in;
@@ -341,8 +353,13 @@ std::size_t Stack::take_events_of(Connection& c, std::span<Event> events, bool& 
   const ConnId id = id_of(tcp_.index_of(c), c);
   std::size_t count = 0;
   const auto tell = [&](Event::Kind kind) -> Event& {
-    events[count] = {.kind = kind, .conn = id};
-    return events[count++];
+    // Each field by itself: a whole Event would be made elsewhere and copied.
+    Event& event = events[count++];
+    event.kind = kind;
+    event.conn = id;
+    event.bytes = {};
+    event.token = 0;
+    return event;
   };
   is_done = false;
   if (c.tell_accepted || c.tell_connected) {

@@ -152,7 +152,7 @@ class Stack {
   void input_burst(std::span<const RxFrame> frames);
   void parse(const RxFrame& frame, Packet& packet);
   Count parse_network(const EthernetFrame& ethernet, Packet& packet);
-  Count parse_transport(Packet& packet);
+  Count parse_transport(const EthernetFrame& ethernet, Packet& packet);
   bool process(Packet& packet);
   bool process_tcp(Packet& packet);
   std::uint32_t lookup(std::uint32_t hash, const Flow& flow) const;

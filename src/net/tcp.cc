@@ -106,6 +106,13 @@ const IpAddress* Tcp::next_hop(const IpAddress& remote) const {
   return gateway.is_unspecified() ? nullptr : &gateway;
 }
 
+bool Tcp::may_record(const Connection& c) const {
+  constexpr std::uint32_t few = 4;
+  if (!records.has_room() || c.sent.count >= limits.sent_records_per_connection_max) return false;
+  return c.sent.count < few ||
+         records.records_used() < limits.sent_records_max - limits.sent_records_max / 4;
+}
+
 bool Tcp::take_rate(std::uint32_t& left) {
   if (now - rate_second >= seconds(1)) {
     rate_second = now;

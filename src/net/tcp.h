@@ -100,6 +100,10 @@ struct Tcp {
   std::uint32_t timestamp(const Connection& c) const { return clock_ms() + c.timestamp_offset; }
   // Whose link address a packet to `remote` needs; null without a way there.
   const IpAddress* next_hop(const IpAddress& remote) const;
+  // Whether there is memory for one more record of what this connection has sent. The last quarter
+  // is for connections that have few: peers who acknowledge nothing, or in splinters, must not stop
+  // all others.
+  bool may_record(const Connection& c) const;
   // A token of this second's resets or echoes.
   bool take_rate(std::uint32_t& left);
 

@@ -1,6 +1,7 @@
 // An acknowledgement: what it takes from the log of sent segments, cumulatively and by SACK, what
 // it says about the round trip, and the peer's window.
 #include <algorithm>
+#include <array>
 
 #include "base/assert.h"
 #include "net/tcp.h"
@@ -8,9 +9,14 @@
 namespace tailrace::net {
 namespace {
 
+// Records that the blocks of one ACK may make us pass by, all together. What they would say beyond
+// that is heard when they are told again, as they are in each ACK.
+constexpr std::uint32_t sack_steps_max = 2048;
+
 // One pass over an ACK.
 struct Taken {
   AckNews news;
+  std::uint32_t steps_left = sack_steps_max;
   bool has_echo = false;
   std::uint32_t echo = 0;
 };
@@ -51,39 +57,69 @@ void take_cumulative(Tcp& tcp, Connection& c, Seq ack, Taken& taken) {
   tcp.sends.acknowledge(c.queue, payload);
 }
 
-// A record that the block covers in part is cut at a segment's border within it.
-void sack_record(Tcp& tcp, Connection& c, std::uint32_t index, SeqRange block, Taken& taken) {
+// A block's border within a record means a cut, but not into more records than the segments that
+// are under way could have made, twice over: a peer who reports single bytes would have us keep
+// books of each (CVE-2019-11477, 11478). What is not cut counts as not reported.
+bool may_cut(const Tcp& tcp, const Connection& c) {
+  constexpr std::uint32_t always = 256;
+  return tcp.may_record(c) &&
+         (c.sent.count < always || c.sent.count < 2 * (c.sent.bytes / c.send_mss));
+}
+
+// False: there is no memory for that.
+bool sack_record(Tcp& tcp, Connection& c, std::uint32_t index, SeqRange block, Taken& taken) {
   SentRecord& record = tcp.records[index];
-  if (record.sacked) return;
+  if (record.sacked) return true;
+  const bool is_cut = block.start > record.seq || block.end < record.end();
+  if (is_cut && !may_cut(tcp, c)) return false;
   if (block.start > record.seq) {
     const std::uint32_t before = block.start - record.seq;
-    if (!tcp.records.split(c.sent, index, before, tcp.sends.advance(record.at, before))) return;
-    return;   // The rest is the next record, which the caller comes to.
+    // The rest is the next record, which the caller comes to.
+    return tcp.records.split(c.sent, index, before, tcp.sends.advance(record.at, before));
   }
   if (block.end < record.end()) {
     const std::uint32_t covered = block.end - record.seq;
     const StreamPos rest = tcp.sends.advance(record.at, covered);
-    if (!tcp.records.split(c.sent, index, covered, rest)) return;
+    if (!tcp.records.split(c.sent, index, covered, rest)) return false;
   }
   deliver(tcp, c, record, taken);
   tcp.records.mark_sacked(c.sent, index);
+  return true;
 }
 
-void take_sack_block(Tcp& tcp, Connection& c, SeqRange block, Taken& taken) {
+// True: all of it was taken.
+bool take_sack_block(Tcp& tcp, Connection& c, SeqRange block, Taken& taken) {
   std::uint32_t index = c.sent.sack_hint == none ? c.sent.head : c.sent.sack_hint;
+  const auto may_step = [&] { return taken.steps_left > 0 && taken.steps_left-- > 0; };
   // Blocks grow at their end, so the last place is nearly always the right one.
   while (index != none && tcp.records[index].seq > block.start &&
          tcp.records[index].previous != none) {
+    if (!may_step()) return false;
     index = tcp.records[index].previous;
   }
   while (index != none && tcp.records[index].end() <= block.start) {
+    if (!may_step()) return false;
     index = tcp.records[index].next;
   }
+  bool is_whole = true;
   while (index != none && tcp.records[index].seq < block.end) {
-    sack_record(tcp, c, index, block, taken);
+    if (!may_step()) return false;
+    is_whole &= sack_record(tcp, c, index, block, taken);
     c.sent.sack_hint = index;
     index = tcp.records[index].next;
   }
+  return is_whole;
+}
+
+// What is left of a block without what was heard of it before, at either end: while they grow,
+// blocks are told again in each ACK.
+SeqRange unheard(const Connection& c, SeqRange block) {
+  for (std::size_t i = 0; i < c.sacks_heard_count && block.start < block.end; ++i) {
+    const SeqRange heard = c.sacks_heard[i];
+    if (heard.start <= block.start && block.start < heard.end) block.start = heard.end;
+    if (heard.start < block.end && block.end <= heard.end) block.end = heard.start;
+  }
+  return block;
 }
 
 // RFC 2883, 4: the first block is a double when it lies below the ACK or within the second block.
@@ -97,7 +133,9 @@ bool is_dsack(const TcpOptions& options, Seq ack) {
 
 void take_sacks(Tcp& tcp, Connection& c, const TcpHeader& header, Taken& taken) {
   const TcpOptions& options = header.options;
-  if (!c.uses_sack || options.sack_count == 0) return;
+  if (!c.uses_sack) return;
+  std::array<SeqRange, sacks_max> heard;
+  std::uint8_t heard_count = 0;
   std::size_t first = 0;
   if (is_dsack(options, header.ack)) {
     first = 1;
@@ -115,8 +153,12 @@ void take_sacks(Tcp& tcp, Connection& c, const TcpHeader& header, Taken& taken) 
     if (block.start >= block.end || block.start < c.send_unacked || block.end > c.send_next) {
       continue;
     }
-    take_sack_block(tcp, c, block, taken);
+    const SeqRange news = unheard(c, block);
+    if (news.start < news.end && !take_sack_block(tcp, c, news, taken)) continue;
+    heard[heard_count++] = block;
   }
+  c.sacks_heard = heard;
+  c.sacks_heard_count = heard_count;
 }
 
 // RFC 9293, 3.10.7.4. A peer may shrink its window, though it should not.

@@ -16,8 +16,6 @@ constexpr std::uint8_t option_window_scale = 3;
 constexpr std::uint8_t option_sack_permitted = 4;
 constexpr std::uint8_t option_sack = 5;
 constexpr std::uint8_t option_timestamp = 8;
-// Two NOPs, kind 8, length 10: how every stack writes timestamps, so that they lie on words.
-constexpr std::uint32_t aligned_timestamp = 0x0101'080a;
 
 // A known option with another length than its own is taken for an unknown one.
 void take_option(std::uint8_t kind, Bytes body, TcpOptions& options) {
@@ -40,27 +38,6 @@ void take_option(std::uint8_t kind, Bytes body, TcpOptions& options) {
                           {load_be<std::uint32_t>(at + i * 8 + 4)}};
     }
   }
-}
-
-bool parse_options(Bytes bytes, TcpOptions& options) {
-  if (bytes.size() == 12 && load_be<std::uint32_t>(bytes.data()) == aligned_timestamp) {
-    take_option(option_timestamp, bytes.subspan(4), options);
-    return true;
-  }
-  while (!bytes.empty()) {
-    const auto kind = static_cast<std::uint8_t>(bytes[0]);
-    if (kind == option_end) return true;
-    if (kind == option_nop) {
-      bytes = bytes.subspan(1);
-      continue;
-    }
-    if (bytes.size() < 2) return false;
-    const auto size = static_cast<std::size_t>(bytes[1]);
-    if (size < 2 || size > bytes.size()) return false;
-    take_option(kind, bytes.subspan(2, size - 2), options);
-    bytes = bytes.subspan(size);
-  }
-  return true;
 }
 
 std::byte* store_option(std::byte* to, std::uint8_t kind, std::size_t size) {
@@ -106,28 +83,26 @@ std::byte* store_options(std::byte* to, const TcpOptions& options) {
 
 }  // namespace
 
+bool read_tcp_options(Bytes bytes, TcpOptions& options) {
+  while (!bytes.empty()) {
+    const auto kind = static_cast<std::uint8_t>(bytes[0]);
+    if (kind == option_end) return true;
+    if (kind == option_nop) {
+      bytes = bytes.subspan(1);
+      continue;
+    }
+    if (bytes.size() < 2) return false;
+    const auto size = static_cast<std::size_t>(bytes[1]);
+    if (size < 2 || size > bytes.size()) return false;
+    take_option(kind, bytes.subspan(2, size - 2), options);
+    bytes = bytes.subspan(size);
+  }
+  return true;
+}
+
 TcpSegment parse_tcp(Bytes bytes) {
   TcpSegment segment;
-  segment.failure = Count::drop_tcp_header;
-  if (bytes.size() < tcp_header_bytes) return segment;
-  const std::byte* at = bytes.data();
-  const std::size_t header_bytes = static_cast<std::size_t>(at[12] >> 4) * 4;
-  if (header_bytes < tcp_header_bytes || header_bytes > bytes.size()) return segment;
-  TcpHeader& header = segment.header;
-  header.source_port = load_be<std::uint16_t>(at);
-  header.destination_port = load_be<std::uint16_t>(at + 2);
-  header.seq = {load_be<std::uint32_t>(at + 4)};
-  header.ack = {load_be<std::uint32_t>(at + 8)};
-  header.flags = static_cast<std::uint8_t>(at[13]);
-  header.window = load_be<std::uint16_t>(at + 14);
-  segment.failure = Count::drop_tcp_options;
-  if (header_bytes > tcp_header_bytes &&
-      !parse_options(bytes.subspan(tcp_header_bytes, header_bytes - tcp_header_bytes),
-                     header.options)) {
-    return segment;
-  }
-  segment.payload = bytes.subspan(header_bytes);
-  segment.failure = Count::frames_in;
+  read_tcp(bytes, segment);
   return segment;
 }
 

@@ -68,7 +68,44 @@ struct TcpSegment {
 
 // Unknown options are passed over; one whose length can't be makes the segment bad (RFC 9293,
 // MUST-7). Of a repeated option the last counts. The checksum is not looked at.
+// Adds to `options` what is in `bytes`; false for a length that cannot be.
+bool read_tcp_options(Bytes bytes, TcpOptions& options);
 TcpSegment parse_tcp(Bytes bytes);
+// The same into what the caller has; `failure` tells whether it is one.
+inline void read_tcp(Bytes bytes, TcpSegment& segment) {
+  segment.failure = Count::drop_tcp_header;
+  if (bytes.size() < tcp_header_bytes) return;
+  const std::byte* at = bytes.data();
+  const std::size_t header_bytes = static_cast<std::size_t>(at[12] >> 4) * 4;
+  if (header_bytes < tcp_header_bytes || header_bytes > bytes.size()) return;
+  TcpHeader& header = segment.header;
+  header.source_port = load_be<std::uint16_t>(at);
+  header.destination_port = load_be<std::uint16_t>(at + 2);
+  header.seq = {load_be<std::uint32_t>(at + 4)};
+  header.ack = {load_be<std::uint32_t>(at + 8)};
+  header.flags = static_cast<std::uint8_t>(at[13]);
+  header.window = load_be<std::uint16_t>(at + 14);
+  TcpOptions& options = header.options;
+  options.mss = 0;
+  options.window_scale = no_window_scale;
+  options.sack_permitted = false;
+  options.has_timestamp = false;
+  options.sack_count = 0;
+  const std::byte* from = at + tcp_header_bytes;
+  const std::size_t options_bytes = header_bytes - tcp_header_bytes;
+  // Two NOPs, kind 8, length 10: how every stack writes timestamps, so that they lie on words.
+  constexpr std::uint32_t aligned_timestamp = 0x0101'080a;
+  if (options_bytes == 12 && load_be<std::uint32_t>(from) == aligned_timestamp) {
+    options.has_timestamp = true;
+    options.timestamp = load_be<std::uint32_t>(from + 4);
+    options.timestamp_echo = load_be<std::uint32_t>(from + 8);
+  } else if (options_bytes > 0 && !read_tcp_options({from, options_bytes}, options)) {
+    segment.failure = Count::drop_tcp_options;
+    return;
+  }
+  segment.payload = bytes.subspan(header_bytes);
+  segment.failure = Count::frames_in;
+}
 bool tcp_checksum_is_good(const IpAddress& source, const IpAddress& destination, Bytes bytes);
 
 // Writes header and options, padded to words, with the sum of the pseudo-header over them and

@@ -245,10 +245,7 @@ Step send_lost(Tcp& tcp, Connection& c, const MacAddress& mac, TxFrame& frame) {
 // The next `length` bytes of the queue (0: a FIN alone), as a new record.
 Step send_new(Tcp& tcp, Connection& c, const MacAddress& mac, TxFrame& frame,
               std::uint32_t length, bool may_fin) {
-  if (!tcp.records.has_room() ||
-      c.sent.count >= tcp.limits.sent_records_per_connection_max) {
-    return Step::starved;
-  }
+  if (!tcp.may_record(c)) return Step::starved;
   const StreamPos at = c.queue.unsent;
   StreamPos after = at;
   if (length > 0) {

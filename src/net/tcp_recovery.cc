@@ -275,7 +275,10 @@ void on_retransmit_timeout(Tcp& tcp, Connection& c) {
   c.say_reduced = c.uses_ecn;
   c.congestion.on_timeout(c.send_mss);
   // A peer that has dropped what it had reported looks like this (RFC 2018, 8).
-  if (c.sent.head != none && tcp.records[c.sent.head].sacked) tcp.records.forget_sacks(c.sent);
+  if (c.sent.head != none && tcp.records[c.sent.head].sacked) {
+    tcp.records.forget_sacks(c.sent);
+    c.sacks_heard_count = 0;
+  }
   // Those that can't have come any more, and the first in any case (RFC 8985, 6.3). Without SACK
   // nothing is known of any.
   const Duration patience{c.rack.rtt.ns + reordering_window(c).ns};

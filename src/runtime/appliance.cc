@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "runtime/admin.h"
+#include "runtime/capture_stream.h"
 #include "runtime/clock_system.h"
 #include "runtime/connection_table.h"
 #include "runtime/control_unit.h"
@@ -68,6 +69,8 @@ struct Appliance::State {
   std::vector<runtime::CoreView> views() const;
   std::vector<runtime::NamedNumber> node_numbers() const;
   std::string connections();
+  std::unique_ptr<runtime::AdminStream> open_capture(const runtime::AdminQuery& query,
+                                                     runtime::AdminRefusal& refusal);
   template <class Unit>
   void launch(Unit& unit, bus::CoreId thread, std::string name, const std::atomic<bool>& stop);
   template <class Done>
@@ -89,6 +92,7 @@ struct Appliance::State {
   std::atomic<int> refusing_cores{0};   // for want of space
   std::unique_ptr<io::Handover> handover;   // between cores that do their own TCP/IP
   std::vector<std::unique_ptr<CoreUnit>> cores;
+  runtime::ClockSystem capture_clock;
   std::unique_ptr<runtime::Admin> admin;
 
   std::vector<std::thread> threads;     // of the cores
@@ -226,7 +230,10 @@ bool Appliance::State::open_admin(std::string& why) {
          return runtime::status_text(views(), (now.instant.ns - started_ns) / 1'000'000'000,
                                      node_numbers());
        },
-       .net = [this] { return connections(); }},
+       .net = [this] { return connections(); },
+       .capture = [this](const runtime::AdminQuery& query, runtime::AdminRefusal& refusal) {
+         return open_capture(query, refusal);
+       }},
       why);
   return admin != nullptr;
 }
@@ -241,6 +248,33 @@ std::string Appliance::State::connections() {
     text += core->ask_connections(table) ? table : "a core takes no turns\n";
   }
   return text;
+}
+
+// On the admin thread, which alone begins and ends captures.
+std::unique_ptr<runtime::AdminStream> Appliance::State::open_capture(
+    const runtime::AdminQuery& query, runtime::AdminRefusal& refusal) {
+  constexpr unsigned bad_request = 400;
+  constexpr unsigned conflict = 409;
+  runtime::CaptureRequest request;
+  refusal.status = bad_request;
+  if (!runtime::read_capture_request(query, request, refusal.text)) return nullptr;
+  refusal.status = conflict;
+  if (!runtime::has_user_network(profile)) {
+    refusal.text = "the kernel does this node's network: `tcpdump -i any -w FILE` captures it\n";
+    return nullptr;
+  }
+  std::vector<runtime::CaptureSource> sources;
+  for (std::size_t i = 0; i < cores.size(); ++i) {
+    io::CapturePoint& point = cores[i]->capture_point();
+    if (point.is_on()) {
+      refusal.text = "another capture is running; there is one at a time\n";
+      return nullptr;
+    }
+    sources.push_back({.name = cores.size() == 1 ? profile.device
+                                                 : fmt::format("{} core {}", profile.device, i),
+                       .point = &point});
+  }
+  return std::make_unique<runtime::CaptureStream>(std::move(sources), request, capture_clock);
 }
 
 std::vector<runtime::NamedNumber> Appliance::State::node_numbers() const {
@@ -394,7 +428,7 @@ std::string Appliance::banner() const {
                                 state.profile.addresses));
   }
   line("admin", state.admin == nullptr ? "none"
-                                       : fmt::format("port {}: /metrics, /status",
+                                       : fmt::format("port {}: /metrics, /status, /net",
                                                      state.admin->port()));
   return text + runtime::limit_lines(state.profile);
 }

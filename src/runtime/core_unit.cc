@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/log.h"
+#include "io/capture/capture_device.h"
 #include "io/steering/steered_device.h"
 #include "io/tap/tap_device.h"
 #include "io/uring/uring_transport.h"
@@ -99,6 +100,8 @@ bool CoreUnit::make_user_transport(const Setup& setup, std::string& why) {
   if (device == nullptr) return false;
   const std::array regions = {memory_->bytes()};
   device->set_payload_memory(regions);
+  // At the queue, so that a frame for several cores is seen once.
+  device = std::make_unique<io::CaptureDevice>(std::move(device), capture_point_);
   if (setup.handover != nullptr) {
     setup.handover->set_idle(setup.core, idle_.get());
     device = std::make_unique<io::SteeredDevice>(*setup.handover, setup.core, std::move(device));

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "broker/core_broker.h"
+#include "io/capture/capture_point.h"
 #include "io/uring/ring_idle.h"
 #include "io/uring/uring_disk.h"
 #include "io/transport.h"
@@ -71,6 +72,8 @@ class CoreUnit {
   bool ask_connections(std::string& table) {
     return connections_.ask(table, std::chrono::seconds(1), [this] { idle_->wake(); });
   }
+  // Of the device of its own TCP/IP; without one, nothing passes there.
+  io::CapturePoint& capture_point() { return capture_point_; }
 
  private:
   explicit CoreUnit(const Setup& setup)
@@ -99,6 +102,7 @@ class CoreUnit {
   std::unique_ptr<io::Ring> ring_;
   std::unique_ptr<io::RingIdle> idle_;
   std::unique_ptr<io::UringDisk> disk_;
+  io::CapturePoint capture_point_;
   std::unique_ptr<io::Transport> transport_;
   std::vector<std::uint16_t> ports_;   // of the listeners
   const io::UserTransport* user_transport_ = nullptr;  // the transport, if it is one

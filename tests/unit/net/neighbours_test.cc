@@ -80,6 +80,25 @@ TEST(neighbours, one_frame_waits_for_each) {
   EXPECT_EQ(table.take_waiting(), Neighbours::no_frame);
 }
 
+// They differ in the last byte, or the last two.
+TEST(neighbours, all_of_a_network_have_room) {
+  for (std::uint64_t key = 1; key < 20; ++key) {
+    Neighbours table(1024, key * 0x1234567);
+    for (std::uint8_t i = 1; i < 255; ++i) {
+      const IpAddress address = IpAddress::v4(10, 0, static_cast<std::uint8_t>(i & 3), i);
+      EXPECT_TRUE(table.learn(
+          {.address = address, .mac = mac, .is_answer = true, .may_add = true}, start));
+    }
+    int known = 0;
+    for (std::uint8_t i = 1; i < 255; ++i) {
+      const IpAddress address = IpAddress::v4(10, 0, static_cast<std::uint8_t>(i & 3), i);
+      NeighbourRef ref = table.refer(address, start);
+      known += table.resolve(address, ref, start) != nullptr ? 1 : 0;
+    }
+    EXPECT_GE(known, 250) << key;
+  }
+}
+
 TEST(neighbours, many_strangers_do_not_grow_the_table) {
   Neighbours table(16, 1);
   NeighbourRef known = table.refer(one, start);
