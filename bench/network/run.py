@@ -148,7 +148,7 @@ def main():
     parser.add_argument("--depth", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--paths", default="tap,dpdk", help="of tap and dpdk; each has its baseline")
+    parser.add_argument("--paths", default="tap,dpdk", help="tap, dpdk; each has its baseline")
     options = parser.parse_args()
     paths = options.paths.split(",")
     need("tailrace", "tailrace_load")
