@@ -32,6 +32,7 @@ NET_SEEDS = 12_000
 LONG_NET_SEEDS = 200_000
 GRACE_SECONDS = 120
 OWN_NETWORK_MODULES = "kcat,raw,limits,capture,attacks"
+TWO_CORES_MODULES = "kcat,raw,limits"
 # The clients of the end-to-end tests are fetched and built at their first run.
 E2E_BUILD_SECONDS_MAX = 2400
 SIM_RANGE = re.compile(r"^((?:log |life |net )?seeds) (\d+)\.\.(\d+): ", re.M)
@@ -302,11 +303,13 @@ def stage_e2e(tally, options):
                                 *(["--long"] if options.long else [])],
                  2 * seconds + E2E_BUILD_SECONDS_MAX)
     # The same over our own TCP/IP: all of it with --long, else what is soon done.
-    some = [] if options.long else ["--modules", OWN_NETWORK_MODULES]
-    for network in ["tap", "dpdk"]:
-        run_counting(tally, f"e2e over {network}",
-                     [sys.executable, "tests/e2e/run.py", "--net", network, *some,
-                      "--seconds", str(seconds)], 2 * seconds + E2E_BUILD_SECONDS_MAX)
+    some = "" if options.long else f"{OWN_NETWORK_MODULES},steering"
+    for network, cores, modules in [("tap", 1, some), ("dpdk", 1, some),
+                                    ("tap", 2, TWO_CORES_MODULES)]:
+        run_counting(tally, f"e2e over {network}, {cores} core" + ("s" if cores > 1 else ""),
+                     [sys.executable, "tests/e2e/run.py", "--net", network, "--cores", str(cores),
+                      *(["--modules", modules] if modules else []), "--seconds", str(seconds)],
+                     2 * seconds + E2E_BUILD_SECONDS_MAX)
 
 
 def finish(tally):

@@ -98,6 +98,10 @@ class HugePages:
 
 
 def write_profile(source, target, port, addresses, huge_pages):
-    return tap_network.write_profile(
-        source, target, f"net_af_xdp0,iface={port}", addresses, transport="dpdk",
-        flags={"huge_pages": huge_pages})
+    """AF_XDP for one core. For several AF_PACKET, which divides the frames of an interface with one
+    queue as well: by a hash that is not ours, so that every other frame is handed over."""
+    cores = tap_network.cores_of(source)
+    device = (f"net_af_xdp0,iface={port}" if cores == 1
+              else f"net_af_packet0,iface={port},qpairs={cores}")
+    return tap_network.write_profile(source, target, device, addresses, transport="dpdk",
+                                     flags={"huge_pages": huge_pages})

@@ -1,15 +1,18 @@
 """A tap device for a broker that does its own TCP/IP (network.transport = "tap"): the device, with
 an address for the kernel's side of it, and a profile that names it."""
+import errno
 import fcntl
 import os
 import re
 import shutil
+import socket
 import struct
 import subprocess
 
 # linux/if_tun.h
 TUNSETIFF = 0x400454ca
 IFF_TAP = 0x0002
+IFF_MULTI_QUEUE = 0x0100
 IFF_NO_PI = 0x1000
 
 
@@ -24,9 +27,31 @@ def missing():
     return None
 
 
+def claim(device):
+    """The name that a broker holds while it has a device with several queues, to which others could
+    attach as well (src/io/tap/tap_device.cc)."""
+    held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        held.bind(f"\0tailrace-tap-{device}")
+    except OSError as error:
+        held.close()
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY)) from error
+    return held
+
+
 def attach(tun, device):
-    request = struct.pack("16sH22x", device.encode(), IFF_TAP | IFF_NO_PI)  # struct ifreq
-    fcntl.ioctl(tun, TUNSETIFF, request)
+    """As the only one, for a moment: whether it has one queue or several."""
+    def attach_as(flags):
+        request = struct.pack("16sH22x", device.encode(), flags)  # struct ifreq
+        fcntl.ioctl(tun, TUNSETIFF, request)
+
+    with claim(device):
+        try:
+            attach_as(IFF_TAP | IFF_NO_PI)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            attach_as(IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE)
 
 
 def clear(device):
@@ -48,9 +73,12 @@ def clear(device):
 
 
 def make(device, kernel_address):
-    """It stays when its broker is killed, as a cable does, until remove()."""
-    for command in (f"ip tuntap add dev {device} mode tap",
-                    f"ip address add {kernel_address} dev {device}",
+    """It stays when its broker is killed, as a cable does, until remove(), and serves any number
+    of cores."""
+    # Nobody else is there who could have it already.
+    at_once = " nodad" if ":" in kernel_address else ""
+    for command in (f"ip tuntap add dev {device} mode tap multi_queue",
+                    f"ip address add {kernel_address} dev {device}{at_once}",
                     f"ip link set {device} up"):
         subprocess.run(command.split(), check=True)
 
@@ -59,8 +87,14 @@ def remove(device):
     subprocess.run(f"ip link delete {device}".split(), check=False)
 
 
+def cores_of(profile):
+    with open(profile, encoding="utf-8") as file:
+        found = re.search(r"^[ \t]*cores[ \t]*=[ \t]*(\d+)", file.read(), flags=re.M)
+    return 1 if found is None else int(found.group(1))
+
+
 def write_profile(source, target, device, addresses, transport="tap", flags=None):
-    """The same profile with the network's keys, and with one core, as this transport has."""
+    """The same profile with the network's keys."""
     with open(source, encoding="utf-8") as file:
         text = file.read()
     keys = {"transport": f'"{transport}"', "device": f'"{device}"', "addresses": f'"{addresses}"'}
@@ -74,7 +108,6 @@ def write_profile(source, target, device, addresses, transport="tap", flags=None
         text += "[network]\n"
     lines = "".join(f"{key} = {value}\n" for key, value in keys.items())
     text = header.sub(lambda found: found.group(0) + lines, text, count=1)
-    text = re.sub(r"^[ \t]*cores[ \t]*=.*$", "cores = 1", text, flags=re.M)
     with open(target, "w", encoding="utf-8") as file:
         file.write(text)
     return target

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """The broker over our own TCP/IP and over the kernel's, same client, comparable paths: a tap device
-(our stack on the broker's side, the kernel's on the client's) and a veth pair (the kernel's on
-both), in turns. Needs root; works in a network namespace of its own."""
+and DPDK's AF_XDP on a veth pair (our stack on the broker's side, the kernel's on the client's),
+and veth pairs with the kernel's on both sides, in turns: "veth" as it is, where a frame may have
+64 KiB and no checksum, as on the tap; "plain" with frames of the MTU and checksums, as AF_XDP has
+them. Needs root; works in a network namespace of its own."""
 import argparse
+import contextlib
 import os
 import shutil
 import statistics
@@ -13,12 +16,17 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, ".."))
 sys.path.insert(0, os.path.join(HERE, "..", "..", "tools"))
 import common  # noqa: E402
+import dpdk_network  # noqa: E402
 import tap_network  # noqa: E402
 from common import (SIZES, Broker, describe_machine, need, print_table, say,  # noqa: E402
                     spread, stop_on_signals)
 
 INSIDE = "TAILRACE_BENCH_INSIDE"
 DEVICE = "bench0"
+DPDK_PORT = "bench4"
+# What each path is compared with.
+BASELINE = {"tap": "veth", "dpdk": "plain"}
+VETH_NETWORKS = {"veth": "10.79.0", "plain": "10.81.0"}
 PORT = 9092
 STORED_BYTES = 48 << 20  # stays in the cache
 
@@ -39,12 +47,21 @@ class TapBroker(Broker):
             self.profile, os.path.join(self.directory, "tap.toml"), DEVICE, "10.78.0.1/24")
 
 
+class DpdkBroker(Broker):
+    def __init__(self, profile, huge_pages):
+        super().__init__("network-dpdk", profile)
+        self.address = f"10.80.0.1:{PORT}"
+        self.profile = dpdk_network.write_profile(
+            self.profile, os.path.join(self.directory, "dpdk.toml"), DPDK_PORT, "10.80.0.1/24",
+            huge_pages)
+
+
 class VethBroker(Broker):
     """Its process is in another namespace; its admin server is not asked for."""
 
-    def __init__(self, profile, namespace):
-        super().__init__("network-veth", profile)
-        self.address = f"10.79.0.1:{PORT}"
+    def __init__(self, path, profile, namespace):
+        super().__init__(f"network-{path}", profile)
+        self.address = f"{VETH_NETWORKS[path]}.1:{PORT}"
         self.namespace = namespace
         self.admin = ""
 
@@ -75,28 +92,53 @@ def prepare(broker, what, size, options):
                     seconds=600, warm_up=0)
 
 
-def compare(options, namespace):
+def compare(options, brokers):
+    """`brokers` by path."""
     rows = []
-    cases = [tuple(case.split(":")) for case in options.cases.split(",")]
-    with TapBroker(options.profile) as tap, VethBroker(options.profile, namespace) as veth:
-        for what, size in cases:
-            for broker in (tap, veth):
-                prepare(broker, what, size, options)
-            runs = {"tap": [], "veth": []}
-            for _ in range(options.repeats):
-                runs["veth"].append(measure(veth, what, size, options))
-                runs["tap"].append(measure(tap, what, size, options))
-            for name, those in runs.items():
-                rows.append([f"{what} {size}", name, spread(run["per_s"] for run in those),
-                             spread(run["p50_us"] for run in those),
-                             spread(run["p99_us"] for run in those),
-                             spread(run["broker_s_per_gb"] for run in those)])
-            for figure in ("per_s", "broker_s_per_gb"):
-                ratios = [a[figure] / b[figure] for a, b in zip(runs["tap"], runs["veth"])]
-                say(f"{what} {size}: {figure} tap / veth, pair by pair: median "
+    for what, size in [tuple(case.split(":")) for case in options.cases.split(",")]:
+        for broker in brokers.values():
+            prepare(broker, what, size, options)
+        runs = {path: [] for path in brokers}
+        for _ in range(options.repeats):
+            for path, broker in brokers.items():
+                runs[path].append(measure(broker, what, size, options))
+        for path, those in runs.items():
+            rows.append([f"{what} {size}", path, spread(run["per_s"] for run in those),
+                         spread(run["p50_us"] for run in those),
+                         spread(run["p99_us"] for run in those),
+                         spread(run["broker_s_per_gb"] for run in those)])
+            other = BASELINE.get(path)
+            for figure in ("per_s", "broker_s_per_gb") if other is not None else ():
+                ratios = [a[figure] / b[figure] for a, b in zip(those, runs[other])]
+                say(f"{what} {size}: {figure} {path} / {other}, pair by pair: median "
                     f"{statistics.median(ratios):.2f} ({min(ratios):.2f}..{max(ratios):.2f})")
     say()
     print_table(["", "path", "requests/s", "p50 us", "p99 us", "broker s/GB"], rows)
+
+
+def make_networks(paths, namespace):
+    run("ip link set lo up")
+    if "tap" in paths:
+        tap_network.make(DEVICE, "10.78.0.2/24")
+    if "dpdk" in paths:
+        dpdk_network.make(DPDK_PORT, "bench3", ["10.80.0.2/24"])
+    run(f"ip netns add {namespace}")
+    run(f"ip -n {namespace} link set lo up")
+    for path in kernel_paths(paths):
+        here, there, network = f"{path}1", f"{path}2", VETH_NETWORKS[path]
+        run(f"ip link add {here} type veth peer name {there}")
+        if path == "plain":
+            dpdk_network.complete_checksums(here)   # which also ends long frames
+            dpdk_network.complete_checksums(there)
+        run(f"ip link set {there} netns {namespace}")
+        run(f"ip address add {network}.2/24 dev {here}")
+        run(f"ip link set {here} up")
+        run(f"ip -n {namespace} address add {network}.1/24 dev {there}")
+        run(f"ip -n {namespace} link set {there} up")
+
+
+def kernel_paths(paths):
+    return sorted({BASELINE[path] for path in paths})
 
 
 def main():
@@ -106,7 +148,9 @@ def main():
     parser.add_argument("--depth", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--paths", default="tap,dpdk", help="tap, dpdk; each has its baseline")
     options = parser.parse_args()
+    paths = options.paths.split(",")
     need("tailrace", "tailrace_load")
     missing = tap_network.missing()
     if missing is not None or shutil.which("unshare") is None:
@@ -117,19 +161,19 @@ def main():
         os.execvp("unshare", ["unshare", "--net", sys.executable, *sys.argv])
     stop_on_signals()
     describe_machine()
-    run("ip link set lo up")
-    tap_network.make(DEVICE, "10.78.0.2/24")
     namespace = f"tailrace-bench-{os.getpid()}"
-    run(f"ip netns add {namespace}")
-    try:
-        run(f"ip link add bench1 type veth peer name bench2 netns {namespace}")
-        run("ip address add 10.79.0.2/24 dev bench1")
-        run("ip link set bench1 up")
-        for line in ("address add 10.79.0.1/24 dev bench2", "link set bench2 up", "link set lo up"):
-            run(f"ip -n {namespace} {line}")
-        compare(options, namespace)
-    finally:
-        run(f"ip netns delete {namespace}")
+    with dpdk_network.HugePages() as huge_pages, contextlib.ExitStack() as stack:
+        stack.callback(subprocess.run, f"ip netns delete {namespace}".split(), check=False)
+        make_networks(paths, namespace)
+        brokers = {path: VethBroker(path, options.profile, namespace)
+                   for path in kernel_paths(paths)}
+        if "tap" in paths:
+            brokers["tap"] = TapBroker(options.profile)
+        if "dpdk" in paths:
+            brokers["dpdk"] = DpdkBroker(options.profile, huge_pages.given)
+        for broker in brokers.values():
+            stack.enter_context(broker)
+        compare(options, brokers)
 
 
 if __name__ == "__main__":

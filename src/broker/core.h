@@ -61,6 +61,7 @@ struct Core {
   std::vector<StreamOp> stream_ops;
   std::vector<bus::Outgoing> messages;
   bool is_stopping = false;
+  Instant abort_at = never();   // whoever has not gone by then, when we stop
   std::uint64_t appended_at_step = 0;  // counters.records_appended when the log last stepped
 
   void send(bus::CoreId to, bus::MessageKind kind, void* object, std::uint64_t word = 0) {

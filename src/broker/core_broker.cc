@@ -34,6 +34,18 @@ void step_log(Core& core, Now now) {
   core.owner.step(now);
 }
 
+// How long a connection that we close may take for it when we stop: its peer may be gone.
+constexpr Duration stop_patience = seconds(2);
+
+void abort_sessions(Core& core) {
+  core.abort_at = never();
+  for (std::size_t i = 0; i < core.sessions.capacity(); ++i) {
+    const Session* session = core.sessions.at_index(i);
+    if (session == nullptr) continue;
+    core.stream_ops.push_back({StreamOp::Kind::abort, session->conn, 0, {}});
+  }
+}
+
 template <class T>
 void take_front(std::vector<T>& items, std::size_t count) {
   TR_ASSERT(count <= items.size());
@@ -135,6 +147,7 @@ void CoreBroker::step(Now now) {
   do_work(core, now);
   close_idle_sessions(core, now);
   close_stalled_sessions(core, now);
+  if (core.abort_at <= now.instant) abort_sessions(core);
 }
 
 std::span<const StreamOp> CoreBroker::stream_ops() const { return core_->stream_ops; }
@@ -156,13 +169,15 @@ Instant CoreBroker::next_deadline() const {
   if (has_work) return {};
   return std::min({core_->deadlines.next_deadline(), core_->log.next_deadline(),
                    core_->owner.next_deadline(), idle_deadline(*core_),
-                   core_->muted.next_deadline(), core_->quotas.next_deadline()});
+                   core_->muted.next_deadline(), core_->quotas.next_deadline(),
+                   core_->abort_at});
 }
 
 void CoreBroker::begin_stop(Now now) {
   Core& core = *core_;
   if (core.is_stopping) return;
   core.is_stopping = true;
+  core.abort_at = now.instant + stop_patience;
   for (std::size_t i = 0; i < core.sessions.capacity(); ++i) {
     if (Session* session = core.sessions.at_index(i)) close_session(core, *session, now);
   }

@@ -22,6 +22,7 @@ struct DeviceOffers {
   bool checksums = false;                    // completes those of TCP (TxFrame::checksum_pos)
   std::uint32_t segmentation_bytes_max = 0;  // payload that it cuts into segments; 0: none
   std::uint32_t frames_max = 0;              // received frames that it lends at a time
+  std::uint32_t frames_kept_max = 0;         // those that may stay with its user; 0: most of them
   std::optional<LinkAddress> address;        // that it has; none: it takes frames for any
 };
 

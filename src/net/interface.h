@@ -24,6 +24,8 @@ struct Interface {
   bool use_sack = true;
   bool use_window_scale = true;
   bool use_ecn = true;
+  // Of several stacks with the same addresses all hear who asks for them, and one answers.
+  bool answers_neighbours = true;
   std::vector<InterfaceAddress> addresses;
   IpAddress gateway_v4;                 // unspecified: none
   IpAddress gateway_v6;                 // unspecified: a router's advertisement tells

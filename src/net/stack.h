@@ -122,6 +122,7 @@ class Stack {
   }
   std::uint32_t connection_count() const { return tcp_.connections.used_count(); }
   const Counters& counters() const { return tcp_.counters; }
+  const Interface& interface() const { return tcp_.interface; }
   // For tests: everything, and whether it adds up.
   Tcp& tcp() { return tcp_; }
   bool is_consistent() const;

@@ -69,6 +69,7 @@ void Stack::push_neighbour_message(IpHeader ip, const NeighbourMessage& message,
 // Tells the network our addresses, so that whoever had them from another machine forgets that
 // (RFC 5227, 3; RFC 4861, 7.2.6).
 void Stack::announce() {
+  if (!tcp_.interface.answers_neighbours) return;
   const MacAddress& mac = tcp_.interface.mac;
   for (const InterfaceAddress& own : tcp_.interface.addresses) {
     if (own.address.is_v4()) {
@@ -126,7 +127,8 @@ void Stack::on_arp(const Packet& packet) {
            .is_answer = arp->operation == ArpPacket::Operation::reply && is_for_us,
            .may_add = is_for_us && arp->operation == ArpPacket::Operation::request});
   }
-  if (arp->operation != ArpPacket::Operation::request || !is_for_us) return;
+  const bool is_question = arp->operation == ArpPacket::Operation::request && is_for_us;
+  if (!is_question || !tcp_.interface.answers_neighbours) return;
   push_arp({ArpPacket::Operation::reply, tcp_.interface.mac, arp->target, arp->sender_mac,
             arp->sender},
            arp->sender_mac);
@@ -148,6 +150,7 @@ void Stack::on_neighbour_message(const Packet& packet, const IcmpMessage& messag
   if (!is_probe && message.link_address.has_value()) {
     learn({.address = packet.ip.source, .mac = *message.link_address, .may_add = true});
   }
+  if (!tcp_.interface.answers_neighbours) return;
   // RFC 4861, 7.2.4: whoever looks for a double hears it with all others.
   const IpAddress to = is_probe ? all_nodes : packet.ip.source;
   push_neighbour_message({.source = message.target, .destination = to},

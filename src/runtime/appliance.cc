@@ -90,6 +90,7 @@ struct Appliance::State {
   std::unique_ptr<runtime::Exchange> exchange;
   std::unique_ptr<runtime::ControlUnit> control;
   std::atomic<int> refusing_cores{0};   // for want of space
+  std::unique_ptr<io::Handover> handover;   // between cores that do their own TCP/IP
   std::vector<std::unique_ptr<CoreUnit>> cores;
   runtime::ClockSystem capture_clock;
   std::unique_ptr<runtime::Admin> admin;
@@ -108,6 +109,7 @@ struct Appliance::State {
 Appliance::State::~State() {
   control.reset();
   cores.clear();
+  handover.reset();   // And with it the queues whose frames any of the cores may have had.
   if (directory != nullptr && !disk_busy) directory->release();
 }
 
@@ -191,6 +193,8 @@ bool Appliance::State::open_node(std::string& why) {
 }
 
 bool Appliance::State::make_cores(std::vector<runtime::BootedCore> booted, std::string& why) {
+  handover = runtime::make_handover(
+      profile, dpdk == nullptr ? runtime::receive_frames(profile) : dpdk->frames_max());
   for (std::size_t i = 0; i < booted.size(); ++i) {
     // The first core turns ports of 0 into real ones; clients are told those.
     static_config = runtime::static_config(endpoints, profile, directory->path(),
@@ -203,7 +207,8 @@ bool Appliance::State::make_cores(std::vector<runtime::BootedCore> booted, std::
                                                                                 : nullptr,
                                   .dpdk = dpdk.get(),
                                   .config = static_config,
-                                  .refusing_cores = refusing_cores},
+                                  .refusing_cores = refusing_cores,
+                                  .handover = handover.get()},
                                  std::move(booted[i].memory), std::move(booted[i].log), *exchange,
                                  why);
     if (unit == nullptr) return false;
@@ -282,7 +287,8 @@ std::vector<runtime::NamedNumber> Appliance::State::node_numbers() const {
 
 std::vector<runtime::CoreView> Appliance::State::views() const {
   std::vector<runtime::CoreView> views;
-  for (const auto& core : cores) {
+  for (std::size_t i = 0; i < cores.size(); ++i) {
+    const auto& core = cores[i];
     const log::CoreLog::Counters& log = core->log_counters();
     runtime::CoreView view{.broker = &core->broker_counters(),
                            .others = runtime::log_numbers(log), .space = runtime::space_of(log)};
@@ -291,6 +297,11 @@ std::vector<runtime::CoreView> Appliance::State::views() const {
       view.others.insert(view.others.end(), numbers.begin(), numbers.end());
       const auto device = runtime::device_numbers(core->device_numbers());
       view.others.insert(view.others.end(), device.begin(), device.end());
+    }
+    if (handover != nullptr) {
+      const auto numbers =
+          runtime::handover_numbers(handover->counters(static_cast<std::uint16_t>(i)));
+      view.others.insert(view.others.end(), numbers.begin(), numbers.end());
     }
     views.push_back(std::move(view));
   }

@@ -9,7 +9,7 @@ namespace tailrace::runtime {
 namespace {
 
 constexpr const char* line_format =
-    "{:<14} {:<28} {:<28} {:>9} {:>9} {:>9} {:>9} {:>9} {:>6} {:>9}\n";
+    "{:>4} {:<14} {:<28} {:<28} {:>9} {:>9} {:>9} {:>9} {:>9} {:>6} {:>9}\n";
 
 // As RFC 9293 (3.3.2) and `ss` write them.
 const char* to_string(net::TcpState state) {
@@ -34,14 +34,14 @@ std::string text_of(const net::Endpoint& endpoint) {
 }  // namespace
 
 std::string connection_table_head() {
-  return fmt::format(line_format, "state", "local", "peer", "cwnd", "in_flight", "unsent",
+  return fmt::format(line_format, "core", "state", "local", "peer", "cwnd", "in_flight", "unsent",
                      "send_wnd", "recv_wnd", "mss", "rtt_us");
 }
 
-std::string connection_table(const net::Stack& stack) {
+std::string connection_table(const net::Stack& stack, std::uint16_t core) {
   std::string text;
   stack.for_each([&](ConnId, const net::ConnectionInfo& info) {
-    text += fmt::format(line_format, to_string(info.state), text_of(info.flow.local),
+    text += fmt::format(line_format, core, to_string(info.state), text_of(info.flow.local),
                         text_of(info.flow.remote), info.congestion_window, info.in_flight,
                         info.unsent_bytes, info.send_window, info.receive_window,
                         info.segment_bytes, info.round_trip.ns / 1000);

@@ -9,6 +9,6 @@ namespace tailrace::runtime {
 
 // The names of the columns, and a line for each connection.
 std::string connection_table_head();
-std::string connection_table(const net::Stack& stack);
+std::string connection_table(const net::Stack& stack, std::uint16_t core);
 
 }  // namespace tailrace::runtime

@@ -1,11 +1,13 @@
 #include "runtime/core_unit.h"
 
+#include <fmt/format.h>
 #include <sys/random.h>
 
 #include <array>
 
 #include "base/log.h"
 #include "io/capture/capture_device.h"
+#include "io/steering/steered_device.h"
 #include "io/tap/tap_device.h"
 #include "io/uring/uring_transport.h"
 #include "io/userstack/user_transport.h"
@@ -82,9 +84,14 @@ std::unique_ptr<io::PacketDevice> CoreUnit::make_device(const Setup& setup, std:
   if (setup.dpdk != nullptr) return setup.dpdk->open(setup.core, *ring_);
   auto tap = io::TapDevice::create(
       *ring_, {.name = setup.profile.device,
-               .frames_max = receive_frames(setup.profile)}, why);
+               .frames_max = receive_frames(setup.profile),
+               .queue = setup.core,
+               .queues = static_cast<std::uint16_t>(setup.profile.cores)}, why);
   if (tap) return std::move(*tap);
-  why = setup.profile.place_of("transport") + why;
+  const bool has_one_queue = tap.error().code == Errc::unsupported;
+  why = has_one_queue ? fmt::format("{}threads.cores: found {}, allowed: 1: {}",
+                                    setup.profile.place_of("cores"), setup.profile.cores, why)
+                      : setup.profile.place_of("transport") + why;
   return nullptr;
 }
 
@@ -93,19 +100,27 @@ bool CoreUnit::make_user_transport(const Setup& setup, std::string& why) {
   if (device == nullptr) return false;
   const std::array regions = {memory_->bytes()};
   device->set_payload_memory(regions);
+  // At the queue, so that a frame for several cores is seen once.
+  device = std::make_unique<io::CaptureDevice>(std::move(device), capture_point_);
+  if (setup.handover != nullptr) {
+    setup.handover->set_idle(setup.core, idle_.get());
+    device = std::make_unique<io::SteeredDevice>(*setup.handover, setup.core, std::move(device));
+  }
   io::UserTransport::Options options{.limits = net_limits(setup.profile),
                                      .interface = setup.network->interface,
                                      .listen = setup.network->listen,
-                                     .start = io::Ring::monotonic_now()};
+                                     .start = io::Ring::monotonic_now(),
+                                     .steering = setup.handover == nullptr
+                                                     ? nullptr
+                                                     : &setup.handover->steering(),
+                                     .core = setup.core};
   if (getrandom(options.key.data(), options.key.size(), 0) !=
       static_cast<ssize_t>(options.key.size())) {
     why = "the system has no random numbers";
     return false;
   }
   for (const net::Endpoint& local : options.listen) ports_.push_back(local.port);
-  auto transport = std::make_unique<io::UserTransport>(
-      std::move(options),
-      std::make_unique<io::CaptureDevice>(std::move(device), capture_point_));
+  auto transport = std::make_unique<io::UserTransport>(std::move(options), std::move(device));
   user_transport_ = transport.get();
   transport_ = std::move(transport);
   return true;
@@ -130,7 +145,7 @@ std::size_t CoreUnit::run_once(Now now) {
 }
 
 void CoreUnit::watch_network() {
-  connections_.serve([this] { return connection_table(user_transport_->stack()); });
+  connections_.serve([this] { return connection_table(user_transport_->stack(), core_); });
   if (turn_began_ < network_looked_at_ + network_look_interval) return;
   network_looked_at_ = turn_began_;
   const std::uint64_t wrong =

@@ -35,6 +35,7 @@ class CoreUnit {
     io::DpdkNetwork* dpdk;                       // null: a tap device, if it is not the kernel's
     const broker::StaticConfig& config;
     std::atomic<int>& refusing_cores;            // for want of space; outlives the object
+    io::Handover* handover = nullptr;            // of several cores' TCP/IP; outlives the object
   };
   // `memory` and `log` came from boot. `exchange` outlives the object. Null: `why` says it.
   static std::unique_ptr<CoreUnit> create(const Setup& setup, std::unique_ptr<MappedMemory> memory,

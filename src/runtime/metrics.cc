@@ -242,6 +242,18 @@ std::vector<NamedNumber> device_numbers(const io::DeviceNumbers& numbers) {
   };
 }
 
+std::vector<NamedNumber> handover_numbers(const io::Handover::Counters& counters) {
+  return {
+      {"net_frames_handed_over_total", "Frames of the core's queue that were another core's", true,
+       counters.handed_over.load()},
+      {"net_frames_taken_over_total", "Frames of the core's that another core's queue had", true,
+       counters.taken_over.load()},
+      {"net_drop_no_turns_total",
+       "Frames of the core's queue that were lost, as another core did not take its own", true,
+       counters.drop_no_turns.load()},
+  };
+}
+
 Space space_of(const log::CoreLog::Counters& counters) {
   const std::int64_t free_bytes = counters.usable_bytes.load();
   return {.free_bytes = free_bytes < 0 ? 0 : static_cast<std::uint64_t>(free_bytes),

@@ -11,6 +11,7 @@
 #include "control/group_coordinator.h"
 #include "control/transaction_coordinator.h"
 #include "io/packet_device.h"
+#include "io/steering/handover.h"
 #include "log/core_log.h"
 #include "net/counters.h"
 
@@ -41,6 +42,8 @@ std::vector<NamedNumber> log_numbers(const log::CoreLog::Counters& counters);
 // Of a core that does its own TCP/IP.
 std::vector<NamedNumber> net_numbers(const net::Counters& counters);
 std::vector<NamedNumber> device_numbers(const io::DeviceNumbers& numbers);
+// Of a core that shares a network device with others.
+std::vector<NamedNumber> handover_numbers(const io::Handover::Counters& counters);
 Space space_of(const log::CoreLog::Counters& counters);
 
 std::vector<NamedNumber> group_numbers(const control::GroupCounters& counters);

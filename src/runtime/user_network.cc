@@ -15,6 +15,8 @@ namespace tailrace::runtime {
 namespace {
 
 constexpr std::int64_t frames_least = 512;
+// Of one queue's frames each core may have a share at a time.
+constexpr std::int64_t frames_of_core_least = 64;
 constexpr std::uint64_t frame_bytes_max = 65'600;
 
 // Of the same address at each start, so that neighbours need not learn a new one. Locally
@@ -100,11 +102,6 @@ bool read_user_network(const Profile& profile, const Endpoints& endpoints, UserN
                       profile.place_of("device"), profile.device, IFNAMSIZ - 1);
     return false;
   }
-  if (profile.cores > 1) {
-    why = fmt::format("{}threads.cores: found {}, allowed with transport = \"{}\": 1, for now",
-                      profile.place_of("cores"), profile.cores, profile.transport);
-    return false;
-  }
   interface.mac = mac_for(interface.addresses.front().address);
   if (!profile.mac.empty()) (void)parse_mac(profile.mac, interface.mac);
   if (!profile.gateway.empty()) {
@@ -156,6 +153,9 @@ std::unique_ptr<io::DpdkNetwork> open_dpdk(const Profile& profile, std::string& 
       .receive_bytes = std::uint64_t{receive_frames(profile)} * frame_bytes_max};
   net::MacAddress mac;
   if (!profile.mac.empty() && parse_mac(profile.mac, mac)) options.address = mac.bytes;
+  // What the device spreads by hash then comes to the right core.
+  options.rss_key = net::rss_key_default;
+  options.rss_buckets = net::Steering::bucket_count;
   if (profile.idle == "spin") options.quiet_min.reset();
   auto network = io::DpdkNetwork::create(options, why);
   if (network == nullptr) why = profile.place_of("device") + why;
@@ -163,7 +163,14 @@ std::unique_ptr<io::DpdkNetwork> open_dpdk(const Profile& profile, std::string& 
 }
 
 std::uint32_t receive_frames(const Profile& profile) {
-  return static_cast<std::uint32_t>(std::max(profile.receive_buffer_count, frames_least));
+  return static_cast<std::uint32_t>(std::max({profile.receive_buffer_count, frames_least,
+                                              profile.cores * frames_of_core_least}));
+}
+
+std::unique_ptr<io::Handover> make_handover(const Profile& profile, std::uint32_t frames_max) {
+  if (!has_user_network(profile) || profile.cores == 1) return nullptr;
+  const auto cores = static_cast<std::uint16_t>(profile.cores);
+  return std::make_unique<io::Handover>(cores, std::max(frames_max / cores, 1U));
 }
 
 }  // namespace tailrace::runtime

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "io/dpdk/dpdk_network.h"
+#include "io/steering/handover.h"
 #include "net/interface.h"
 #include "net/limits.h"
 #include "runtime/endpoints.h"
@@ -28,7 +29,10 @@ bool read_user_network(const Profile& profile, const Endpoints& endpoints, UserN
 std::unique_ptr<io::DpdkNetwork> open_dpdk(const Profile& profile, std::string& why);
 
 net::Limits net_limits(const Profile& profile);
-// Buffers for received frames, each for one of up to 64 KiB.
+// Buffers for received frames of one core's queue, each for one of up to 64 KiB.
 std::uint32_t receive_frames(const Profile& profile);
+// What several cores with a queue each share; null where one core, or the kernel, does it all.
+// `frames_max`: of one queue.
+std::unique_ptr<io::Handover> make_handover(const Profile& profile, std::uint32_t frames_max);
 
 }  // namespace tailrace::runtime

@@ -28,6 +28,10 @@ initial_delay_ms = 500
 """
 
 
+# Of brokers whose case says nothing else (run.py --cores).
+default_cores = 1
+
+
 class BrokerFailed(Exception):
     pass
 
@@ -46,9 +50,9 @@ def free_port():
     raise BrokerFailed("no free port from 20000 to 32000")
 
 
-def write_profile(path, cores=1, free_bytes_min=67108864, checkpoint_s=5):
+def write_profile(path, cores=None, free_bytes_min=67108864, checkpoint_s=5):
     with open(path, "w", encoding="utf-8") as file:
-        file.write(PROFILE.format(cores=cores, free_bytes_min=free_bytes_min,
+        file.write(PROFILE.format(cores=cores or default_cores, free_bytes_min=free_bytes_min,
                                   checkpoint_s=checkpoint_s))
     return path
 

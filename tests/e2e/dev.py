@@ -153,11 +153,13 @@ def tap_profile(context):
         if "port_max" in text:
             wanted["port_max"] = 1
         expect_equal(profile["network"], wanted, f"[network] of {text!r}")
-        expect_equal(profile.get("threads", {"cores": 1}), {"cores": 1}, "cores")
+        expect_equal(profile.get("threads", {"cores": 2}), {"cores": 2}, "cores")
 
 
-# In a network namespace of its own: a device of an earlier run, one in use, one that is no tap.
+# In a network namespace of its own: a device of an earlier run, one in use (with several queues,
+# with one), one that is no tap.
 STALE = """
+import os
 import sys
 import tap_network as tap
 
@@ -165,10 +167,16 @@ tap.make("tr0", "10.78.0.2/24")
 assert tap.clear("tr0") is None, "stale"
 assert tap.clear("tr0") is None, "none"
 tap.make("tr0", "10.78.0.2/24")
-with open("/dev/net/tun", "r+b", buffering=0) as tun:
-    tap.attach(tun, "tr0")
+with tap.claim("tr0"):
     print(tap.clear("tr0"))
 assert tap.clear("tr0") is None, "no longer in use"
+os.system("ip tuntap add dev tr1 mode tap")
+assert tap.clear("tr1") is None, "stale, with one queue"
+os.system("ip tuntap add dev tr1 mode tap")
+with open("/dev/net/tun", "r+b", buffering=0) as tun:
+    tap.attach(tun, "tr1")
+    print(tap.clear("tr1"))
+assert tap.clear("tr1") is None, "no longer in use"
 print(tap.clear("lo"))
 """
 
@@ -181,7 +189,7 @@ def tap_device_left_behind(_):
                           cwd=os.path.join(ROOT, "tools"), capture_output=True, timeout=60,
                           check=False)
     expect_equal(done.returncode, 0, f"exit code\n{done.stderr}")
-    for device in ["tr0", "lo"]:
+    for device in ["tr0", "tr1", "lo"]:
         expect(f"the device {device} is there already and cannot be taken over" in done.stdout and
                f"ip link delete {device}" in done.stdout, f"{device}: {done.stdout}")
 

@@ -26,7 +26,9 @@ SECONDS_MIN = 40
 PARTITIONS = 4
 TOPIC = "load"
 IN_FLIGHT = 5
-PROGRESS_SECONDS_MAX = 60
+# A node that does its own TCP/IP tells its peers nothing when it is killed, unlike a kernel: who
+# waits for an answer then waits for its own timeout, a minute by default.
+PROGRESS_SECONDS_MAX = 90
 FULL_READ_EVERY = 20
 # Errors after which the same batch is sent again.
 RETRIABLE = {3, 5, 6, 7, 56}

@@ -16,6 +16,8 @@ import tap_network  # noqa: E402
 INSIDE = "TAILRACE_E2E_INSIDE"
 # These are about the kernel's ports and about profiles that are refused.
 KERNEL_ONLY = ["process", "dev"]
+# These are about several cores that do their own TCP/IP.
+OWN_ONLY = ["steering"]
 
 
 class KernelNetwork:
@@ -82,6 +84,11 @@ def missing(name):
     if shutil.which("unshare") is None:
         return "there is no unshare"
     return OWN[name].missing()
+
+
+def leaves_out(name, module):
+    """Whether the cases of the module have no meaning there."""
+    return module in (OWN_ONLY if name == "kernel" else KERNEL_ONLY)
 
 
 def use(name):

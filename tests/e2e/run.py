@@ -16,12 +16,13 @@ import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
+import broker
 import network
 from broker import Broker
 from harness import ROOT, Context, Failed, Skip
 
 # kill9 comes last: it takes what the others leave of the time.
-MODULES = ["process", "dev", "kcat", "raw", "limits", "matrix", "kafka_tools",
+MODULES = ["process", "dev", "kcat", "raw", "limits", "steering", "matrix", "kafka_tools",
            "connect", "groups", "transactions", "compaction", "quotas", "capture", "attacks",
            "examples", "kill9"]
 PROGRAMS = ["build/release/src/tailrace"]
@@ -180,6 +181,8 @@ def parse_arguments():
     parser.add_argument("--net", choices=["kernel", *network.OWN], default="kernel",
                         help="which TCP/IP the brokers use; all but the kernel's are their own, in "
                         "a namespace")
+    parser.add_argument("--cores", type=int, default=1,
+                        help="of the brokers whose case says nothing else (default: 1)")
     parser.add_argument("--keep", action="store_true", help="leave the files in /tmp")
     parser.add_argument("--matrix", action="store_true",
                         help="only the matrix of clients, and write its table into README.md")
@@ -205,13 +208,14 @@ def main():
         print("0 passed, 0 failed, 1 skipped")
         return 0
     network.use(options.net)
+    broker.default_cores = options.cores
     folder = tempfile.mkdtemp(prefix="tailrace-e2e-")
     print(f"e2e: {program}, {network.current.name} network, seed {options.seed}, files in {folder}",
           flush=True)
     try:
         modules = [name for name in MODULES if name in options.modules.split(",")]
         for module_name in ["matrix"] if options.matrix or options.against else modules:
-            if options.net != "kernel" and module_name in network.KERNEL_ONLY:
+            if network.leaves_out(options.net, module_name):
                 continue
             run_module(module_name, program, os.path.join(folder, module_name), options, report)
     finally:

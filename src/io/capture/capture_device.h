@@ -11,7 +11,7 @@ namespace tailrace::io {
 
 class CaptureDevice final : public PacketDevice {
  public:
-  // `point` outlives the object.
+  // `point` outlives all but the destructor.
   CaptureDevice(std::unique_ptr<PacketDevice> device, CapturePoint& point)
       : device_(std::move(device)), point_(point) {}
 

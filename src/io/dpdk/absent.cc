@@ -15,6 +15,7 @@ DpdkNetwork::DpdkNetwork(std::unique_ptr<State> state) : state_(std::move(state)
 DpdkNetwork::~DpdkNetwork() = default;
 MutableBytes DpdkNetwork::allocate(std::size_t) { return {}; }
 std::unique_ptr<PacketDevice> DpdkNetwork::open(std::uint16_t, Ring&) { return nullptr; }
+std::uint32_t DpdkNetwork::frames_max() const { return 0; }
 std::string DpdkNetwork::description() const { return {}; }
 
 }  // namespace tailrace::io

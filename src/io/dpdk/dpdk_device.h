@@ -15,7 +15,7 @@ namespace tailrace::io::dpdk {
 
 class DpdkDevice final : public PacketDevice {
  public:
-  // Both outlive it. No other transport is on `ring`.
+  // Both outlive it, `ring` all but its destructor. No other transport is on `ring`.
   DpdkDevice(Queue& queue, Ring& ring);
   ~DpdkDevice() override;
   DpdkDevice(const DpdkDevice&) = delete;

@@ -4,6 +4,7 @@
 #include <rte_ethdev.h>
 #include <rte_malloc.h>
 
+#include <algorithm>
 #include <sstream>
 #include <utility>
 #include <vector>
@@ -45,6 +46,7 @@ struct DpdkNetwork::State {
   std::unique_ptr<dpdk::Environment> environment;   // the last to go
   std::vector<void*> allocated;
   std::vector<std::unique_ptr<dpdk::Port>> ports;
+  std::uint16_t queues = 1;
 };
 
 bool DpdkNetwork::State::open_ports(const DpdkOptions& options,
@@ -63,10 +65,18 @@ bool DpdkNetwork::State::open_ports(const DpdkOptions& options,
         id, {.device = devices[ports.size()],
              .queues = devices.size() == 1 ? options.queues : std::uint16_t{1},
              .huge_pages = options.huge_pages, .receive_bytes = options.receive_bytes,
-             .rss_key = options.rss_key, .address = options.address,
+             .rss_key = options.rss_key, .rss_buckets = options.rss_buckets,
+             .address = options.address,
              .quiet_min = options.quiet_min}, why);
     if (port == nullptr) return false;
     ports.push_back(std::move(port));
+  }
+  // One station has one link address, on whatever queue its frames come.
+  for (const auto& port : ports) {
+    if (port->queue(0).offers.address == ports.front()->queue(0).offers.address) continue;
+    why = fmt::format("the devices \"{}\" have different link addresses: give them one, with "
+                      "network.mac", options.devices);
+    return false;
   }
   return true;
 }
@@ -84,6 +94,7 @@ std::unique_ptr<DpdkNetwork> DpdkNetwork::create(const DpdkOptions& options, std
   const std::uint16_t queues_each = devices.size() == 1 ? options.queues : std::uint16_t{1};
   if (!dpdk::opens_all_queues(devices, queues_each, {}, why)) return nullptr;
   auto state = std::make_unique<State>();
+  state->queues = options.queues;
   const std::uint64_t bytes = environment_bytes + options.memory_bytes +
                               options.queues * dpdk::queue_memory_bytes(options.receive_bytes);
   state->environment = dpdk::Environment::create(
@@ -106,6 +117,14 @@ MutableBytes DpdkNetwork::allocate(std::size_t bytes) {
 
 std::unique_ptr<PacketDevice> DpdkNetwork::open(std::uint16_t queue, Ring& ring) {
   return std::make_unique<dpdk::DpdkDevice>(state_->queue(queue), ring);
+}
+
+std::uint32_t DpdkNetwork::frames_max() const {
+  std::uint32_t least = UINT32_MAX;
+  for (std::uint16_t i = 0; i < state_->queues; ++i) {
+    least = std::min(least, state_->queue(i).offers.frames_max);
+  }
+  return least;
 }
 
 std::string DpdkNetwork::description() const {

@@ -31,8 +31,9 @@ struct DpdkOptions {
   std::uint64_t memory_bytes = 0;      // what allocate() will be asked for, in all
   std::uint64_t receive_bytes = 32 << 20;   // per queue: frames that are lent at a time
   // RSS (Microsoft's, Toeplitz): a device that spreads connections itself does it with this key,
-  // and its queue is the low bits of the hash modulo the number of queues.
-  std::array<std::byte, 40> rss_key{};
+  // and its queue is the hash modulo the number of buckets, modulo the number of queues.
+  std::array<std::uint8_t, 40> rss_key{};
+  std::uint32_t rss_buckets = 128;
   std::optional<LinkAddress> address;  // of the station; none: the device's own
   // An idle thread may sleep when the device has had nothing for so long; none: never.
   std::optional<Duration> quiet_min = microseconds(50);
@@ -50,8 +51,10 @@ class DpdkNetwork {
   // Zeroed, aligned to pages, at one place for good; empty: there is not so much. A frame's payload
   // that lies in such memory is read by the device where it is.
   MutableBytes allocate(std::size_t bytes);
-  // Each queue once. `ring` outlives the device.
+  // Each queue once. `ring` outlives all but the device's destructor.
   std::unique_ptr<PacketDevice> open(std::uint16_t queue, Ring& ring);
+  // Received frames that every queue lends at a time; some may lend more.
+  std::uint32_t frames_max() const;
   // Of the ports, for the banner.
   std::string description() const;
 

@@ -151,8 +151,7 @@ bool Port::configure(std::string& why) {
   if (options_.queues > 1 && hashed != 0 &&
       facts.info.hash_key_size == options_.rss_key.size()) {
     conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-    auto* key = const_cast<std::byte*>(options_.rss_key.data());
-    conf.rx_adv_conf.rss_conf = {.rss_key = reinterpret_cast<std::uint8_t*>(key),
+    conf.rx_adv_conf.rss_conf = {.rss_key = const_cast<std::uint8_t*>(options_.rss_key.data()),
                                  .rss_key_len = 40, .rss_hf = hashed};
   }
   conf.intr_conf.rxq = 1;
@@ -303,7 +302,7 @@ bool Port::take_address(std::string& why) {
   return error == 0;
 }
 
-// A queue is the hash modulo the number of queues, as long as the table is a multiple of that.
+// All but the smallest tables are a multiple of the buckets.
 void Port::spread_by_hash() {
   const std::uint16_t size = facts_->info.reta_size;
   if (size == 0) return;
@@ -312,7 +311,8 @@ void Port::spread_by_hash() {
   for (std::uint16_t i = 0; i < size; ++i) {
     rte_eth_rss_reta_entry64& group = table[i / RTE_ETH_RETA_GROUP_SIZE];
     group.mask |= std::uint64_t{1} << (i % RTE_ETH_RETA_GROUP_SIZE);
-    group.reta[i % RTE_ETH_RETA_GROUP_SIZE] = static_cast<std::uint16_t>(i % options_.queues);
+    group.reta[i % RTE_ETH_RETA_GROUP_SIZE] =
+        static_cast<std::uint16_t>(i % options_.rss_buckets % options_.queues);
   }
   rte_eth_dev_rss_reta_update(id_, table.data(), size);
 }

@@ -20,7 +20,8 @@ struct PortOptions {
   std::uint16_t queues = 1;
   bool huge_pages = true;
   std::uint64_t receive_bytes = 0;     // per queue
-  std::array<std::byte, 40> rss_key{};
+  std::array<std::uint8_t, 40> rss_key{};
+  std::uint32_t rss_buckets = 128;
   std::optional<LinkAddress> address;
   std::optional<Duration> quiet_min;
 };

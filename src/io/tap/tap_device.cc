@@ -8,11 +8,13 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 
 #include "base/log.h"
@@ -28,7 +30,7 @@ constexpr std::size_t buffer_bytes = 65'600;
 // The kernel counts all headers of a frame that it cuts as part of 64 KiB.
 constexpr std::uint32_t segmentation_bytes_max = 65'000;
 
-std::string remedy(int error_number, const std::string& name) {
+std::string remedy(int error_number, const TapOptions& options) {
   switch (error_number) {
     case ENOENT:
     case ENODEV:
@@ -38,7 +40,8 @@ std::string remedy(int error_number, const std::string& name) {
     case EPERM:
     case EACCES:
       return fmt::format("it takes CAP_NET_ADMIN to make one, or root to make it beforehand: `ip "
-                         "tuntap add dev {} mode tap user {}`", name, getuid());
+                         "tuntap add dev {} mode tap{} user {}`", options.name,
+                         options.queues > 1 ? " multi_queue" : "", getuid());
     case EBUSY: return "another process has it";
     case EINVAL: return "an interface of this name is there and is no tap";
     default: return std::strerror(error_number);
@@ -59,11 +62,13 @@ int read_interface(const std::string& name, std::uint16_t& mtu, bool& is_up) {
   return error_number;
 }
 
-// 0 or an errno.
-int attach(int fd, const std::string& name) {
+// 0 or an errno. EINVAL also when the interface is there and does not have `several` queues, or
+// does.
+int attach(int fd, const std::string& name, bool several) {
   ifreq request{};
   std::memcpy(request.ifr_name, name.data(), name.size());
   request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+  if (several) request.ifr_flags |= IFF_MULTI_QUEUE;
   if (::ioctl(fd, TUNSETIFF, &request) != 0) return errno;
   // One that another program used before may have a longer one.
   int header_bytes = sizeof(VirtioHeader);
@@ -75,38 +80,92 @@ int attach(int fd, const std::string& name) {
   return 0;
 }
 
+// An interface with several queues is open to every process that may use it, each with some of
+// them. Who is to have all of them holds this name, which the kernel frees with the process: a
+// socket without a file, of the same network namespace. Returns the socket; 0 or an errno in
+// `error_number`. tools/tap_network.py knows the name as well.
+int claim_interface(const std::string& name, int& error_number) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string text = fmt::format("tailrace-tap-{}", name);
+  std::memcpy(address.sun_path + 1, text.data(), text.size());
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + text.size());
+  const int claim = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const bool is_ours =
+      claim >= 0 && ::bind(claim, reinterpret_cast<sockaddr*>(&address), size) == 0;
+  error_number = is_ours ? 0 : errno == EADDRINUSE ? EBUSY : errno;
+  if (is_ours) return claim;
+  if (claim >= 0) ::close(claim);
+  return -1;
+}
+
+// What a device is made of. 0 or an errno.
+struct Queue {
+  int fd = -1;
+  int claim = -1;
+
+  int open(const TapOptions& options, bool several) {
+    int error_number = 0;
+    if (several && options.queue == 0) claim = claim_interface(options.name, error_number);
+    if (error_number == 0) fd = ::open(control_path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    if (error_number == 0) error_number = fd < 0 ? errno : attach(fd, options.name, several);
+    if (error_number != 0) close();
+    return error_number;
+  }
+  void close() {
+    for (int* one : {&fd, &claim}) {
+      if (*one >= 0) ::close(*one);
+      *one = -1;
+    }
+  }
+};
+
+// Of one for which there is no attaching as one of several: is it a tap with one queue?
+bool has_one_queue(const TapOptions& options) {
+  Queue queue;
+  const int error_number = queue.open(options, false);
+  queue.close();
+  return error_number != EINVAL;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<TapDevice>> TapDevice::create(Ring& ring, const TapOptions& options,
                                                      std::string& why) {
-  const auto refuse = [&](int error_number) {
-    why = fmt::format("tap device {}: {}", options.name, remedy(error_number, options.name));
-    return fail(Errc::io, static_cast<std::uint16_t>(error_number));
-  };
+  TR_ASSERT(options.queue < options.queues);
   if (options.name.empty() || options.name.size() >= IFNAMSIZ) {
     why = fmt::format("tap device \"{}\": a name has 1 to {} characters", options.name,
                       IFNAMSIZ - 1);
     return fail(Errc::invalid_argument);
   }
-  const int fd = ::open(control_path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0) return refuse(errno);
+  Queue queue;
+  const bool several = options.queues > 1;
+  int error_number = queue.open(options, several);
+  if (error_number == EINVAL && several && has_one_queue(options)) {
+    why = fmt::format("tap device {0} has one queue: have it made at the start, or make it with "
+                      "`ip tuntap add dev {0} mode tap multi_queue`", options.name);
+    return fail(Errc::unsupported);
+  }
+  // One of several queues serves as well as an only one.
+  if (error_number == EINVAL && !several) error_number = queue.open(options, true);
   std::uint16_t mtu = 0;
-  int error_number = attach(fd, options.name);
   bool is_up = false;
   if (error_number == 0) error_number = read_interface(options.name, mtu, is_up);
   if (error_number != 0) {
-    ::close(fd);
-    return refuse(error_number);
+    queue.close();
+    why = fmt::format("tap device {}: {}", options.name, remedy(error_number, options));
+    return fail(Errc::io, static_cast<std::uint16_t>(error_number));
   }
-  if (!is_up) {
+  if (!is_up && options.queue == 0) {
     log_event(LogLevel::warn, "network", "tap device {0} is down: `ip link set {0} up`, and `ip "
               "address add` one of the node's network for this machine", options.name);
   }
-  return std::unique_ptr<TapDevice>(new TapDevice(ring, fd, mtu, options.frames_max));
+  return std::unique_ptr<TapDevice>(
+      new TapDevice(ring, queue.fd, queue.claim, mtu, options.frames_max));
 }
 
-TapDevice::TapDevice(Ring& ring, int fd, std::uint16_t mtu, std::uint32_t frames_max)
-    : ring_(ring), fd_(fd),
+TapDevice::TapDevice(Ring& ring, int fd, int claim, std::uint16_t mtu, std::uint32_t frames_max)
+    : ring_(ring), fd_(fd), claim_(claim),
       offers_{.mtu = mtu, .checksums = true, .segmentation_bytes_max = segmentation_bytes_max,
               .frames_max = frames_max},
       memory_(std::make_unique_for_overwrite<std::byte[]>(buffer_bytes * offers_.frames_max)) {
@@ -115,7 +174,10 @@ TapDevice::TapDevice(Ring& ring, int fd, std::uint16_t mtu, std::uint32_t frames
   finished_.reserve(offers_.frames_max);
 }
 
-TapDevice::~TapDevice() { ::close(fd_); }
+TapDevice::~TapDevice() {
+  ::close(fd_);
+  if (claim_ >= 0) ::close(claim_);
+}
 
 std::byte* TapDevice::buffer(std::uint32_t index) { return memory_.get() + index * buffer_bytes; }
 

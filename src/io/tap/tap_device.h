@@ -1,4 +1,7 @@
-// TapDevice: frames to and from the kernel of this machine through a tap interface, one queue. The
+// TapDevice: frames to and from the kernel of this machine through a tap interface, or one queue of
+// an interface that has several: the kernel gives the frames of a connection to the queue on which
+// it was last sent one of that connection, so that each core sees its own (tun_automq_select_queue
+// in drivers/net/tun.c); a connection's first ones, and all other frames, may come on any. The
 // kernel completes checksums and cuts long frames into segments in both directions, if it has to at
 // all: a frame between two programs of one machine need not be cut.
 //
@@ -18,12 +21,15 @@ namespace tailrace::io {
 struct TapOptions {
   std::string name;                  // of the interface; made when it is not there
   std::uint32_t frames_max = 512;    // receive buffers, each for one frame of up to 64 KiB
+  std::uint16_t queue = 0;           // which one this is, from the first, of so many
+  std::uint16_t queues = 1;
 };
 
 class TapDevice final : public PacketDevice {
  public:
-  // `ring` outlives the object, and no other transport is on it. Errors: io with the errno; `why`
-  // then has lines for the operator: what is missing and how to get it.
+  // `ring` outlives all but its destructor, and no other transport is on it. Errors: io with the
+  // errno; unsupported when the interface has one queue and several are asked for. `why` then has
+  // lines for the operator: what is missing and how to get it.
   static Result<std::unique_ptr<TapDevice>> create(Ring& ring, const TapOptions& options,
                                                    std::string& why);
   ~TapDevice() override;
@@ -40,7 +46,7 @@ class TapDevice final : public PacketDevice {
   Instant next_deadline() const override;
 
  private:
-  TapDevice(Ring& ring, int fd, std::uint16_t mtu, std::uint32_t frames_max);
+  TapDevice(Ring& ring, int fd, int claim, std::uint16_t mtu, std::uint32_t frames_max);
   bool receive_one(RxFrame& frame);
   bool transmit_one(const TxFrame& frame);
   void listen();
@@ -49,6 +55,7 @@ class TapDevice final : public PacketDevice {
 
   Ring& ring_;
   const int fd_;
+  const int claim_;                          // of the interface's name, or -1
   const DeviceOffers offers_;
   std::unique_ptr<std::byte[]> memory_;
   std::vector<std::uint32_t> free_;          // buffers

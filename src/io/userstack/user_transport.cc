@@ -14,6 +14,9 @@ namespace {
 // Bursts of one poll: no more frames than it can tell events of (events_max), so that what was
 // received is taken before more comes, and a flood does not keep the core from its other work.
 constexpr std::size_t bursts_max = 2;
+// Source ports of one connect(): one in as many as there are cores has its answers come here.
+constexpr std::uint32_t ports_looked_at_max = 4096;
+constexpr std::uint32_t ports_tried_max = 32;
 // How long a full device is left alone.
 constexpr Duration transmit_retry = microseconds(50);
 
@@ -27,14 +30,19 @@ bool to_endpoint(std::string_view text, net::Endpoint& endpoint) {
 net::Limits with_device(net::Limits limits, std::size_t listeners, const DeviceOffers& offers) {
   limits.frames_max = offers.frames_max;
   // A piece is a frame held. Some frames are always free, and no connection has most of them.
-  limits.pieces_max = std::min(limits.pieces_max, offers.frames_max - offers.frames_max / 4);
+  const std::uint32_t kept_max = offers.frames_kept_max != 0
+                                     ? offers.frames_kept_max
+                                     : offers.frames_max - offers.frames_max / 4;
+  limits.pieces_max = std::min(limits.pieces_max, kept_max);
   limits.receive_pieces_max = std::min(limits.receive_pieces_max, limits.pieces_max / 2);
   limits.reassembly_pieces_max = std::min(limits.reassembly_pieces_max, limits.pieces_max / 4);
   limits.listeners_max = static_cast<std::uint32_t>(listeners);
   return limits;
 }
 
-net::Interface with_device(net::Interface interface, const DeviceOffers& offers) {
+net::Interface with_device(net::Interface interface, std::uint16_t core,
+                           const DeviceOffers& offers) {
+  interface.answers_neighbours = core == 0;
   interface.mtu = offers.mtu;
   interface.segmentation_bytes_max = offers.segmentation_bytes_max;
   if (offers.address) interface.mac.bytes = *offers.address;
@@ -46,7 +54,9 @@ net::Interface with_device(net::Interface interface, const DeviceOffers& offers)
 UserTransport::UserTransport(Options options, std::unique_ptr<PacketDevice> device)
     : device_(std::move(device)),
       stack_(with_device(options.limits, options.listen.size(), device_->offers()),
-             with_device(options.interface, device_->offers()), options.key, options.start),
+             with_device(options.interface, options.core, device_->offers()), options.key,
+             options.start),
+      steering_(options.steering), core_(options.core),
       lent_(device_->offers().frames_max), told_(events_max), hosts_(events_max),
       now_(options.start) {
   for (const net::Endpoint& local : options.listen) {
@@ -125,9 +135,31 @@ bool UserTransport::send(ConnId conn, std::span<const Bytes> slices, std::uint64
   return stack_.send(conn, slices, token);
 }
 
+// Without a device no acknowledgement comes that would be worth waiting for.
+void UserTransport::close(ConnId conn) {
+  if (device_->failed()) return stack_.abort(conn);
+  stack_.close(conn);
+}
+
 ConnId UserTransport::connect(std::string_view address) {
   net::Endpoint remote;
-  return to_endpoint(address, remote) ? stack_.connect(remote, 0, now_) : 0;
+  if (!to_endpoint(address, remote)) return 0;
+  return steering_ == nullptr ? stack_.connect(remote, 0, now_) : connect_from_own_port(remote);
+}
+
+// What the peer answers has to come to this stack, which alone knows of it.
+ConnId UserTransport::connect_from_own_port(const net::Endpoint& remote) {
+  const net::IpAddress* const local = stack_.interface().source_for(remote.address);
+  if (local == nullptr) return 0;
+  std::uint32_t tries = 0;
+  for (std::uint32_t n = 0; n < ports_looked_at_max && tries < ports_tried_max; ++n) {
+    const std::uint16_t port = stack_.suggest_port(remote, n);
+    if (steering_->core_of({{*local, port}, remote}) != core_) continue;
+    const ConnId conn = stack_.connect(remote, port, now_);
+    if (conn != 0) return conn;
+    ++tries;   // Taken; or there is no way or no room, and the others will not do either.
+  }
+  return 0;
 }
 
 std::uint64_t UserTransport::refused_count() const {

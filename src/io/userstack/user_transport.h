@@ -15,6 +15,7 @@
 #include "io/packet_device.h"
 #include "io/transport.h"
 #include "net/stack.h"
+#include "net/steering.h"
 
 namespace tailrace::io {
 
@@ -26,6 +27,9 @@ class UserTransport final : public Transport {
     SipKey key{};                     // secret, new at each start
     std::vector<net::Endpoint> listen;
     Instant start;
+    // One of several stacks with these addresses: which connections are whose. Outlives the object.
+    const net::Steering* steering = nullptr;
+    std::uint16_t core = 0;
   };
   UserTransport(Options options, std::unique_ptr<PacketDevice> device);
   ~UserTransport() override;
@@ -35,7 +39,7 @@ class UserTransport final : public Transport {
   bool send(ConnId conn, std::span<const Bytes> slices, std::uint64_t token) override;
   void pause(ConnId conn) override { stack_.pause(conn); }
   void resume(ConnId conn) override { stack_.resume(conn); }
-  void close(ConnId conn) override { stack_.close(conn); }
+  void close(ConnId conn) override;
   void abort(ConnId conn) override { stack_.abort(conn); }
   ConnId connect(std::string_view address) override;
   std::uint64_t refused_count() const override;
@@ -63,8 +67,12 @@ class UserTransport final : public Transport {
   void complete_checksums();
   void finish_holds();
 
+  ConnId connect_from_own_port(const net::Endpoint& remote);
+
   std::unique_ptr<PacketDevice> device_;
   net::Stack stack_;
+  const net::Steering* const steering_;
+  const std::uint16_t core_;
   std::vector<Lent> lent_;
   std::vector<net::Event> told_;      // by the stack, in this poll
   std::vector<HostText> hosts_;       // of the peers that were accepted in it

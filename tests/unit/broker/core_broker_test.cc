@@ -31,5 +31,24 @@ TEST(Stop, ConnectionsAreClosedAndTheLogIsPutInOrder) {
   EXPECT_TRUE(node.brokers[0]->stopped());
 }
 
+// A close waits for the peer to take what was sent; a stop does not wait for ever.
+TEST(Stop, WhoeverDoesNotAnswerIsResetAfterAWhile) {
+  Node node;
+  node.publish();
+  Client& client = node.connect();
+  client.is_silent = true;
+  node.brokers[0]->begin_stop(node.now);
+  node.settle();
+  EXPECT_TRUE(client.is_closed);
+  EXPECT_FALSE(node.brokers[0]->stopped());
+  const Instant deadline = node.brokers[0]->next_deadline();
+  ASSERT_NE(deadline, never());
+  node.advance(deadline - node.now.instant - Duration{1});
+  EXPECT_FALSE(client.is_aborted);
+  node.advance(Duration{1});
+  EXPECT_TRUE(client.is_aborted);
+  EXPECT_TRUE(node.brokers[0]->stopped());
+}
+
 }  // namespace
 }  // namespace tailrace::broker

@@ -148,6 +148,7 @@ class Client {
   bool is_paused = false;
   bool holds_sends = false; // sends are taken, but not done
   bool refuses_sends = false;
+  bool is_silent = false;   // takes nothing any more: only a reset ends its connection
   std::deque<std::uint64_t> unsent;
 
  private:
@@ -357,9 +358,15 @@ class Node {
       case StreamOp::Kind::resume: client_of(op.conn).is_paused = false; return true;
       case StreamOp::Kind::close:
         client_of(op.conn).is_closed = true;
+        if (client_of(op.conn).is_silent) return true;
         events_[core].push_back({.kind = StreamEvent::Kind::closed, .conn = op.conn});
         return true;
-      case StreamOp::Kind::abort: client_of(op.conn).is_aborted = true; return true;
+      case StreamOp::Kind::abort:
+        client_of(op.conn).is_aborted = true;
+        if (client_of(op.conn).is_silent) {
+          events_[core].push_back({.kind = StreamEvent::Kind::closed, .conn = op.conn});
+        }
+        return true;
     }
     return true;
   }

@@ -38,6 +38,26 @@ TEST(checksum, of_pieces_is_that_of_the_whole) {
   }
 }
 
+// Bytes of all values, at every place of a block, against the definition.
+TEST(checksum, of_any_length_anywhere_is_the_definitions) {
+  std::vector<std::byte> memory(700);
+  for (std::size_t i = 0; i < memory.size(); ++i) memory[i] = static_cast<std::byte>(i * 167 + 255);
+  for (std::size_t start = 0; start < 9; ++start) {
+    for (std::size_t size = 0; size + start < memory.size(); ++size) {
+      const Bytes bytes = Bytes(memory).subspan(start, size);
+      std::uint32_t sum = 0;
+      for (std::size_t i = 0; i < size; ++i) {
+        sum += static_cast<std::uint32_t>(bytes[i]) << (i % 2 == 0 ? 8 : 0);
+      }
+      while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
+      const auto wanted = static_cast<std::uint16_t>(~sum);
+      std::array<std::byte, 2> stored;
+      store_checksum(stored.data(), checksum_of(bytes));
+      EXPECT_EQ(load_be<std::uint16_t>(stored.data()), wanted) << start << " " << size;
+    }
+  }
+}
+
 TEST(checksum, over_a_packet_with_its_checksum_is_zero) {
   auto bytes = bytes_of({0x45, 0, 0, 20, 0, 0, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2});
   store_checksum(bytes.data() + 10, checksum_of(bytes));

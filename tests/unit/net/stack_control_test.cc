@@ -13,8 +13,9 @@ const MacAddress own_mac{{2, 0, 0, 0, 0, 1}};
 const MacAddress other{{2, 0, 0, 0, 0, 2}};
 
 struct Host {
-  Host() {
+  explicit Host(bool answers = true) {
     Interface interface;
+    interface.answers_neighbours = answers;
     interface.mac = own_mac;
     interface.addresses = {{IpAddress::v4(10, 0, 0, 1), 24}, {v6_self, 64}};
     interface.gateway_v4 = IpAddress::v4(10, 0, 0, 254);
@@ -86,6 +87,30 @@ TEST(stack_control, answers_arp_for_its_own_address_alone) {
   EXPECT_EQ(reply->target_mac, other);
   request.target = IpAddress::v4(10, 0, 0, 3);
   EXPECT_TRUE(host.give(arp_frame(request, broadcast_mac)).empty());
+}
+
+// Of several stacks with these addresses: another one answers, this one has learned all the same.
+TEST(stack_control, one_that_does_not_answer_neighbours_listens_to_them) {
+  Host host(false);
+  EXPECT_TRUE(host.take().empty()) << "no announcement";
+  EXPECT_TRUE(host.give(arp_frame({ArpPacket::Operation::request, other,
+                                   IpAddress::v4(10, 0, 0, 2), {}, IpAddress::v4(10, 0, 0, 1)},
+                                  broadcast_mac)).empty());
+  std::vector<std::byte> message(neighbour_message_bytes);
+  IpAddress peer = v6_self;
+  peer.bytes[15] = 9;
+  const IpHeader ip{.source = peer, .destination = solicited_node(v6_self),
+                    .protocol = IpProtocol::icmp6, .hop_limit = 255};
+  store_neighbour_message(message.data(), ip, {.target = v6_self, .mac = other});
+  EXPECT_TRUE(host.give(icmp_frame(ip, message, group_mac(ip.destination))).empty());
+  for (const IpAddress& address : {IpAddress::v4(10, 0, 0, 2), peer}) {
+    ASSERT_NE(host.stack->connect({address, 80}, 0, host.now), 0U);
+    const auto out = host.take();
+    ASSERT_GE(out.size(), 1U);
+    const EthernetHeader link = parse_ethernet(out[0])->header;
+    EXPECT_EQ(link.destination, other);
+    EXPECT_NE(link.type, EtherType::arp) << "it knows already";
+  }
 }
 
 TEST(stack_control, does_not_learn_its_own_address_from_others) {

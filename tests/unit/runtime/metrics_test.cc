@@ -121,6 +121,16 @@ TEST(Metrics, TellOfTheNetworkDevice) {
   EXPECT_EQ(found->value, 4u);
 }
 
+TEST(Metrics, TellOfFramesBetweenCores) {
+  io::Handover::Counters counters;
+  counters.drop_no_turns.add(4);
+  const auto numbers = handover_numbers(counters);
+  ASSERT_EQ(numbers.size(), 3u);
+  EXPECT_EQ(numbers[0].name, "net_frames_handed_over_total");
+  EXPECT_EQ(numbers[2].name, "net_drop_no_turns_total");
+  EXPECT_EQ(numbers[2].value, 4u);
+}
+
 TEST(Metrics, OfNoCoreAreEmpty) {
   EXPECT_EQ(metrics_text({}), "");
   EXPECT_NE(status_text({}, 0).find("0 cores"), std::string::npos);

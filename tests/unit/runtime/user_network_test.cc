@@ -50,11 +50,6 @@ TEST(UserNetwork, SaysWhatIsWrongAndWhatToDo) {
   device.profile.transport = "dpdk";
   EXPECT_TRUE(device.read()) << device.why;
 
-  Case cores;
-  cores.profile.cores = 2;
-  EXPECT_FALSE(cores.read());
-  EXPECT_NE(cores.why.find("threads.cores: found 2"), std::string::npos) << cores.why;
-
   Case kernels;
   kernels.profile.addresses = "10.78.0.1/24, fd00::1/64";
   kernels.listen = {"127.0.0.1", 9092};
@@ -87,6 +82,22 @@ TEST(UserNetwork, HasNoMoreConnectionsThanTheProfileAllows) {
   EXPECT_EQ(receive_frames(profile), 512u);
   profile.receive_buffer_count = 5000;
   EXPECT_EQ(receive_frames(profile), 5000u);
+}
+
+TEST(UserNetwork, SeveralCoresShareItsFrames) {
+  Case one;
+  EXPECT_EQ(make_handover(one.profile, 512), nullptr);
+  one.profile.cores = 2;
+  ASSERT_TRUE(one.read()) << one.why;
+  const auto two = make_handover(one.profile, receive_frames(one.profile));
+  ASSERT_NE(two, nullptr);
+  EXPECT_EQ(two->cores(), 2);
+  EXPECT_EQ(two->lent_max(), 256u);
+  one.profile.cores = 64;
+  EXPECT_EQ(receive_frames(one.profile), 4096u);
+  EXPECT_EQ(make_handover(one.profile, 4096)->lent_max(), 64u);
+  one.profile.transport = "uring";
+  EXPECT_EQ(make_handover(one.profile, 4096), nullptr);
 }
 
 }  // namespace

@@ -170,5 +170,65 @@ TEST(TapDevice, SaysWhatIsInTheWay) {
   if (!permitted) GTEST_SKIP() << "needs a network namespace and /dev/net/tun";
 }
 
+TEST(TapDevice, HasAQueueForEachCore) {
+  const bool permitted = in_own_network([] {
+    const auto ring = make_ring();
+    const auto other_ring = make_ring();
+    std::string why;
+    auto first = TapDevice::create(*ring, {.name = "trunit0", .queue = 0, .queues = 2}, why);
+    ASSERT_TRUE(first.has_value()) << why;
+    // Another process, as far as can be told here.
+    EXPECT_FALSE(TapDevice::create(*ring, {.name = "trunit0", .queue = 0, .queues = 2}, why));
+    EXPECT_NE(why.find("another process has it"), std::string::npos) << why;
+    EXPECT_FALSE(TapDevice::create(*ring, {.name = "trunit0"}, why));
+    EXPECT_NE(why.find("another process has it"), std::string::npos) << why;
+    auto second = TapDevice::create(*other_ring, {.name = "trunit0", .queue = 1, .queues = 2}, why);
+    ASSERT_TRUE(second.has_value()) << why;
+    const int socket = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bring_up("trunit0", socket);
+    ::close(socket);
+    TxFrame frame;
+    frame.header_bytes = 60;
+    EXPECT_EQ((*first)->transmit({&frame, 1}), 1u);
+    EXPECT_EQ((*second)->transmit({&frame, 1}), 1u);
+    EXPECT_EQ((*first)->numbers().send_errors.load(), 0u);
+    EXPECT_EQ((*second)->numbers().send_errors.load(), 0u);
+    // As after a kill: all is free again.
+    second->reset();
+    first->reset();
+    EXPECT_TRUE(TapDevice::create(*ring, {.name = "trunit0", .queues = 2}, why)) << why;
+  });
+  if (!permitted) GTEST_SKIP() << "needs a network namespace and /dev/net/tun";
+}
+
+TEST(TapDevice, ADeviceWithOneQueueIsRefusedToSeveralCores) {
+  const bool permitted = in_own_network([] {
+    const auto ring = make_ring();
+    std::string why;
+    ASSERT_EQ(std::system("ip tuntap add dev trunit0 mode tap"), 0);
+    const auto several = TapDevice::create(*ring, {.name = "trunit0", .queues = 2}, why);
+    ASSERT_FALSE(several.has_value());
+    EXPECT_EQ(several.error().code, Errc::unsupported);
+    EXPECT_NE(why.find("ip tuntap add dev trunit0 mode tap multi_queue"), std::string::npos) << why;
+    EXPECT_TRUE(TapDevice::create(*ring, {.name = "trunit0"}, why)) << why;
+    EXPECT_FALSE(TapDevice::create(*ring, {.name = "lo", .queues = 2}, why));
+    EXPECT_NE(why.find("is no tap"), std::string::npos) << why;
+  });
+  if (!permitted) GTEST_SKIP() << "needs a network namespace and /dev/net/tun";
+}
+
+TEST(TapDevice, ADeviceWithSeveralQueuesServesOneCoreAsWell) {
+  const bool permitted = in_own_network([] {
+    const auto ring = make_ring();
+    std::string why;
+    ASSERT_EQ(std::system("ip tuntap add dev trunit0 mode tap multi_queue"), 0);
+    const auto one = TapDevice::create(*ring, {.name = "trunit0"}, why);
+    EXPECT_TRUE(one.has_value()) << why;
+    EXPECT_FALSE(TapDevice::create(*ring, {.name = "trunit0"}, why));
+    EXPECT_NE(why.find("another process has it"), std::string::npos) << why;
+  });
+  if (!permitted) GTEST_SKIP() << "needs a network namespace and /dev/net/tun";
+}
+
 }  // namespace
 }  // namespace tailrace::io

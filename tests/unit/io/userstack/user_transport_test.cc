@@ -57,12 +57,14 @@ class WireDevice final : public PacketDevice {
     finished_.erase(finished_.begin(), finished_.begin() + static_cast<std::ptrdiff_t>(count));
     return count;
   }
+  bool failed() const override { return is_gone; }
   Instant next_deadline() const override { return arrived->empty() ? never() : Instant{}; }
 
   // Frames on the wire, in each direction; they outlive both ends.
   using Frames = std::deque<std::vector<std::byte>>;
   std::shared_ptr<Frames> arrived = std::make_shared<Frames>();
   std::shared_ptr<Frames> sent;
+  bool is_gone = false;
   std::size_t accepts = SIZE_MAX;   // frames of one transmit()
   std::size_t lent_count() const { return lent_.size(); }
 
@@ -231,6 +233,20 @@ TEST(UserTransport, AnAddressThatIsNoneIsNoConnection) {
   Wire wire;
   EXPECT_EQ(wire.ends[0].transport->connect("nowhere:9092"), 0u);
   EXPECT_EQ(wire.ends[0].transport->connect("192.168.1.1:9092"), 0u) << "no way there";
+}
+
+// Found end to end: a node whose device was deleted needed half a minute to stop.
+TEST(UserTransport, WithoutADeviceAConnectionEndsAtOnce) {
+  Wire wire;
+  wire.open();
+  EXPECT_TRUE(wire.send(0, "never acknowledged", 3));
+  wire.ends[0].device->is_gone = true;
+  wire.ends[0].device->sent = std::make_shared<WireDevice::Frames>();
+  EXPECT_TRUE(wire.ends[0].transport->failed());
+  wire.ends[0].transport->close(wire.ends[0].conn);
+  wire.run(2);
+  EXPECT_EQ(wire.ends[0].sent, std::vector<std::uint64_t>{3});
+  EXPECT_TRUE(wire.ends[0].closed);
 }
 
 TEST(UserTransport, PeersHearOfTheEnd) {
