@@ -163,6 +163,7 @@ void SimNode::compose() {
   const std::size_t mailbox_messages = std::size_t{1} << prng_.between(2, 7);
   exchange_ = std::make_unique<runtime::Exchange>(core_count_, mailbox_messages);
   limits_.broker.core_count = core_count_;
+  if (world_.links != nullptr) world_.links->begin_life(core_count_);
   for (std::uint16_t i = 0; i < core_count_; ++i) {
     auto core = std::make_unique<Core>();
     const std::string name = fmt::format("core {}", i);
@@ -192,7 +193,7 @@ void SimNode::compose() {
 io::Transport& SimNode::make_transport(bus::CoreId index, Core& core, std::string name) {
   const Prng prng(prng_.next(), "transport");
   if (world_.links != nullptr) {
-    core.link_transport = world_.links->make_transport(index);
+    core.link_transport = world_.links->make_transport(index, &core.wake);
     return *core.link_transport;
   }
   core.transport = std::make_unique<SimTransport>(world_.clock, world_.trace, prng,

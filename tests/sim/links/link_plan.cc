@@ -85,6 +85,8 @@ LinkPlan draw_links(std::uint64_t seed, Duration busy) {
   Prng prng(seed, "links");
   LinkPlan plan;
   plan.is_v6 = prng.chance(1, 3);
+  plan.is_steered = prng.chance(1, 2);
+  plan.queue_chance = one_of(prng, {0, 1, 4});
   plan.machine_count = static_cast<std::uint32_t>(prng.between(1, 3));
   if (prng.chance(1, 3)) plan.slow_reader = one_of(prng, {5, 50, 300});
   plan.slow_reader_max = draw_us(prng, 100, 20'000);
@@ -126,9 +128,11 @@ StackPlan draw_stack(Prng& prng, const LinkPlan& plan) {
 }
 
 std::string to_string(const LinkPlan& plan) {
-  return fmt::format("links: IPv{}, {} machines of clients, slow readers {} of 1000, resets {} of "
-                     "a million{}",
-                     plan.is_v6 ? 6 : 4, plan.machine_count, plan.slow_reader, plan.reset,
+  return fmt::format("links: IPv{}, {}, {} machines of clients, slow readers {} of 1000, resets {} "
+                     "of a million{}",
+                     plan.is_v6 ? 6 : 4,
+                     plan.is_steered ? "one address" : "an address for each core",
+                     plan.machine_count, plan.slow_reader, plan.reset,
                      plan.has_cuts ? ", cuts" : "");
 }
 

@@ -34,6 +34,8 @@ struct StackPlan {
 
 struct LinkPlan {
   bool is_v6 = false;
+  bool is_steered = false;             // one address for all cores of a node
+  std::uint32_t queue_chance = 0;      // of 4 frames: in whose queue they come is up to chance
   std::uint32_t machine_count = 1;     // of clients
   std::uint32_t slow_reader = 0;       // of 1000 data events: the reader stops for a while
   Duration slow_reader_max{};

@@ -11,6 +11,7 @@ io::UserTransport::Options options_of(const LinkTransport::Setup& setup, Instant
   io::UserTransport::Options options{
       .limits = setup.plan.limits, .interface = setup.plan.interface, .key = setup.key,
       .listen = {}, .start = start};
+  options.steering = setup.steering;
   options.interface.mac.bytes = setup.link_address;
   const auto prefix_bits = static_cast<std::uint8_t>(setup.local.address.is_v4() ? 24 : 64);
   options.interface.addresses = {{setup.local.address, prefix_bits}};
@@ -20,9 +21,10 @@ io::UserTransport::Options options_of(const LinkTransport::Setup& setup, Instant
 
 }  // namespace
 
-LinkTransport::LinkTransport(const Setup& setup, std::unique_ptr<LinkDevice> device,
-                             SimClock& clock, Trace& trace, Streams& streams)
-    : end_(setup.end), name_(setup.name), device_(*device),
+LinkTransport::LinkTransport(const Setup& setup, LinkDevice& link,
+                             std::unique_ptr<io::PacketDevice> device, SimClock& clock,
+                             Trace& trace, Streams& streams)
+    : end_(setup.end), name_(setup.name), device_(link),
       user_(options_of(setup, clock.instant()), std::move(device)), clock_(clock), trace_(trace),
       streams_(streams) {}
 

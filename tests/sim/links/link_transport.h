@@ -25,10 +25,12 @@ class LinkTransport final : public io::Transport {
     net::Endpoint local;           // a server's listens; a client's port is not looked at
     io::LinkAddress link_address{};
     SipKey key{};
+    const net::Steering* steering = nullptr;   // of cores that share an address
     std::string name;              // for the reader of a verbose run
   };
-  LinkTransport(const Setup& setup, std::unique_ptr<LinkDevice> device, SimClock& clock,
-                Trace& trace, Streams& streams);
+  // `device` is `link`, or what steers its frames.
+  LinkTransport(const Setup& setup, LinkDevice& link, std::unique_ptr<io::PacketDevice> device,
+                SimClock& clock, Trace& trace, Streams& streams);
 
   std::size_t poll(Instant now, std::span<StreamEvent> events) override;
   void release(std::uint64_t token) override;

@@ -2,12 +2,16 @@
 
 #include <algorithm>
 
+#include "io/steering/steered_device.h"
 #include "io/userstack/address_text.h"
+#include "net/ip.h"
 
 namespace tailrace::sim {
 namespace {
 
 constexpr std::uint16_t server_port = 9092;
+// Received frames of each queue where cores share an address.
+constexpr std::uint32_t frames_min = 64;
 
 Duration draw_up_to(Prng& prng, Duration most) {
   return nanoseconds(
@@ -25,9 +29,11 @@ SipKey draw_key(Prng& prng) {
 
 Links::Links(World& world, std::uint64_t seed, Duration busy)
     : world_(world), prng_(seed, "wires"), plan_(draw_links(seed, busy)) {
-  for (std::uint8_t i = 0; i < plan_.machine_count; ++i) machine_ports_.push_back(make_port(1, i));
+  for (std::uint8_t i = 0; i < plan_.machine_count; ++i) {
+    machine_ports_.push_back(make_port(End::client, i));
+  }
   for (std::uint8_t i = 0; i < cores_max; ++i) {
-    core_ports_.push_back(make_port(0, i));
+    core_ports_.push_back(make_port(End::server, i));
     const std::string host(io::address_text(core_ports_[i].local.address).text());
     addresses_.push_back(fmt::format(fmt::runtime(plan_.is_v6 ? "[{}]:{}" : "{}:{}"), host,
                                      server_port));
@@ -37,14 +43,17 @@ Links::Links(World& world, std::uint64_t seed, Duration busy)
     wires_.push_back({std::make_unique<NetLink>(faults, prng_.next()), false});
   }
   for (std::uint16_t i = 0; i < plan_.machine_count; ++i) {
-    machines_.push_back(std::make_unique<LinkMachine>(plan_, make_end(End::client, i),
-                                                      Prng(prng_.next(), "machine"),
+    auto transport = make_end(End::client, i);
+    const Prng prng(prng_.next(), "machine");
+    machines_.push_back(std::make_unique<LinkMachine>(plan_, std::move(transport), prng,
                                                       world.clock));
   }
   if (plan_.has_cuts) plan_cut();
 }
 
-Links::Port Links::make_port(std::uint8_t side, std::uint8_t index) const {
+Links::Port Links::make_port(End end, std::uint8_t index) const {
+  if (end == End::server && plan_.is_steered) index = 0;
+  const std::uint8_t side = end == End::client ? 1 : 0;
   const auto last = static_cast<std::uint8_t>(side * 100 + index + 1);
   Port port;
   port.local = {net::IpAddress::v4(10, 0, 0, last), server_port};
@@ -71,15 +80,33 @@ std::unique_ptr<LinkTransport> Links::make_end(End end, std::uint16_t index) {
                              .name = fmt::format("{} {}", end == End::client ? "machine" : "core",
                                                  index)};
   setup.plan.device.offers.address = port.link_address;
+  const bool is_steered = end == End::server && handover_ != nullptr;
+  if (is_steered) {
+    setup.plan.device.offers.frames_max = std::max(setup.plan.device.offers.frames_max, frames_min);
+    setup.steering = &handover_->steering();
+  }
   auto device = make_device(port, setup.plan.device,
                             [this, end, index](std::vector<std::byte> frame) {
                               send(end, index, std::move(frame));
                             });
-  return std::make_unique<LinkTransport>(setup, std::move(device), world_.clock, world_.trace,
+  LinkDevice& link = *device;
+  std::unique_ptr<io::PacketDevice> seen = std::move(device);
+  if (is_steered) {
+    seen = std::make_unique<io::SteeredDevice>(*handover_, index, std::move(seen));
+  }
+  return std::make_unique<LinkTransport>(setup, link, std::move(seen), world_.clock, world_.trace,
                                          streams_);
 }
 
-std::unique_ptr<LinkTransport> Links::make_transport(std::uint16_t core) {
+void Links::begin_life(std::uint16_t core_count) {
+  core_count_ = core_count;
+  handover_.reset();
+  if (!plan_.is_steered || core_count == 1) return;
+  handover_ = std::make_unique<io::Handover>(core_count, frames_min / core_count);
+}
+
+std::unique_ptr<LinkTransport> Links::make_transport(std::uint16_t core, io::Idle* idle) {
+  if (handover_ != nullptr) handover_->set_idle(core, idle);
   auto transport = make_end(End::server, core);
   transport->plant_tell_early = world_.plant == Plant::reuse_early;
   transport->plant_keep_frames = world_.plant == Plant::keep_frames;
@@ -94,6 +121,7 @@ void Links::remove(std::uint16_t core, bool crashed) {
 
 // To whom it is addressed, or to all on the other side.
 void Links::send(End by, std::uint16_t index, std::vector<std::byte> frame) {
+  if (by == End::client && plan_.is_steered) return send_to_queue(index, std::move(frame));
   const std::vector<Port>& ports = by == End::client ? core_ports_ : machine_ports_;
   const bool is_for_all = (frame[0] & std::byte{1}) != std::byte{0};
   for (std::size_t i = 0; i < ports.size(); ++i) {
@@ -102,6 +130,20 @@ void Links::send(End by, std::uint16_t index, std::vector<std::byte> frame) {
     if (wire.is_cut) continue;
     wire.link->transmit(by == End::client ? 0 : 1, frame, world_.clock.instant());
   }
+}
+
+// Of a port with a queue for each core a frame comes in one: mostly the same for the same ends.
+void Links::send_to_queue(std::uint16_t machine, std::vector<std::byte> frame) {
+  if (core_count_ == 0) return;
+  std::size_t queue = 0;
+  constexpr std::size_t ports_at = net::ethernet_bytes + net::ipv4_bytes;
+  const bool is_random = prng_.chance(plan_.queue_chance, 4);
+  if (is_random) queue = prng_.below(core_count_);
+  if (!is_random && frame.size() > ports_at + 2) {
+    queue = static_cast<std::size_t>(frame[ports_at + 1]) % core_count_;
+  }
+  Wire& wire = this->wire(machine, queue);
+  if (!wire.is_cut) wire.link->transmit(0, std::move(frame), world_.clock.instant());
 }
 
 bool Links::deliver() {

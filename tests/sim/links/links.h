@@ -9,8 +9,8 @@
 // that crashes takes its TCP and its device with it: its peers hear nothing, until a new TCP with
 // a new key has the address.
 //
-// A core has an address of its own because nothing here spreads one address over several cores;
-// with a device that steers (one port, a queue for each core), make_device() is the place for it.
+// The cores have an address each, or share one, with a queue of one port for each (io/steering):
+// then a frame may come in any queue, as with hardware that does not know better.
 #pragma once
 
 #include <memory>
@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "../world.h"
+#include "io/steering/handover.h"
 #include "link_machine.h"
 
 namespace tailrace::sim {
@@ -28,8 +29,10 @@ class Links {
 
   Links(World& world, std::uint64_t seed, Duration busy);
 
-  // --- the node's side: as of a new start of that core
-  std::unique_ptr<LinkTransport> make_transport(std::uint16_t core);
+  // --- the node's side: as of a new start
+  void begin_life(std::uint16_t core_count);
+  // `idle`: wakes the core.
+  std::unique_ptr<LinkTransport> make_transport(std::uint16_t core, io::Idle* idle);
   // Of a core that goes. `crashed`: without a word to anybody.
   void remove(std::uint16_t core, bool crashed);
 
@@ -61,12 +64,13 @@ class Links {
     io::LinkAddress link_address{};
     LinkDevice* device = nullptr;    // none: nothing is plugged in
   };
-  Port make_port(std::uint8_t side, std::uint8_t index) const;
+  Port make_port(End end, std::uint8_t index) const;
   std::unique_ptr<LinkDevice> make_device(Port& port, const DevicePlan& plan,
                                           LinkDevice::Wire wire);
   std::unique_ptr<LinkTransport> make_end(End end, std::uint16_t index);
   Wire& wire(std::size_t machine, std::size_t core) { return wires_[machine * cores_max + core]; }
   void send(End by, std::uint16_t index, std::vector<std::byte> frame);
+  void send_to_queue(std::uint16_t machine, std::vector<std::byte> frame);
   bool deliver();
   bool cut_and_mend();
   void plan_cut();
@@ -79,6 +83,8 @@ class Links {
   std::vector<Port> core_ports_;
   std::vector<std::string> addresses_;     // of the cores, as clients name them
   std::vector<Wire> wires_;
+  std::uint16_t core_count_ = 0;           // of the node's last start
+  std::unique_ptr<io::Handover> handover_; // of its cores, if they share an address
   std::vector<std::unique_ptr<LinkMachine>> machines_;
   Instant cut_at_ = never();
   Instant mend_at_ = never();
