@@ -70,13 +70,12 @@ void Stack::input_burst(std::span<const RxFrame> frames) {
   tcp_.count(Count::frames_in, frames.size());
 }
 
-// What nearly every frame is, without looking at anything twice: TCP over IPv4 to our first
-// address, with checksums that the device has verified. False: parse() looks closer; it comes to
-// the same for such a frame.
+// What nearly every frame is, without looking at anything twice: good TCP over IPv4 to our first
+// address. False: parse() looks closer; it comes to the same for such a frame.
 bool Stack::parse_plain(const RxFrame& frame, Packet& packet) const {
   const Bytes bytes = frame.bytes;
   const Interface& interface = tcp_.interface;
-  if (!frame.checksum_good || interface.vlan != no_vlan || interface.addresses.empty() ||
+  if (interface.vlan != no_vlan || interface.addresses.empty() ||
       bytes.size() < ethernet_bytes + ipv4_bytes + tcp_header_bytes) {
     return false;
   }
@@ -94,10 +93,14 @@ bool Stack::parse_plain(const RxFrame& frame, Packet& packet) const {
       interface.index_of(source) >= 0) {
     return false;
   }
-  read_tcp(bytes.subspan(ethernet_bytes + ipv4_bytes, total - ipv4_bytes), packet.segment);
+  const Bytes segment = bytes.subspan(ethernet_bytes + ipv4_bytes, total - ipv4_bytes);
+  if (!frame.checksum_good && (checksum_of({at, ipv4_bytes}) != 0 ||
+                               !tcp_checksum_is_good(source, destination, segment))) {
+    return false;
+  }
+  read_tcp(segment, packet.segment);
   if (!packet.segment.is_good()) return false;
   packet.kind = Packet::Kind::tcp;
-  packet.checksum_good = true;
   packet.token = frame.token;
   packet.ip.ecn = Ecn{static_cast<std::uint8_t>(static_cast<std::uint8_t>(at[1]) & 3)};
   packet.flow.local.address = destination;
