@@ -62,7 +62,8 @@ class Server {
     std::byte* at = bytes.data() + net::ethernet_bytes;
     const std::size_t size = net::store_tcp(at + net::ipv4_bytes, header, peer.address.address,
                                             server_address, payload);
-    net::store_ip(at, {.source = peer.address.address, .destination = server_address}, size + payload);
+    net::store_ip(at, {.source = peer.address.address, .destination = server_address},
+                  size + payload);
     bytes.resize(net::ethernet_bytes + net::ipv4_bytes + size + payload);
     return bytes;
   }

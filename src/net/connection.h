@@ -79,7 +79,7 @@ struct Rack {
 // In groups of cache lines by what touches them, for with many connections none of them is in a
 // cache: a segment in order needs the first, an acknowledgement a few more, and what only loss, the
 // handshake or an attack needs is at the end.
-struct alignas(64) Connection {
+struct Connection {
   // Of the lists it is in; stay when the slot gets another connection.
   struct Links {
     std::uint32_t dirty_next = none;

@@ -18,7 +18,7 @@ class TwoWays {
  public:
   explicit TwoWays(std::uint64_t seed) : random_(seed), uses_timestamps_(draw(4) > 0) {
     Limits limits = NetPair::small_limits();
-    limits.receive_buffer_min = limits.receive_buffer_max = 60'000;
+    limits.receive_buffer_min = limits.receive_buffer_max = draw(2) == 0 ? 60'000 : 4'000;
     Interface interface;
     interface.mac = {{2, 0, 0, 0, 0, 1}};
     interface.addresses = {{own_, 24}};
@@ -74,7 +74,7 @@ class TwoWays {
       text += " " + std::to_string(stack.counters().of(static_cast<Count>(i)));
     }
     const Connection& c = stacks_[which]->tcp().connections[0];
-    for (const std::int64_t time : {c.heard_at.ns, c.ack_at.ns, c.retransmit_at.ns,
+    for (const std::int64_t time : {c.heard_at.ns, c.progress_at.ns, c.ack_at.ns, c.retransmit_at.ns,
                                     c.armed_at.ns, c.timestamp_recent_at.ns}) {
       text += " " + std::to_string(time);
     }
@@ -82,7 +82,8 @@ class TwoWays {
          {c.receive_next.value, c.receive_edge.value, c.last_ack_sent.value, c.receive_held,
           c.unacked_bytes, c.timestamp_recent, c.send_window, c.send_window_max,
           c.send_edge.value, c.window_seq.value, c.window_ack.value,
-          std::uint32_t{c.receive_mss}, std::uint32_t{c.ack_now}, std::uint32_t{c.sack_count}}) {
+          std::uint32_t{c.receive_mss}, std::uint32_t{c.ack_now}, std::uint32_t{c.sack_count},
+          std::uint32_t{c.retries}}) {
       text += " " + std::to_string(number);
     }
     return text;
