@@ -463,13 +463,20 @@ Result<ReadId> CoreLog::find_timestamp(PartitionLog& partition, std::int64_t tim
 // ---- retention
 
 void CoreLog::apply_retention(PartitionLog& partition, Now now) {
+  const RetentionRule& rule = partition.config_.retention;
   const std::size_t count =
-      partition.removable(segments_to_delete(partition.segments_, partition.log_start_,
-                                             partition.config_.retention, now.wall_ms));
-  if (count == 0) return;
-  const std::int64_t start = partition.segments_[count].base_offset;
+      partition.removable(segments_to_delete(partition.segments_, partition.log_start_, rule,
+                                             now.wall_ms));
+  // What is undecided or not durable yet is nobody's past.
+  const bool all_expired = partition.stable_end() == partition.staged_end() &&
+                           active_has_expired(partition.segments_, count, rule, now.wall_ms);
+  if (count == 0 && !all_expired) return;
+  const std::int64_t start = all_expired ? partition.staged_end()
+                                         : partition.segments_[count].base_offset;
   Result<std::uint64_t> seq = commit_.staged_seq();
   if (start > partition.log_start_) seq = move_log_start(partition, start);
+  // So that its file can go, too.
+  if (seq && all_expired) partition.roll_next_ = true;
   if (seq) return delete_segments(partition, count, *seq);
   retention_at_ = now.instant;  // Again at the next turn.
 }

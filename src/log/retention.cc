@@ -1,7 +1,7 @@
 // The rules are those of Kafka's UnifiedLog (deleteLogStartOffsetBreachedSegments,
-// deleteRetentionSizeBreachedSegments, deleteRetentionMsBreachedSegments), in that order, but
-// for one: Kafka also rolls and deletes an active segment whose records are all too old; here
-// segment_ms has to roll it first.
+// deleteRetentionSizeBreachedSegments, deleteRetentionMsBreachedSegments), in that order. Where
+// Kafka rolls an active segment whose records are all too old and deletes it at once, only its
+// records go here; the file goes when the next record has begun another.
 #include "log/retention.h"
 
 #include "base/assert.h"
@@ -45,6 +45,14 @@ std::size_t segments_to_delete(std::span<const SegmentInfo> segments, std::int64
   }
   TR_ASSERT(count < segments.size());
   return count;
+}
+
+bool active_has_expired(std::span<const SegmentInfo> segments, std::size_t deleted,
+                        const RetentionRule& rule, std::int64_t wall_ms) {
+  if (segments.empty() || deleted + 1 < segments.size()) return false;
+  const SegmentInfo& active = segments.back();
+  return rule.delete_policy && rule.retention_ms >= 0 && active.size_bytes > 0 &&
+         is_too_old(active, rule.retention_ms, wall_ms);
 }
 
 bool should_roll(const SegmentInfo& active, std::size_t batch_bytes, std::int64_t segment_bytes,

@@ -1,5 +1,6 @@
 // Retention: which old segments of a partition may go. Pure arithmetic, as Kafka has it: whole
-// segments from the front, never the active one, by size and by age of the newest record.
+// segments from the front, by size and by age of the newest record; of the active one only the
+// records, by age.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +22,11 @@ struct RetentionRule {
 // (DeleteRecords) always may.
 std::size_t segments_to_delete(std::span<const SegmentInfo> segments, std::int64_t log_start,
                                const RetentionRule& rule, std::int64_t wall_ms);
+
+// Whether the records of the active segment may go as well, when so many segments before it are
+// `deleted`: nothing was written for longer than retention_ms.
+bool active_has_expired(std::span<const SegmentInfo> segments, std::size_t deleted,
+                        const RetentionRule& rule, std::int64_t wall_ms);
 
 // Whether the active segment should be closed before a batch of `batch_bytes` is appended:
 // size, age (segment_ms since its first append), or a position that would not fit 31 bits.

@@ -104,6 +104,35 @@ TEST(CoreLog, RetentionDropsWholeSegmentsFromTheFront) {
   EXPECT_FALSE(node.logs[0]->read(log, {.offset = 0, .offset_end = 10, .bytes_max = 10}));
 }
 
+// As in Kafka, a topic that has gone silent does not keep its records for ever.
+TEST(CoreLog, RecordsThatAreAllTooOldGoAlthoughNothingIsWritten) {
+  LogNode node;
+  node.config.retention.retention_ms = 60'000;
+  ASSERT_TRUE(node.boot());
+  BatchMaker maker;
+  for (int i = 0; i < 5; ++i) node.append_now(p0, maker.make("old"));
+  node.settle();
+  const std::string first(segment_path(p0, 0).text());
+  constexpr std::int64_t many_days_ms = 10'000LL * 86'400'000;
+  node.now.instant = node.now.instant + seconds(301);
+  node.settle();
+  EXPECT_EQ(node.partition(p0).log_start(), 0);
+  node.now.wall_ms += many_days_ms;
+  node.now.instant = node.now.instant + seconds(301);
+  node.settle();
+  PartitionLog& log = node.partition(p0);
+  EXPECT_EQ(log.log_start(), 5);
+  EXPECT_EQ(node.append_now(p0, maker.make("new")).base_offset, 5);
+  EXPECT_EQ(log.segments().size(), 2u);
+  node.settle();
+  // A checkpoint, then another look.
+  for (int i = 0; i < 2; ++i) {
+    node.now.instant = node.now.instant + seconds(301);
+    node.settle();
+  }
+  EXPECT_FALSE(node.disk.exists(first));
+}
+
 TEST(CoreLog, RemovingAPartitionRemovesItsFiles) {
   LogNode node;
   ASSERT_TRUE(node.boot());

@@ -80,6 +80,21 @@ SegmentInfo active(std::uint64_t size_bytes) {
   return {.base_offset = 5, .end_offset = 15, .size_bytes = size_bytes, .created_ms = 1000};
 }
 
+TEST(Retention, the_records_of_the_active_segment_go_by_age_alone) {
+  const std::vector<SegmentInfo> segments = four_segments();
+  const auto expired = [&](RetentionRule rule, std::int64_t wall_ms, std::size_t before = 3) {
+    return active_has_expired(segments, before, rule, wall_ms);
+  };
+  EXPECT_FALSE(expired({.retention_ms = 1000}, 5000));
+  EXPECT_TRUE(expired({.retention_ms = 1000}, 5001));
+  EXPECT_FALSE(expired({.retention_ms = 1000}, 5001, 2));   // One before it stays.
+  EXPECT_FALSE(expired({.retention_bytes = 0}, 5001));
+  EXPECT_FALSE(expired({.delete_policy = false, .retention_ms = 1000}, 5001));
+  EXPECT_FALSE(active_has_expired({}, 0, {.retention_ms = 0}, 5001));
+  const std::vector<SegmentInfo> empty = {{.base_offset = 40, .end_offset = 40, .created_ms = 1}};
+  EXPECT_FALSE(active_has_expired(empty, 0, {.retention_ms = 0}, 5001));
+}
+
 TEST(Roll, when_the_batch_would_exceed_the_size) {
   EXPECT_FALSE(should_roll(active(900), 100, 1000, 1000, 1000));
   EXPECT_TRUE(should_roll(active(901), 100, 1000, 1000, 1000));
