@@ -18,7 +18,8 @@ class TwoWays {
  public:
   explicit TwoWays(std::uint64_t seed) : random_(seed), uses_timestamps_(draw(4) > 0) {
     Limits limits = NetPair::small_limits();
-    limits.receive_buffer_min = limits.receive_buffer_max = draw(2) == 0 ? 60'000 : 4'000;
+    limits.receive_buffer_min = draw(2) == 0 ? 60'000 : 4'000;
+    limits.receive_buffer_max = limits.receive_buffer_min;
     Interface interface;
     interface.mac = {{2, 0, 0, 0, 0, 1}};
     interface.addresses = {{own_, 24}};
