@@ -75,8 +75,8 @@ class TwoWays {
       text += " " + std::to_string(stack.counters().of(static_cast<Count>(i)));
     }
     const Connection& c = stacks_[which]->tcp().connections[0];
-    for (const std::int64_t time : {c.heard_at.ns, c.progress_at.ns, c.ack_at.ns, c.retransmit_at.ns,
-                                    c.armed_at.ns, c.timestamp_recent_at.ns}) {
+    for (const std::int64_t time : {c.heard_at.ns, c.progress_at.ns, c.ack_at.ns,
+                                    c.retransmit_at.ns, c.armed_at.ns, c.timestamp_recent_at.ns}) {
       text += " " + std::to_string(time);
     }
     for (const std::uint32_t number :
