@@ -17,6 +17,8 @@ SUITES = {
     "restart": ["restart/run.py"],
     "compaction": ["compaction/run.py"],
     "network": ["network/run.py"],
+    "ring": ["network/ring.py"],
+    "loss": ["network/loss.py"],
 }
 
 

@@ -15,7 +15,7 @@ SIOCETHTOOL = 0x8946
 ETHTOOL_STXCSUM = 0x17
 
 HUGE_PAGES = "/proc/sys/vm/nr_hugepages"
-# Of 2 MiB: more than the profiles as shipped need.
+# Of 2 MiB: more than a profile for a laptop needs. A larger one is refused, with the number.
 HUGE_PAGES_MORE = 256
 
 
@@ -79,22 +79,34 @@ class HugePages:
     """So many more while it is open; has none, when the kernel gives none."""
 
     def __enter__(self):
-        with open(HUGE_PAGES, encoding="ascii") as file:
-            self.before = int(file.read())
-        self.set(self.before + HUGE_PAGES_MORE)
-        with open(HUGE_PAGES, encoding="ascii") as file:
-            self.given = int(file.read()) >= self.before + HUGE_PAGES_MORE
+        before = self.change(HUGE_PAGES_MORE)
+        self.taken = self.count() - before
+        self.given = self.taken >= HUGE_PAGES_MORE
+        if not self.given:
+            self.change(-self.taken)
+            self.taken = 0
         return self
 
     def __exit__(self, *_):
-        self.set(self.before)
+        self.change(-self.taken)
 
-    def set(self, count):
+    @staticmethod
+    def count():
+        try:
+            with open(HUGE_PAGES, encoding="ascii") as file:
+                return int(file.read())
+        except OSError:
+            return 0  # A kernel without them.
+
+    def change(self, difference):
+        """Returns how many there were. Another run's stay."""
+        before = self.count()
         try:
             with open(HUGE_PAGES, "w", encoding="ascii") as file:
-                file.write(str(count))
+                file.write(str(before + difference))
         except OSError:
             pass  # A container that may not.
+        return before
 
 
 def write_profile(source, target, port, addresses, huge_pages):

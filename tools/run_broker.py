@@ -278,6 +278,10 @@ def on_dpdk(arguments, folder):
         say(why_not)
         return False
     try:
+        why_not = tap_network.clear(DEVICE)
+        if why_not is not None:
+            say(why_not)
+            return False
         with dpdk_network.HugePages() as huge_pages:
             if not huge_pages.given:
                 say("the kernel gives no huge pages; going on without, somewhat slower")

@@ -78,20 +78,6 @@ void ChecksumSum::add(Bytes bytes) {
   is_odd_ ^= (bytes.size() & 1) != 0;
 }
 
-void ChecksumSum::add_number(std::uint32_t number) { sum_ += byte_swapped(number); }
-
-void ChecksumSum::add_pseudo_header(const IpAddress& source, const IpAddress& destination,
-                                    std::uint8_t protocol, std::uint32_t length) {
-  const std::size_t from = source.is_v4() ? 12 : 0;
-  add(::tailrace::Bytes(reinterpret_cast<const std::byte*>(source.bytes.data()) + from, 16 - from));
-  add(::tailrace::Bytes(reinterpret_cast<const std::byte*>(destination.bytes.data()) + from,
-                        16 - from));
-  add_number(length);
-  add_number(protocol);
-}
-
-std::uint16_t ChecksumSum::folded() const { return fold(sum_); }
-
 std::uint16_t checksum_of(Bytes bytes) {
   ChecksumSum sum;
   sum.add(bytes);

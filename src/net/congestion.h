@@ -15,10 +15,10 @@ inline constexpr std::uint32_t no_threshold = UINT32_MAX;
 // HyStart++: slow start watches the smallest round trip of each round. When it grows, growth is
 // slowed for five rounds (conservative slow start); when it shrinks again, that was a mistake.
 struct HyStart {
-  Seq round_end;
   Duration last_round{};
   Duration this_round{};
   Duration baseline{};
+  Seq round_end;
   std::uint8_t samples = 0;
   std::uint8_t cautious_rounds = 0;
   bool is_cautious = false;
@@ -72,6 +72,7 @@ struct Congestion {
  private:
   void grow_cubic(const Ack& ack);
 
+  bool has_epoch_ = false;
   HyStart hystart_;
   // CUBIC, in segments; the epoch begins with the first growth after a reduction.
   float window_before_ = 0;         // W_max
@@ -79,7 +80,6 @@ struct Congestion {
   float estimate_ = 0;              // W_est, what Reno would have
   float fraction_ = 0;              // bytes of growth below one
   Instant epoch_at_{};
-  bool has_epoch_ = false;
   // For restore().
   std::uint32_t prior_window_ = 0;
   std::uint32_t prior_threshold_ = no_threshold;

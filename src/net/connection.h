@@ -24,6 +24,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "base/time.h"
@@ -65,8 +66,8 @@ enum class RetransmitTimer : std::uint8_t { off, timeout, loss_probe, persist };
 // RACK's view of what was delivered last (RFC 8985, 5.2).
 struct Rack {
   Instant sent_at{};
-  Seq end;
   Duration rtt{};
+  Seq end;
   Seq highest;                     // delivered
   Seq dsack_round_end;
   bool has_dsack_round = false;
@@ -75,6 +76,9 @@ struct Rack {
   std::uint8_t window_persist = 0; // recoveries until the factor falls back
 };
 
+// In groups of cache lines by what touches them, for with many connections none of them is in a
+// cache: a segment in order needs the first, an acknowledgement a few more, and what only loss, the
+// handshake or an attack needs is at the end.
 struct Connection {
   // Of the lists it is in; stay when the slot gets another connection.
   struct Links {
@@ -84,12 +88,16 @@ struct Connection {
     bool has_events = false;
   };
 
+  // --- line 0: who it is
   std::uint32_t next = none;       // Pool
   std::uint32_t generation = 0;
   Links links;
+  Flow flow;
+  std::uint32_t hash = 0;
+  std::uint32_t listener = 0;
 
-  // --- both directions
-  TcpState state = TcpState::closed;
+  // --- line 1: both directions
+  alignas(64) TcpState state = TcpState::closed;
   Recovery recovery = Recovery::steady;
   RetransmitTimer retransmit_timer = RetransmitTimer::off;
   std::uint8_t send_scale = 0;
@@ -123,75 +131,81 @@ struct Connection {
   bool tell_connected = false;
   bool tell_end = false;
   bool tell_closed = false;
+  bool may_undo = false;
   std::uint8_t black_hole_step = 0;
   std::uint8_t challenges_left = 0;
-
-  Flow flow;
-  std::uint32_t hash = 0;
-  std::uint32_t listener = 0;
+  std::uint8_t sack_count = 0;
+  std::uint8_t sacks_heard_count = 0;
+  std::uint8_t duplicate_acks_due = 0;  // without SACK: one for each segment out of order
+  std::uint16_t duplicate_acks = 0;
+  std::uint16_t receive_mss = 536;      // the largest segment seen
+  std::uint16_t send_mss = 536;         // payload of a full segment, options taken off
+  std::uint16_t peer_mss = 536;
+  std::uint16_t path_mtu = 1500;
   NeighbourRef neighbour;
+  Seq early_fin;
 
-  // --- receiving
-  Seq peer_start;                       // IRS
-  Seq receive_next;                     // RCV.NXT
+  // --- line 2: receiving
+  alignas(64) Seq receive_next;                     // RCV.NXT
   Seq receive_edge;                     // the end of the window as last advertised: never goes back
   Seq last_ack_sent;
   std::uint32_t receive_buffer = 0;
   std::uint32_t receive_held = 0;       // in order, and not yet consumed by the application
   std::uint32_t unacked_bytes = 0;      // received since our last ACK
-  std::uint16_t receive_mss = 536;      // the largest segment seen
-  std::uint8_t sack_count = 0;
-  std::uint8_t duplicate_acks_due = 0;  // without SACK: one for each segment out of order
-  Seq early_fin;
-  std::uint32_t timestamp_recent = 0;
   Instant timestamp_recent_at{};
+  std::uint32_t timestamp_recent = 0;
   std::uint32_t timestamp_offset = 0;
   ReceiveQueue received;
-  std::array<SeqRange, sacks_max> sacks;  // newest first
-  SeqRange dsack;                         // a double to report
-  std::uint64_t consumed_bytes = 0;       // since tuned_at
-  Instant tuned_at{};
 
-  // --- sending
-  std::array<SeqRange, sacks_max> sacks_heard;  // the peer's, of its last ACK with any
-  std::uint8_t sacks_heard_count = 0;
-  Seq send_start;                       // ISS
-  Seq send_unacked;                     // SND.UNA
+  // --- line 3: the peer's window, and when what was heard
+  alignas(64) Seq send_unacked;                     // SND.UNA
   Seq send_next;                        // SND.NXT
   Seq send_edge;                        // the furthest end of the peer's window so far
   Seq window_seq;                       // SND.WL1
   Seq window_ack;                       // SND.WL2
   std::uint32_t send_window = 0;
   std::uint32_t send_window_max = 0;
-  std::uint16_t send_mss = 536;         // payload of a full segment, options taken off
-  std::uint16_t peer_mss = 536;
-  std::uint16_t path_mtu = 1500;
-  std::uint16_t duplicate_acks = 0;
   Seq recovery_end;
-  Seq undo_from;
-  std::uint32_t undo_resent = 0;        // retransmissions of this recovery the peer had not needed
-  bool may_undo = false;
-  std::uint32_t first_resend_stamp = 0; // our timestamp of the first retransmission
-  Seq tail_probe_end;
-  Seq ecn_reduced_to;                   // one reduction per round trip
-  SendQueue queue;
-  SentLog sent;
-  Rack rack;
-  Rtt rtt;
-  Congestion congestion;
+  SeqRange dsack;                       // a double to report
+  Instant heard_at{};
+  Instant sent_at{};                    // the last data
+  Instant progress_at{};                // since when nothing was acknowledged
 
-  // --- time
-  Instant armed_at = never();           // what the timer wheel has
+  // --- line 4: time
+  alignas(64) Instant armed_at = never();           // what the timer wheel has
   Instant retransmit_at = never();
   Instant reorder_at = never();
   Instant ack_at = never();
   Instant pace_at{};                    // not before
   Instant idle_at = never();            // keepalive, or the end of closing
-  Instant heard_at{};
-  Instant sent_at{};                    // the last data
-  Instant progress_at{};                // since when nothing was acknowledged
+  std::uint64_t consumed_bytes = 0;     // since tuned_at
+  Instant tuned_at{};
+
+  // --- lines 5 and 6: what was sent
+  alignas(64) SendQueue queue;
+  SentLog sent;
+  Rtt rtt;
+
+  // --- lines 7 and 8: how much may be
+  alignas(64) Congestion congestion;
+  Rack rack;
+
+  // --- the rest: loss, the handshake, attacks
+  alignas(64) std::array<SeqRange, sacks_max> sacks;        // newest first
+  std::array<SeqRange, sacks_max> sacks_heard;  // the peer's, of its last ACK with any
   Instant invalid_ack_at{};
   Instant challenge_second{};
+  Seq peer_start;                       // IRS
+  Seq send_start;                       // ISS
+  Seq undo_from;
+  std::uint32_t undo_resent = 0;        // retransmissions of this recovery the peer had not needed
+  std::uint32_t first_resend_stamp = 0; // our timestamp of the first retransmission
+  Seq tail_probe_end;
+  Seq ecn_reduced_to;                   // one reduction per round trip
+
+  // For prefetching: what a segment in order touches, and what an acknowledgement does.
+  static constexpr std::size_t data_bytes = 7 * 64;
+  static constexpr std::size_t ack_bytes = 9 * 64;
 
   bool is_synchronized() const { return state >= TcpState::established; }
   bool may_send_data() const {
@@ -209,6 +223,7 @@ struct Connection {
   // there.
   Seq bare_seq() const { return is_synchronized() ? earlier(send_next, send_edge) : send_next; }
 };
-static_assert(sizeof(Connection) <= 1024);
+// So the groups above leave no gaps.
+static_assert(sizeof(Connection) == 11 * 64);
 
 }  // namespace tailrace::net

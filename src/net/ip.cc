@@ -67,17 +67,29 @@ IpPacket parse_ipv6(Bytes bytes) {
 
 std::size_t store_ip(std::byte* to, const IpHeader& header, std::size_t payload_bytes) {
   if (header.source.is_v4()) {
-    to[0] = std::byte{0x45};
-    to[1] = static_cast<std::byte>(header.ecn);
-    store_be(to + 2, static_cast<std::uint16_t>(ipv4_bytes + payload_bytes));
-    store_be<std::uint16_t>(to + 4, 0);
-    store_be(to + 6, flag_dont_fragment);
-    to[8] = static_cast<std::byte>(header.hop_limit);
-    to[9] = static_cast<std::byte>(header.protocol);
-    store_be<std::uint16_t>(to + 10, 0);
-    header.source.store_v4(to + 12);
-    header.destination.store_v4(to + 16);
-    store_checksum(to + 10, checksum_of({to, ipv4_bytes}));
+    // Words as they lie in memory, summed before they are written: whoever reads at once in words
+    // what was written in bytes waits for it.
+    const auto total = byte_swapped(static_cast<std::uint16_t>(ipv4_bytes + payload_bytes));
+    const std::uint32_t begin =
+        0x45U | std::uint32_t{static_cast<std::uint8_t>(header.ecn)} << 8 |
+        std::uint32_t{total} << 16;
+    const std::uint32_t fragments = std::uint32_t{byte_swapped(flag_dont_fragment)} << 16;
+    const std::uint32_t kind =
+        header.hop_limit | std::uint32_t{static_cast<std::uint8_t>(header.protocol)} << 8;
+    const auto source = static_cast<std::uint32_t>(header.source.low() >> 32);
+    const auto destination = static_cast<std::uint32_t>(header.destination.low() >> 32);
+    ChecksumSum sum;
+    for (const std::uint32_t word : {begin, fragments, kind, source, destination}) {
+      sum.add_word(word);
+    }
+    const auto store = [to](std::size_t at, std::uint32_t word) {
+      std::memcpy(to + at, &word, sizeof word);
+    };
+    store(0, begin);
+    store(4, fragments);
+    store(8, kind | std::uint32_t{sum.checksum()} << 16);
+    store(12, source);
+    store(16, destination);
     return ipv4_bytes;
   }
   store_be(to, 0x6000'0000U | static_cast<std::uint32_t>(header.ecn) << 20);

@@ -10,7 +10,13 @@ void ReceiveMemory::drop(std::uint32_t piece) {
 bool ReceiveMemory::append(ReceiveQueue& queue, Bytes bytes, std::uint64_t token) {
   const std::uint32_t index = pieces_.take();
   if (index == none) return false;
-  pieces_[index] = {bytes.data(), token, {}, static_cast<std::uint32_t>(bytes.size()), none};
+  // Each field by itself: a whole piece would be made elsewhere and copied.
+  Piece& piece = pieces_[index];
+  piece.at = bytes.data();
+  piece.token = token;
+  piece.seq = {};
+  piece.size = static_cast<std::uint32_t>(bytes.size());
+  piece.next = none;
   if (queue.tail != none) pieces_[queue.tail].next = index;
   if (queue.head == none) queue.head = index;
   queue.tail = index;

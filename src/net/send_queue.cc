@@ -11,7 +11,13 @@ bool SendMemory::push(SendQueue& queue, std::uint32_t owner, std::span<const Byt
   if (used == 0) return push_finished(owner, token) && ++queue.unreported > 0;
   if (slices_.free_count() < used || sends_.free_count() == 0) return false;
   const std::uint32_t send = sends_.take();
-  sends_[send] = {.token = token, .owner = owner, .slices_left = used};
+  // Each field by itself, here and below: a whole object would be made elsewhere and copied.
+  Send& made = sends_[send];
+  made.token = token;
+  made.next = made.finished_next = none;
+  made.owner = owner;
+  made.slices_left = used;
+  made.holds = 0;
   // A send all of whose bytes were acknowledged is linked to nothing.
   if (queue.last_send != none) sends_[queue.last_send].next = send;
   queue.last_send = send;
@@ -20,7 +26,11 @@ bool SendMemory::push(SendQueue& queue, std::uint32_t owner, std::span<const Byt
     if (slice.empty()) continue;
     TR_ASSERT(slice.size() <= UINT32_MAX / 2);
     const std::uint32_t index = slices_.take();
-    slices_[index] = {slice.data(), static_cast<std::uint32_t>(slice.size()), none, send};
+    Slice& kept = slices_[index];
+    kept.at = slice.data();
+    kept.size = static_cast<std::uint32_t>(slice.size());
+    kept.next = none;
+    kept.send = send;
     if (queue.tail != none) slices_[queue.tail].next = index;
     if (queue.head == none) queue.head = index;
     if (queue.unsent.slice == none) queue.unsent = {index, 0};

@@ -39,8 +39,17 @@ std::uint32_t SentMemory::append(SentLog& log, Seq seq, std::uint32_t length, St
   TR_ASSERT(index != none);
   TR_ASSERT(log.tail == none || records_[log.tail].end() == seq);
   SentRecord& record = records_[index];
-  record = {.seq = seq, .length = length, .at = at, .sent_at = now, .previous = log.tail,
-            .has_fin = has_fin};
+  // Each field by itself: a whole record would be made elsewhere and copied.
+  record.seq = seq;
+  record.length = length;
+  record.at.slice = at.slice;
+  record.at.offset = at.offset;
+  record.sent_at = now;
+  record.next = none;
+  record.previous = log.tail;
+  record.sacked = record.lost = record.resent = false;
+  record.ever_resent = record.front_resent = false;
+  record.has_fin = has_fin;
   (log.tail == none ? log.head : records_[log.tail].next) = index;
   log.tail = index;
   ++log.count;

@@ -136,6 +136,7 @@ class Stack {
     Kind kind = Kind::dropped;
     bool checksum_good = false;
     std::uint32_t hash = 0;
+    std::uint32_t expected = none;   // the connection that the flow most likely has
     std::uint64_t token = 0;
     MacAddress source;
     IpHeader ip;
@@ -150,6 +151,7 @@ class Stack {
   Connection* find(ConnId id);
 
   void input_burst(std::span<const RxFrame> frames);
+  bool parse_plain(const RxFrame& frame, Packet& packet) const;
   void parse(const RxFrame& frame, Packet& packet);
   Count parse_network(const EthernetFrame& ethernet, Packet& packet);
   Count parse_transport(const EthernetFrame& ethernet, Packet& packet);

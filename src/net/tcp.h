@@ -78,6 +78,7 @@ struct Tcp {
   std::uint32_t resets_left = 0;
   std::uint32_t echoes_left = 0;
   Instant rate_second{};
+  bool predicts = true;              // tests look whether on_segment() does the same without
 
   std::uint32_t index_of(const Connection& c) const {
     return static_cast<std::uint32_t>(&c - &connections[0]);
@@ -132,6 +133,12 @@ bool on_segment(Tcp& tcp, Connection& c, const Arrival& arrival);
 void establish(Tcp& tcp, Connection& c);
 // A double came, to be reported with the next ACK.
 void note_duplicate(Connection& c, SeqRange range);
+
+// Whether it is what header prediction expects (Van Jacobson, 1990): the next bytes in order of a
+// connection that has nothing under way, and nothing else about it. Then take_predicted() does for
+// it what all the steps would.
+bool is_predicted(const Tcp& tcp, const Connection& c, const Arrival& arrival);
+bool take_predicted(Tcp& tcp, Connection& c, const Arrival& arrival);
 
 // Its payload and FIN, acceptable and in a state that receives.
 bool on_payload(Tcp& tcp, Connection& c, const Arrival& arrival);

@@ -134,6 +134,10 @@ bool is_dsack(const TcpOptions& options, Seq ack) {
 void take_sacks(Tcp& tcp, Connection& c, const TcpHeader& header, Taken& taken) {
   const TcpOptions& options = header.options;
   if (!c.uses_sack) return;
+  if (options.sack_count == 0) {
+    c.sacks_heard_count = 0;
+    return;
+  }
   std::array<SeqRange, sacks_max> heard;
   std::uint8_t heard_count = 0;
   std::size_t first = 0;

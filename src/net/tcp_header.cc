@@ -53,6 +53,15 @@ std::byte* store_nops(std::byte* to, int count) {
 
 // In an order that keeps four-byte values on words.
 std::byte* store_options(std::byte* to, const TcpOptions& options) {
+  if (options.mss == 0 && !options.sack_permitted && options.sack_count == 0 &&
+      options.window_scale == no_window_scale) {
+    // Nearly all segments.
+    if (!options.has_timestamp) return to;
+    store_be(to, aligned_timestamp);
+    store_be(to + 4, options.timestamp);
+    store_be(to + 8, options.timestamp_echo);
+    return to + 12;
+  }
   if (options.mss != 0) {
     store_be(store_option(to, option_mss, 4), options.mss);
     to += 4;

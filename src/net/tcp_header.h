@@ -27,6 +27,8 @@ inline constexpr std::size_t tcp_header_bytes = 20;
 inline constexpr std::size_t sacks_max = 4;
 inline constexpr std::uint8_t window_scale_max = 14;  // RFC 7323, 2.3
 inline constexpr std::uint8_t no_window_scale = 0xff;
+// Two NOPs, kind 8, length 10: how every stack writes timestamps, so that they lie on words.
+inline constexpr std::uint32_t aligned_timestamp = 0x0101'080a;
 
 struct TcpOptions {
   std::uint16_t mss = 0;                            // 0: none
@@ -93,8 +95,6 @@ inline void read_tcp(Bytes bytes, TcpSegment& segment) {
   options.sack_count = 0;
   const std::byte* from = at + tcp_header_bytes;
   const std::size_t options_bytes = header_bytes - tcp_header_bytes;
-  // Two NOPs, kind 8, length 10: how every stack writes timestamps, so that they lie on words.
-  constexpr std::uint32_t aligned_timestamp = 0x0101'080a;
   if (options_bytes == 12 && load_be<std::uint32_t>(from) == aligned_timestamp) {
     options.has_timestamp = true;
     options.timestamp = load_be<std::uint32_t>(from + 4);

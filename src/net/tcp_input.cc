@@ -222,19 +222,8 @@ void note_congestion_marks(Connection& c, const Arrival& arrival) {
 }
 
 bool on_segment_synchronized(Tcp& tcp, Connection& c, const Arrival& arrival) {
-  TcpSegment segment = arrival.segment;
-  TcpHeader& header = segment.header;
-  if (c.state == TcpState::syn_received && header.has(tcp_flag::syn) &&
-      header.seq == c.peer_start) {
-    // The peer's SYN again, with the ACK of ours: only its number is old.
-    header.flags &= static_cast<std::uint8_t>(~tcp_flag::syn);
-    header.seq += 1;
-    if (!header.has(tcp_flag::ack)) {
-      c.syn_due = true;
-      tcp.mark_dirty(c);
-      return false;
-    }
-  }
+  const TcpSegment& segment = arrival.segment;
+  const TcpHeader& header = segment.header;
   if (is_old_duplicate(tcp, c, header)) {
     tcp.count(Count::drop_old_timestamp);
     answer_unacceptable(tcp, c, segment);
@@ -273,7 +262,20 @@ bool on_segment_synchronized(Tcp& tcp, Connection& c, const Arrival& arrival) {
     if (c.ack_now) tcp.mark_dirty(c);
     return false;
   }
-  return on_payload(tcp, c, {segment, arrival.ecn, arrival.token});
+  return on_payload(tcp, c, arrival);
+}
+
+// The peer's SYN again, with the ACK of ours: only its number is old.
+bool on_syn_again(Tcp& tcp, Connection& c, const Arrival& arrival) {
+  TcpSegment segment = arrival.segment;
+  segment.header.flags &= static_cast<std::uint8_t>(~tcp_flag::syn);
+  segment.header.seq += 1;
+  if (!segment.header.has(tcp_flag::ack)) {
+    c.syn_due = true;
+    tcp.mark_dirty(c);
+    return false;
+  }
+  return on_segment_synchronized(tcp, c, {segment, arrival.ecn, arrival.token});
 }
 
 }  // namespace
@@ -301,10 +303,16 @@ void note_duplicate(Connection& c, SeqRange range) {
 
 bool on_segment(Tcp& tcp, Connection& c, const Arrival& arrival) {
   tcp.count(Count::segments_in);
+  if (is_predicted(tcp, c, arrival)) return take_predicted(tcp, c, arrival);
   if (c.state == TcpState::closed) return false;
   if (c.state == TcpState::syn_sent) {
     on_segment_syn_sent(tcp, c, arrival.segment);
     return false;
+  }
+  const TcpHeader& header = arrival.segment.header;
+  if (c.state == TcpState::syn_received && header.has(tcp_flag::syn) &&
+      header.seq == c.peer_start) {
+    return on_syn_again(tcp, c, arrival);
   }
   return on_segment_synchronized(tcp, c, arrival);
 }

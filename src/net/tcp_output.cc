@@ -22,8 +22,8 @@ struct Draft {
   bool is_data = false;     // new or again: may be marked as able to say congestion
 };
 
-TcpOptions options_of(Tcp& tcp, const Connection& c, bool is_syn) {
-  TcpOptions options;
+// Into what the caller has: written in bytes and copied in words, they would be waited for.
+void fill_options(Tcp& tcp, const Connection& c, bool is_syn, TcpOptions& options) {
   if (is_syn) {
     const bool answers = c.state == TcpState::syn_received;
     const std::size_t headers = ip_bytes(c.flow.local.address) + tcp_header_bytes;
@@ -40,7 +40,6 @@ TcpOptions options_of(Tcp& tcp, const Connection& c, bool is_syn) {
     options.timestamp = tcp.timestamp(c);
     options.timestamp_echo = c.timestamp_recent;
   }
-  return options;
 }
 
 // The double first (RFC 2883), then the newest blocks. Beside timestamps there is room for three.
@@ -81,7 +80,7 @@ void finish_frame(Tcp& tcp, Connection& c, const Draft& draft, const MacAddress&
   header.destination_port = c.flow.remote.port;
   header.seq = draft.seq;
   header.flags = draft.flags;
-  header.options = options_of(tcp, c, is_syn);
+  fill_options(tcp, c, is_syn, header.options);
   if ((draft.flags & tcp_flag::ack) != 0) {
     header.ack = c.receive_next;
     if (!is_syn) add_sacks(c, header.options);
@@ -410,7 +409,7 @@ Step fill_frame(Tcp& tcp, Connection& c, const MacAddress& mac, TxFrame& frame) 
     }
     arm_retransmit(tcp, c);
   }
-  Step step = send_lost(tcp, c, mac, frame);
+  Step step = c.sent.to_resend_bytes() > 0 ? send_lost(tcp, c, mac, frame) : Step::nothing;
   if (step == Step::nothing && c.sent.to_resend_bytes() == 0) {
     step = send_data(tcp, c, mac, frame);
   }

@@ -203,6 +203,55 @@ std::uint16_t advertise(Tcp&, Connection& c) {
   return static_cast<std::uint16_t>(std::min<std::uint32_t>(window, 0xffff));
 }
 
+bool is_predicted(const Tcp& tcp, const Connection& c, const Arrival& arrival) {
+  const TcpHeader& header = arrival.segment.header;
+  const std::size_t size = arrival.segment.payload.size();
+  return tcp.predicts && c.state == TcpState::established &&
+         (header.flags & ~tcp_flag::psh) == tcp_flag::ack && header.seq == c.receive_next &&
+         header.ack == c.send_unacked && c.sent.head == none && c.queue.unsent_bytes == 0 &&
+         size > 0 && size <= c.receive_mss && size <= c.receive_edge - c.receive_next &&
+         c.received.early == none && c.sack_count == 0 && !c.has_early_fin && !c.is_closing &&
+         header.options.sack_count == 0 && arrival.ecn != Ecn::congested &&
+         header.options.has_timestamp == c.uses_timestamps &&
+         !(c.uses_timestamps &&
+           is_older_stamp(header.options.timestamp, c.timestamp_recent)) &&
+         header.window != 0 && c.send_window != 0 && c.window_seq <= header.seq &&
+         c.window_ack <= header.ack && may_hold(tcp, c);
+}
+
+bool take_predicted(Tcp& tcp, Connection& c, const Arrival& arrival) {
+  const TcpHeader& header = arrival.segment.header;
+  const Bytes bytes = arrival.segment.payload;
+  const auto size = static_cast<std::uint32_t>(bytes.size());
+  // Its window, as take_window() does.
+  c.send_window = std::uint32_t{header.window} << c.send_scale;
+  c.send_window_max = std::max(c.send_window_max, c.send_window);
+  c.send_edge = later(c.send_edge, header.ack + c.send_window);
+  c.window_seq = header.seq;
+  c.window_ack = header.ack;
+  c.heard_at = tcp.now;
+  c.keepalives = 0;
+  c.sacks_heard_count = 0;
+  c.retransmit_timer = RetransmitTimer::off;
+  c.retransmit_at = never();
+  if (c.uses_timestamps && header.seq <= c.last_ack_sent) {
+    c.timestamp_recent = header.options.timestamp;
+    c.timestamp_recent_at = tcp.now;
+  }
+  if (!tcp.receive.append(c.received, bytes, arrival.token)) {
+    tcp.count(Count::drop_no_memory);
+    ack_at_once(tcp, c);
+    return false;
+  }
+  c.receive_next += size;
+  tcp.count(Count::bytes_in, size);
+  c.receive_held += size;
+  if (!c.is_paused) tcp.note_events(c);
+  ack_in_time(tcp, c, size);
+  if (c.ack_now) tcp.mark_dirty(c);
+  return true;
+}
+
 bool on_payload(Tcp& tcp, Connection& c, const Arrival& arrival) {
   const TcpSegment& segment = arrival.segment;
   Seq seq = segment.header.seq;

@@ -145,10 +145,6 @@ bool Appliance::State::open_place(const Config& config, std::string& why) {
                            : runtime::ports_are_free(endpoints.listen, why);
   if (!is_free) return false;
   if (!runtime::ports_are_free(endpoints.admin, why)) return false;
-  if (profile.transport == "dpdk") {
-    dpdk = runtime::open_dpdk(profile, why);
-    if (dpdk == nullptr) return false;
-  }
   std::uint64_t seed = 0;
   if (!draw_seed(seed, why)) return false;
   prng = Prng(seed, "node");
@@ -158,7 +154,9 @@ bool Appliance::State::open_place(const Config& config, std::string& why) {
     return false;
   }
   for (const std::string& note : place.notes) log_event(LogLevel::warn, "disk", "{}", note);
-  return true;
+  // The last, for a process can set it up but once.
+  if (profile.transport == "dpdk") dpdk = runtime::open_dpdk(profile, why);
+  return profile.transport != "dpdk" || dpdk != nullptr;
 }
 
 bool Appliance::State::open_node(std::string& why) {

@@ -41,6 +41,7 @@ struct Settings {
   std::vector<net::InterfaceAddress> addresses;
   std::string capture;         // a file; empty: none
   bool has_link = false;       // else the device as it is
+  bool spins = false;          // for benches: a link's delay without that of a wake-up
   std::uint64_t seed = 1;
   sim::LinkFaults faults;
   net::Limits limits;
@@ -55,6 +56,7 @@ bool set_number(Settings& settings, std::string_view key, std::int64_t number) {
   if (key == "scale") return settings.interface.use_window_scale = on, true;
   if (key == "ecn") return settings.interface.use_ecn = on, true;
   if (key == "link") return settings.has_link = on, true;
+  if (key == "spin") return settings.spins = on, true;
   if (key == "seed") return settings.seed = static_cast<std::uint64_t>(number), true;
   if (key == "loss") return settings.faults.loss = count, true;
   if (key == "duplication") return settings.faults.duplication = count, true;
@@ -164,7 +166,8 @@ bool Program::start(const Settings& settings, std::string& why) {
   auto ring = io::Ring::create({}, why);
   if (!ring) return false;
   ring_ = std::move(*ring);
-  auto idle = io::RingIdle::create(*ring_, io::IdlePolicy::wait, {}, why);
+  const auto policy = settings.spins ? io::IdlePolicy::spin : io::IdlePolicy::wait;
+  auto idle = io::RingIdle::create(*ring_, policy, {}, why);
   if (!idle) return false;
   idle_ = std::move(*idle);
   auto tap = io::TapDevice::create(*ring_, {.name = settings.device, .frames_max = 1024}, why);

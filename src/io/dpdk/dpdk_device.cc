@@ -1,8 +1,11 @@
 #include "io/dpdk/dpdk_device.h"
 
+#include <net/if.h>
 #include <poll.h>
 #include <rte_ethdev.h>
+#include <rte_ip.h>
 #include <rte_lcore.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +19,21 @@ namespace {
 constexpr Duration look_again = microseconds(50);
 // A quiet device may keep what it has sent; whoever waits for the memory asks so often.
 constexpr Duration clean_up_interval = milliseconds(1);
+
+// IP's checksum and TCP's. A peer behind the same virtual switch leaves TCP's to be done, which the
+// device then tells as "none": not what is in the field, but the data is good.
+bool is_checked(const rte_mbuf& buffer) {
+  const std::uint64_t tcp = buffer.ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+  if (tcp != RTE_MBUF_F_RX_L4_CKSUM_GOOD && tcp != RTE_MBUF_F_RX_L4_CKSUM_NONE) return false;
+  if ((buffer.ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD) return true;
+  constexpr std::size_t link_bytes = 14;
+  constexpr std::size_t ipv4_bytes = 20;
+  if (buffer.data_len < link_bytes + ipv4_bytes) return false;
+  const auto* link = rte_pktmbuf_mtod(&buffer, const std::uint8_t*);
+  if (link[12] == 0x86 && link[13] == 0xdd) return true;   // IPv6 has none
+  const bool is_plain_v4 = link[12] == 0x08 && link[13] == 0 && link[14] == 0x45;
+  return is_plain_v4 && rte_raw_cksum(link + link_bytes, ipv4_bytes) == 0xffff;
+}
 
 }  // namespace
 
@@ -46,6 +64,7 @@ std::size_t DpdkDevice::receive(std::span<RxFrame> frames) {
   enter_thread();
   take_wakes();
   send_waiting();
+  if (free_tokens_.empty()) return 0;   // Quiet or not, nothing can be lent.
   const std::size_t count = take_burst(frames);
   if (count > 0) {
     quiet_since_ = never();
@@ -77,11 +96,9 @@ bool DpdkDevice::lend(rte_mbuf* buffer, RxFrame& frame) {
   const std::uint32_t token = free_tokens_.back();
   free_tokens_.pop_back();
   lent_[token] = buffer;
-  constexpr std::uint64_t good = RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
-  constexpr std::uint64_t bits = RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK;
   frame = {.bytes = {rte_pktmbuf_mtod(buffer, const std::byte*), buffer->data_len},
            .token = token,
-           .checksum_good = (buffer->ol_flags & bits) == good};
+           .checksum_good = is_checked(*buffer)};
   queue_.numbers.received_frames.add();
   queue_.numbers.received_bytes.add(buffer->data_len);
   return true;
@@ -136,9 +153,20 @@ void DpdkDevice::take_wakes() {
     if (queue_.wake.is_counter && completion.result > 0) {
       (void)!::read(queue_.wake.fd, &counter_value_, sizeof counter_value_);
     }
-    // An interface that was deleted is always ready, and has nothing.
-    constexpr std::int32_t gone = POLLERR | POLLNVAL;
-    if (completion.result < 0 || (completion.result & gone) != 0) is_gone_ = true;
+    constexpr std::int32_t wrong = POLLERR | POLLNVAL;
+    if (completion.result < 0 || (completion.result & wrong) != 0) look_whether_gone();
+  }
+}
+
+// An interface that was deleted is always ready, and has nothing; one that was down for a moment
+// has only an error to take.
+void DpdkDevice::look_whether_gone() {
+  int error_number = 0;
+  socklen_t size = sizeof error_number;
+  const bool is_there = !queue_.wake.interface.empty() &&
+                        if_nametoindex(queue_.wake.interface.c_str()) != 0;
+  if (!is_there || getsockopt(queue_.wake.fd, SOL_SOCKET, SO_ERROR, &error_number, &size) != 0) {
+    is_gone_ = true;
   }
 }
 
@@ -146,7 +174,7 @@ Instant DpdkDevice::next_deadline() const {
   if (failed()) return never();
   Instant deadline = never();
   if (waiting_begin_ < waiting_end_) deadline = looked_at_ + look_again;
-  if (queue_.sent->held_count() > 0) {
+  if (queue_.sent->held_count() > 0 && can_clean_up_) {
     deadline = std::min(deadline, looked_at_ + clean_up_interval);
   }
   if (free_tokens_.empty() || is_listening_) return deadline;
@@ -179,6 +207,7 @@ std::size_t DpdkDevice::transmit(std::span<const TxFrame> frames) {
       ++taken;
     }
     if (waiting_end_ == 0) break;
+    if (queue_.offers.checksums) prepare_waiting();
     queue_.numbers.sent_frames.add(waiting_end_);
     queue_.numbers.sent_bytes.add(bytes);
     send_waiting();
@@ -186,10 +215,29 @@ std::size_t DpdkDevice::transmit(std::span<const TxFrame> frames) {
   return taken;
 }
 
+// What a device has to be told about offloads differs; what it will never send is lost, as frames
+// are, and does not stop the others.
+void DpdkDevice::prepare_waiting() {
+  std::uint16_t good = 0;
+  while (good < waiting_end_) {
+    good = static_cast<std::uint16_t>(
+        good + rte_eth_tx_prepare(queue_.port, queue_.index, waiting_.data() + good,
+                                  static_cast<std::uint16_t>(waiting_end_ - good)));
+    if (good == waiting_end_) return;
+    rte_pktmbuf_free(waiting_[good]);
+    std::copy(waiting_.begin() + good + 1, waiting_.begin() + waiting_end_,
+              waiting_.begin() + good);
+    --waiting_end_;
+    queue_.numbers.send_errors.add();
+  }
+}
+
 std::size_t DpdkDevice::take_finished(std::span<std::uint32_t> holds) {
   const std::size_t count = queue_.sent->take_finished(holds);
-  // Only a burst makes most devices look at what they have sent; a quiet one is asked.
-  if (count == 0 && is_quiet_ && queue_.sent->held_count() > 0 && can_clean_up_) {
+  // Only a burst, and a long one, makes most devices look at what they have sent: they are asked.
+  if (count == 0 && queue_.sent->held_count() > 0 && can_clean_up_ &&
+      looked_at_ >= cleaned_at_ + clean_up_interval) {
+    cleaned_at_ = looked_at_;
     can_clean_up_ = rte_eth_tx_done_cleanup(queue_.port, queue_.index, 0) != -ENOTSUP;
   }
   return count;

@@ -6,7 +6,6 @@
 #include <array>
 #include <vector>
 
-#include "base/log.h"
 #include "io/dpdk/queue.h"
 #include "io/packet_device.h"
 #include "io/uring/ring.h"
@@ -42,7 +41,9 @@ class DpdkDevice final : public PacketDevice {
   void nothing_came();
   void listen();
   void take_wakes();
+  void look_whether_gone();
   bool send_waiting();
+  void prepare_waiting();
 
   Queue& queue_;
   Ring& ring_;
@@ -56,6 +57,7 @@ class DpdkDevice final : public PacketDevice {
   std::uint64_t pump_seen_ = 0;
   Instant quiet_since_ = never();
   Instant looked_at_{};
+  Instant cleaned_at_{};
   bool is_quiet_ = false;        // for long enough to sleep
   bool is_listening_ = false;
   bool is_gone_ = false;

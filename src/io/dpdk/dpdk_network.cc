@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "base/aligned.h"
-#include "base/assert.h"
 #include "io/dpdk/dpdk_device.h"
 #include "io/dpdk/environment.h"
 #include "io/dpdk/interface_guard.h"
@@ -27,6 +26,13 @@ std::vector<std::string> words_of(const std::string& text) {
   std::vector<std::string> words;
   for (std::string word; stream >> word;) words.push_back(word);
   return words;
+}
+
+bool find_port(const std::string& device, std::uint16_t& id) {
+  std::string name = device.substr(0, device.find(','));
+  const bool has_domain = std::count(name.begin(), name.end(), ':') == 2;
+  if (dpdk::is_pci_address(name) && !has_domain) name = "0000:" + name;
+  return rte_eth_dev_get_port_by_name(name.c_str(), &id) == 0;
 }
 
 }  // namespace
@@ -57,12 +63,15 @@ bool DpdkNetwork::State::open_ports(const DpdkOptions& options,
                       rte_eth_dev_count_avail(), options.devices, dpdk::take_complaints());
     return false;
   }
-  std::uint16_t id = 0;
-  for (std::uint64_t next = rte_eth_find_next(0); next < RTE_MAX_ETHPORTS;
-       next = rte_eth_find_next(static_cast<std::uint16_t>(id + 1))) {
-    id = static_cast<std::uint16_t>(next);
+  // Not in DPDK's order, which is by bus.
+  for (const std::string& device : devices) {
+    std::uint16_t id = 0;
+    if (!find_port(device, id)) {
+      why = fmt::format("DPDK has no port for \"{}\"{}", device, dpdk::take_complaints());
+      return false;
+    }
     auto port = dpdk::Port::open(
-        id, {.device = devices[ports.size()],
+        id, {.device = device,
              .queues = devices.size() == 1 ? options.queues : std::uint16_t{1},
              .huge_pages = options.huge_pages, .receive_bytes = options.receive_bytes,
              .rss_key = options.rss_key, .rss_buckets = options.rss_buckets,
@@ -95,8 +104,11 @@ std::unique_ptr<DpdkNetwork> DpdkNetwork::create(const DpdkOptions& options, std
   if (!dpdk::opens_all_queues(devices, queues_each, {}, why)) return nullptr;
   auto state = std::make_unique<State>();
   state->queues = options.queues;
-  const std::uint64_t bytes = environment_bytes + options.memory_bytes +
-                              options.queues * dpdk::queue_memory_bytes(options.receive_bytes);
+  std::uint64_t bytes = environment_bytes + options.memory_bytes;
+  for (std::uint16_t i = 0; i < options.queues; ++i) {
+    const std::string& device = devices[devices.size() == 1 ? 0 : i];
+    bytes += dpdk::queue_memory_bytes(device, options.receive_bytes, options.huge_pages);
+  }
   state->environment = dpdk::Environment::create(
       {.devices = devices, .huge_pages = options.huge_pages, .memory_bytes = bytes}, why);
   if (state->environment == nullptr || !state->open_ports(options, devices, why)) return nullptr;

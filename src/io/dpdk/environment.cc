@@ -17,7 +17,6 @@
 #include <mutex>
 #include <utility>
 
-#include "base/assert.h"
 #include "base/log.h"
 
 namespace tailrace::io::dpdk {
@@ -36,7 +35,7 @@ class Complaints {
       return;
     }
     const std::lock_guard lock(mutex_);
-    if (lines_.size() < lines_max) lines_ += fmt::format("\n  dpdk: {}", line);
+    if (lines_.size() < bytes_max) lines_ += fmt::format("\n  dpdk: {}", line);
   }
   void keep(bool on) { is_kept_ = on; }
   std::string take() {
@@ -45,7 +44,7 @@ class Complaints {
   }
 
  private:
-  static constexpr std::size_t lines_max = 2000;
+  static constexpr std::size_t bytes_max = 2000;
   std::mutex mutex_;
   std::string lines_;
   std::atomic<bool> is_kept_{true};

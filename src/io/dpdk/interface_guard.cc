@@ -31,10 +31,25 @@ void add_once(std::vector<std::string>& names, const std::string& name) {
   if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
 }
 
+// The interface and all that are made of it: bridges, bonds, VLANs.
+std::vector<std::string> with_uppers(const std::string& interface, const MachineView& machine) {
+  constexpr std::string_view prefix = "upper_";
+  std::vector<std::string> names = {interface};
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(machine.sys / "class/net" / names[i], error)) {
+      const std::string name = entry.path().filename().string();
+      if (name.starts_with(prefix)) add_once(names, name.substr(prefix.size()));
+    }
+  }
+  return names;
+}
+
 bool carries_the_way_here(const std::string& interface, const MachineView& machine) {
   const auto names = default_route_interfaces(read_text(machine.proc / "net/route"),
                                               read_text(machine.proc / "net/ipv6_route"));
-  return names.size() == 1 && names.front() == interface;
+  const auto taken = with_uppers(interface, machine);
+  return names.size() == 1 && std::find(taken.begin(), taken.end(), names.front()) != taken.end();
 }
 
 bool interface_may_be_taken(const std::string& interface, const MachineView& machine,

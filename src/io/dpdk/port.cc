@@ -13,12 +13,13 @@
 #include "io/dpdk/environment.h"
 #include "io/dpdk/interface_guard.h"
 #include "io/dpdk/packet_sockets.h"
+#include "io/kernel_interface.h"
 
 namespace tailrace::io::dpdk {
 namespace {
 
 constexpr std::uint16_t descriptors = 1024;
-constexpr std::uint16_t descriptors_most = 4096;
+constexpr std::uint16_t descriptors_most = 2048;
 constexpr std::uint32_t cached_buffers = 256;     // of a pool, for its core
 constexpr std::uint16_t link_bytes_max = 14 + 4 + 4;   // Ethernet, a VLAN tag, the check sequence
 // What a buffer costs beside its room: DPDK's own words about it, and the pool's.
@@ -78,10 +79,67 @@ struct Port::Facts {
   bool has_interrupts = false;
 };
 
-std::uint64_t queue_memory_bytes(std::uint64_t receive_bytes) {
-  // Two pools; buffers of at most a page each, and as much again in descriptors and page ends.
-  constexpr std::uint64_t beside = 2 * 4096 * (descriptors_most + cached_buffers);
-  return receive_bytes * 5 / 4 + beside;
+namespace {
+
+// The driver's name begins the device's, but for the number: "net_af_xdp0,iface=eth1".
+bool is_device_of(std::string_view device, std::string_view driver) {
+  return device.starts_with(driver);
+}
+
+// Drivers for interfaces of the kernel say 1500, whatever the interface has.
+std::uint16_t link_mtu(std::string_view device, std::uint16_t otherwise) {
+  const std::string name(device_argument(device, "iface"));
+  KernelInterface interface;
+  const bool is_known = !is_device_of(device, "net_tap") && !name.empty() &&
+                        read_kernel_interface(name, interface) == 0;
+  return is_known ? interface.mtu : otherwise;
+}
+
+std::uint32_t slot_bytes(std::string_view device) {
+  if (!is_device_of(device, "net_af_packet")) return 0;
+  constexpr std::uint32_t usual = 2048;
+  const std::string slot(device_argument(device, "framesz"));
+  return slot.empty() ? usual
+                      : static_cast<std::uint32_t>(std::strtoul(slot.c_str(), nullptr, 10));
+}
+
+// Of a buffer, so that each frame is in one.
+std::uint32_t buffer_room(std::string_view device, std::uint16_t mtu, bool huge_pages) {
+  const bool is_xdp = is_device_of(device, "net_af_xdp");
+  std::uint32_t room = RTE_PKTMBUF_HEADROOM + mtu + link_bytes_max;
+  if (is_xdp) room += xdp_reserved_bytes;
+  // net_af_packet wants room for a whole slot of its ring.
+  room = std::max(room, RTE_PKTMBUF_HEADROOM + slot_bytes(device));
+  constexpr std::uint32_t usual = RTE_MBUF_DEFAULT_BUF_SIZE;
+  room = std::max((room + 63) / 64 * 64, usual);
+  return is_xdp && (room > usual || !huge_pages) ? xdp_page_room : room;
+}
+
+std::uint32_t send_buffers(std::uint32_t send_descriptors) {
+  return send_descriptors * 2 + 2 * cached_buffers;
+}
+
+std::uint32_t lent_buffers(std::uint64_t receive_bytes, std::uint32_t room) {
+  return static_cast<std::uint32_t>(receive_bytes / (room + buffer_overhead));
+}
+
+// Those in the device's hands, and on the way to it; net_af_xdp has two rings of them.
+std::uint32_t receive_buffers(std::uint32_t lent, std::uint32_t receive_descriptors,
+                              std::uint32_t send_descriptors, bool is_xdp) {
+  return lent + receive_descriptors * 2 + 2 * cached_buffers +
+         (is_xdp ? send_buffers(send_descriptors) : 0);
+}
+
+}  // namespace
+
+std::uint64_t queue_memory_bytes(std::string_view device, std::uint64_t receive_bytes,
+                                 bool huge_pages) {
+  constexpr std::uint16_t usual_mtu = 1500;
+  const std::uint32_t room = buffer_room(device, link_mtu(device, usual_mtu), huge_pages);
+  const std::uint64_t count =
+      receive_buffers(lent_buffers(receive_bytes, room), descriptors_most, descriptors_most, true);
+  // An eighth is lost where buffers do not fit pages, and goes into rings.
+  return (count + send_buffers(descriptors_most)) * (room + 2 * buffer_overhead) * 9 / 8;
 }
 
 Port::Port(std::uint16_t id, const PortOptions& options)
@@ -115,6 +173,7 @@ bool Port::examine(std::string& why) {
   std::array<char, RTE_ETH_NAME_MAX_LEN> name{};
   if (rte_eth_dev_get_name_by_port(id_, name.data()) == 0) facts.name = name.data();
   rte_eth_dev_get_mtu(id_, &facts.mtu);
+  facts.mtu = link_mtu(options_.device, facts.mtu);
   if (options_.queues > facts.info.max_rx_queues || options_.queues > facts.info.max_tx_queues) {
     why = fmt::format("it has {} receive and {} transmit queues, and each of {} cores needs its "
                       "own: lower threads.cores, or name one device per core in network.device",
@@ -125,6 +184,18 @@ bool Port::examine(std::string& why) {
     why = fmt::format("its MTU is {}, and this driver carries {} at most: `ip link set {} mtu {}` "
                       "at both ends", facts.mtu, xdp_mtu_max,
                       device_argument(options_.device, "iface"), xdp_mtu_max);
+    return false;
+  }
+  constexpr std::uint32_t slot_header_bytes = 96;
+  const std::uint32_t slot = slot_bytes(options_.device);
+  if (slot != 0 && facts.mtu + link_bytes_max + slot_header_bytes > slot) {
+    why = fmt::format("the MTU of its interface is {}, for which its slots of {} bytes are too "
+                      "small: \"{},blocksz=20480,framesz=10240\" takes up to 9000",
+                      facts.mtu, slot, options_.device);
+    return false;
+  }
+  if (buffer_room(options_.device, facts.mtu, options_.huge_pages) > UINT16_MAX) {
+    why = "its frames are too long for a buffer, which has 64 KiB";
     return false;
   }
   using Direction = std::uint64_t;
@@ -146,32 +217,34 @@ bool Port::configure(std::string& why) {
   rte_eth_conf conf{};
   conf.rxmode.offloads = facts.receive_offloads;
   conf.txmode.offloads = facts.send_offloads;
+  if (is_pci_address(options_.device)) conf.rxmode.mtu = facts.mtu;
   const std::uint64_t hashed = facts.info.flow_type_rss_offloads &
                                (RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV6_TCP);
-  if (options_.queues > 1 && hashed != 0 &&
-      facts.info.hash_key_size == options_.rss_key.size()) {
-    conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-    conf.rx_adv_conf.rss_conf = {.rss_key = const_cast<std::uint8_t*>(options_.rss_key.data()),
-                                 .rss_key_len = 40, .rss_hf = hashed};
-  }
-  conf.intr_conf.rxq = 1;
+  // Of a longer key only the beginning matters for addresses and ports.
+  std::vector<std::uint8_t> key(options_.rss_key.begin(), options_.rss_key.end());
+  key.resize(std::max<std::size_t>(key.size(), facts.info.hash_key_size));
+  const bool may_spread = options_.queues > 1 && hashed != 0;
+  // Both are only wanted; a device that refuses one may have the other.
   int error = 0;
-  // What is only wanted is given up, one after the other.
-  for (;;) {
+  for (const int wishes : {3, 2, 1, 0}) {
+    facts.spreads = (wishes & 2) != 0 && may_spread;
+    facts.has_interrupts = (wishes & 1) != 0;
+    conf.rxmode.mq_mode = facts.spreads ? RTE_ETH_MQ_RX_RSS : RTE_ETH_MQ_RX_NONE;
+    conf.rx_adv_conf.rss_conf = {};
+    if (facts.spreads) {
+      conf.rx_adv_conf.rss_conf = {.rss_key = key.data(),
+                                   .rss_key_len = static_cast<std::uint8_t>(key.size()),
+                                   .rss_hf = hashed};
+    }
+    conf.intr_conf.rxq = facts.has_interrupts ? 1 : 0;
     error = rte_eth_dev_configure(id_, options_.queues, options_.queues, &conf);
     if (error == 0) break;
-    if (conf.intr_conf.rxq != 0) {
-      conf.intr_conf.rxq = 0;
-    } else if (conf.rxmode.mq_mode != RTE_ETH_MQ_RX_NONE) {
-      conf.rxmode.mq_mode = RTE_ETH_MQ_RX_NONE;
-    } else {
-      why = said(error);
-      return false;
-    }
+  }
+  if (error != 0) {
+    why = said(error);
+    return false;
   }
   (void)take_complaints();
-  facts.has_interrupts = conf.intr_conf.rxq != 0;
-  facts.spreads = conf.rxmode.mq_mode != RTE_ETH_MQ_RX_NONE;
   const auto wanted = [](std::uint16_t preferred) {
     return std::min(preferred == 0 ? descriptors : preferred, descriptors_most);
   };
@@ -183,22 +256,6 @@ bool Port::configure(std::string& why) {
   return error == 0;
 }
 
-// Of a receive buffer, so that each frame is in one.
-std::uint16_t Port::buffer_room() const {
-  const bool is_xdp = is_driver("net_af_xdp");
-  std::uint32_t room = RTE_PKTMBUF_HEADROOM + facts_->mtu + link_bytes_max;
-  if (is_xdp) room += xdp_reserved_bytes;
-  // net_af_packet wants room for a whole slot of its ring.
-  const std::string_view slot = device_argument(options_.device, "framesz");
-  room = std::max<std::uint32_t>(
-      room, RTE_PKTMBUF_HEADROOM + static_cast<std::uint32_t>(
-                                       std::strtoul(std::string(slot).c_str(), nullptr, 10)));
-  constexpr std::uint32_t usual = RTE_MBUF_DEFAULT_BUF_SIZE;
-  room = std::max((room + 63) / 64 * 64, usual);
-  if (is_xdp && (room > usual || !options_.huge_pages)) return xdp_page_room;
-  return static_cast<std::uint16_t>(std::min<std::uint32_t>(room, UINT16_MAX));
-}
-
 bool Port::make_queue(std::uint16_t index, std::string& why) {
   auto queue = std::make_unique<Queue>();
   const Facts& facts = *facts_;
@@ -206,19 +263,16 @@ bool Port::make_queue(std::uint16_t index, std::string& why) {
   queue->index = index;
   queue->is_gone = &is_gone_;
   queue->quiet_min = options_.quiet_min;
-  const std::uint16_t room = buffer_room();
+  const std::uint32_t room = buffer_room(options_.device, facts.mtu, options_.huge_pages);
   const bool is_xdp = is_driver("net_af_xdp");
   const int socket = rte_eth_dev_socket_id(id_);
-  const auto frames_max = static_cast<std::uint32_t>(
-      options_.receive_bytes / (room + buffer_overhead));
-  const std::uint32_t sent_buffers = facts.send_descriptors * 2U + 2 * cached_buffers;
-  // Those in the device's hands, and on the way to it; net_af_xdp has two rings of them.
-  std::uint32_t received_buffers = frames_max + facts.receive_descriptors * 2U +
-                                   2 * cached_buffers;
-  if (is_xdp) received_buffers += sent_buffers;
+  const std::uint32_t frames_max = lent_buffers(options_.receive_bytes, room);
+  const std::uint32_t sent_buffers = send_buffers(facts.send_descriptors);
+  const std::uint32_t received_buffers =
+      receive_buffers(frames_max, facts.receive_descriptors, facts.send_descriptors, is_xdp);
   const auto pool = [&](const char* what, std::uint32_t count) {
     return rte_pktmbuf_pool_create(fmt::format("{}-{}-{}", what, id_, index).c_str(), count,
-                                   cached_buffers, 0, room, socket);
+                                   cached_buffers, 0, static_cast<std::uint16_t>(room), socket);
   };
   queue->receive = pool("receive", received_buffers);
   // It sends only what lies in the memory that the kernel was told of.
@@ -325,6 +379,7 @@ void Port::find_wake_sources() {
   }
   for (auto& queue : queues_) {
     if (sockets.size() == queues_.size()) queue->wake.fd = sockets[queue->index];
+    queue->wake.interface = device_argument(options_.device, "iface");
     if (queue->wake.fd >= 0 || !facts_->has_interrupts) continue;
     const int fd = rte_eth_dev_rx_intr_ctl_q_get_fd(id_, queue->index);
     if (fd >= 0) queue->wake = {.fd = fd, .is_interrupt = true, .is_counter = is_event_fd(fd)};

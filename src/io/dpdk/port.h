@@ -1,5 +1,5 @@
 // Port: one port of DPDK, set up with its queues. A device whose driver has a known fault is used
-// around it, or refused by name; each case stands in port.cc.
+// around it, or refused by name: in port.cc, and for net_tap's signals in environment.cc.
 #pragma once
 
 #include <array>
@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "io/dpdk/queue.h"
@@ -26,8 +27,9 @@ struct PortOptions {
   std::optional<Duration> quiet_min;
 };
 
-// Of the pools that a queue will ask for, at most.
-std::uint64_t queue_memory_bytes(std::uint64_t receive_bytes);
+// Of the pools that a queue of this device will ask for, at most.
+std::uint64_t queue_memory_bytes(std::string_view device, std::uint64_t receive_bytes,
+                                 bool huge_pages);
 
 class Port {
  public:
@@ -52,7 +54,6 @@ class Port {
   void spread_by_hash();
   void find_wake_sources();
   bool is_driver(const char* name) const;
-  std::uint16_t buffer_room() const;
 
   struct Facts;   // what DPDK tells of it
   const std::uint16_t id_;

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/time.h"
@@ -21,6 +22,7 @@ struct WakeSource {
   int fd = -1;                  // readable then; -1: the device has none
   bool is_interrupt = false;    // to be enabled before each wait
   bool is_counter = false;      // an eventfd, to be read after each
+  std::string interface;        // of the kernel's; with it the descriptor loses its meaning
 };
 
 struct Queue {

@@ -18,6 +18,7 @@
 #include <cstring>
 
 #include "base/log.h"
+#include "io/kernel_interface.h"
 #include "io/tap/virtio_header.h"
 
 namespace tailrace::io {
@@ -46,20 +47,6 @@ std::string remedy(int error_number, const TapOptions& options) {
     case EINVAL: return "an interface of this name is there and is no tap";
     default: return std::strerror(error_number);
   }
-}
-
-// What the kernel says of the interface: 0 or an errno.
-int read_interface(const std::string& name, std::uint16_t& mtu, bool& is_up) {
-  const int socket = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (socket < 0) return errno;
-  ifreq request{};
-  std::memcpy(request.ifr_name, name.data(), name.size());
-  int error_number = ::ioctl(socket, SIOCGIFMTU, &request) == 0 ? 0 : errno;
-  mtu = static_cast<std::uint16_t>(std::clamp(request.ifr_mtu, 0, 65'535));
-  if (error_number == 0 && ::ioctl(socket, SIOCGIFFLAGS, &request) != 0) error_number = errno;
-  is_up = (request.ifr_flags & IFF_UP) != 0;
-  ::close(socket);
-  return error_number;
 }
 
 // 0 or an errno. EINVAL also when the interface is there and does not have `several` queues, or
@@ -148,20 +135,19 @@ Result<std::unique_ptr<TapDevice>> TapDevice::create(Ring& ring, const TapOption
   }
   // One of several queues serves as well as an only one.
   if (error_number == EINVAL && !several) error_number = queue.open(options, true);
-  std::uint16_t mtu = 0;
-  bool is_up = false;
-  if (error_number == 0) error_number = read_interface(options.name, mtu, is_up);
+  KernelInterface interface;
+  if (error_number == 0) error_number = read_kernel_interface(options.name, interface);
   if (error_number != 0) {
     queue.close();
     why = fmt::format("tap device {}: {}", options.name, remedy(error_number, options));
     return fail(Errc::io, static_cast<std::uint16_t>(error_number));
   }
-  if (!is_up && options.queue == 0) {
+  if (!interface.is_up && options.queue == 0) {
     log_event(LogLevel::warn, "network", "tap device {0} is down: `ip link set {0} up`, and `ip "
               "address add` one of the node's network for this machine", options.name);
   }
   return std::unique_ptr<TapDevice>(
-      new TapDevice(ring, queue.fd, queue.claim, mtu, options.frames_max));
+      new TapDevice(ring, queue.fd, queue.claim, interface.mtu, options.frames_max));
 }
 
 TapDevice::TapDevice(Ring& ring, int fd, int claim, std::uint16_t mtu, std::uint32_t frames_max)

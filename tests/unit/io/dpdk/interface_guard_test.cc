@@ -115,6 +115,16 @@ TEST(InterfaceGuard, KeepsOffTheOnlyWayAlsoBehindAPciAddress) {
   EXPECT_NE(machine.why.find("only default route"), std::string::npos) << machine.why;
 }
 
+// The way is by a VLAN on a bond of the port.
+TEST(InterfaceGuard, KeepsOffWhatTheOnlyWayIsMadeOf) {
+  Machine machine;
+  fs::create_directories(machine.view.sys / "class/net/lo/upper_bond0");
+  fs::create_directories(machine.view.sys / "class/net/bond0/upper_bond0.7");
+  machine.write(machine.view.proc / "net/route",
+                std::string(head) + "bond0.7 00000000 0100000A 0003 0 0 100 00000000 0 0 0\n");
+  EXPECT_FALSE(may_take("net_af_packet0,iface=lo", machine.view, machine.why));
+}
+
 TEST(InterfaceGuard, WantsAllQueuesOfAnInterfaceOpened) {
   Machine machine;
   machine.add_queues("eth1", 2);

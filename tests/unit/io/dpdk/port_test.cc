@@ -35,9 +35,16 @@ TEST(Port, APortThatIsNotThereIsAnError) {
 }
 
 TEST(Port, ThePlanOfMemoryCoversThePools) {
-  constexpr std::uint64_t receive_bytes = 32 << 20;
-  EXPECT_GT(queue_memory_bytes(receive_bytes), receive_bytes + (8 << 20));
-  EXPECT_LT(queue_memory_bytes(receive_bytes), 3 * receive_bytes);
+  const Queue& queue = looped_port().queue(0);
+  const auto bytes_of = [](const rte_mempool* pool) {
+    return std::uint64_t{pool->size} *
+           (pool->header_size + pool->elt_size + pool->trailer_size);
+  };
+  const std::uint64_t plan = queue_memory_bytes("net_ring0", 1 << 20, false);
+  EXPECT_GE(plan, bytes_of(queue.receive) + bytes_of(queue.send));
+  EXPECT_LT(plan, 64 << 20);
+  // Long slots make long buffers.
+  EXPECT_GT(queue_memory_bytes("net_af_packet0,iface=x,framesz=32768", 1 << 20, true), 6 * plan);
 }
 
 }  // namespace
