@@ -93,6 +93,7 @@ struct Appliance::State {
   std::unique_ptr<io::Handover> handover;   // between cores that do their own TCP/IP
   std::vector<std::unique_ptr<CoreUnit>> cores;
   runtime::ClockSystem capture_clock;
+  std::weak_ptr<const void> capture_place;   // taken as long as a capture has memory
   std::unique_ptr<runtime::Admin> admin;
 
   std::vector<std::thread> threads;     // of the cores
@@ -261,18 +262,21 @@ std::unique_ptr<runtime::AdminStream> Appliance::State::open_capture(
     refusal.text = "the kernel does this node's network: `tcpdump -i any -w FILE` captures it\n";
     return nullptr;
   }
+  if (!capture_place.expired()) {
+    refusal.text = "another capture is running, or being read; there is one at a time\n";
+    return nullptr;
+  }
   std::vector<runtime::CaptureSource> sources;
   for (std::size_t i = 0; i < cores.size(); ++i) {
     io::CapturePoint& point = cores[i]->capture_point();
-    if (point.is_on()) {
-      refusal.text = "another capture is running; there is one at a time\n";
-      return nullptr;
-    }
     sources.push_back({.name = cores.size() == 1 ? profile.device
                                                  : fmt::format("{} core {}", profile.device, i),
                        .point = &point});
   }
-  return std::make_unique<runtime::CaptureStream>(std::move(sources), request, capture_clock);
+  const auto taken = std::make_shared<const char>();
+  capture_place = taken;
+  return std::make_unique<runtime::CaptureStream>(std::move(sources), request, capture_clock,
+                                                  taken);
 }
 
 std::vector<runtime::NamedNumber> Appliance::State::node_numbers() const {

@@ -45,9 +45,9 @@ bool read_capture_request(const AdminQuery& query, CaptureRequest& request, std:
 }
 
 CaptureStream::CaptureStream(std::vector<CaptureSource> sources, const CaptureRequest& request,
-                             io::Clock& clock)
-    : sources_(std::move(sources)), request_(request), clock_(clock), began_(clock.now()),
-      frame_(static_cast<std::size_t>(request.snap_bytes)) {
+                             io::Clock& clock, std::shared_ptr<const void> place)
+    : sources_(std::move(sources)), request_(request), place_(std::move(place)), clock_(clock),
+      began_(clock.now()), frame_(static_cast<std::size_t>(request.snap_bytes)) {
   const auto snap_bytes = static_cast<std::uint32_t>(request.snap_bytes);
   io::append_section_header(pending_, fmt::format("tailrace {}", version));
   for (const CaptureSource& source : sources_) {

@@ -34,9 +34,10 @@ class CaptureStream final : public AdminStream {
   // those of three milliseconds of whole frames, or of ten times as long with a snap length.
   static constexpr std::size_t ring_bytes = std::size_t{4} << 20;
 
-  // Points and clock outlive the object, which listens from here to its end.
+  // Points and clock outlive the object, which listens from here to its end. `place` is kept as
+  // long as its memory is there: whoever gave it knows then that another may begin.
   CaptureStream(std::vector<CaptureSource> sources, const CaptureRequest& request,
-                io::Clock& clock);
+                io::Clock& clock, std::shared_ptr<const void> place = nullptr);
   ~CaptureStream() override { finish(); }
 
   std::size_t read(std::span<char> to) override;
@@ -51,6 +52,7 @@ class CaptureStream final : public AdminStream {
 
   const std::vector<CaptureSource> sources_;
   const CaptureRequest request_;
+  const std::shared_ptr<const void> place_;
   io::Clock& clock_;
   const Now began_;
   Now finished_;
