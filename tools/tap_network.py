@@ -32,7 +32,7 @@ def claim(device):
     attach as well (src/io/tap/tap_device.cc)."""
     held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
-        held.bind(f"\0tailrace-tap-{device}")
+        held.bind(f"\0tailrace-interface-{device}")
     except OSError as error:
         held.close()
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY)) from error

@@ -3,10 +3,12 @@
 #include <linux/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 
 namespace tailrace::io {
@@ -23,6 +25,23 @@ int read_kernel_interface(const std::string& name, KernelInterface& interface) {
   interface.is_up = (request.ifr_flags & IFF_UP) != 0;
   ::close(socket);
   return error_number;
+}
+
+int claim_interface(const std::string& name, int& error_number) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string text = "tailrace-interface-" + name;
+  error_number = ENAMETOOLONG;
+  if (text.size() + 1 > sizeof address.sun_path) return -1;
+  std::memcpy(address.sun_path + 1, text.data(), text.size());
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + text.size());
+  const int claim = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const bool is_ours =
+      claim >= 0 && ::bind(claim, reinterpret_cast<sockaddr*>(&address), size) == 0;
+  error_number = is_ours ? 0 : errno == EADDRINUSE ? EBUSY : errno;
+  if (is_ours) return claim;
+  if (claim >= 0) ::close(claim);
+  return -1;
 }
 
 }  // namespace tailrace::io

@@ -14,4 +14,10 @@ struct KernelInterface {
 // 0 or an errno: ENODEV where there is no such interface.
 int read_kernel_interface(const std::string& name, KernelInterface& interface);
 
+// Nobody else's, in this network namespace, while the returned socket is open: where the kernel
+// lets two programs take one interface, the second would silence the first. -1: `error_number`,
+// EBUSY when another has it. (A socket without a file; tools/tap_network.py knows its name as
+// well.)
+int claim_interface(const std::string& name, int& error_number);
+
 }  // namespace tailrace::io

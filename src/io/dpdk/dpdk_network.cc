@@ -3,8 +3,12 @@
 #include <fmt/format.h>
 #include <rte_ethdev.h>
 #include <rte_malloc.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <set>
 #include <sstream>
 #include <utility>
 #include <vector>
@@ -14,6 +18,7 @@
 #include "io/dpdk/environment.h"
 #include "io/dpdk/interface_guard.h"
 #include "io/dpdk/port.h"
+#include "io/kernel_interface.h"
 
 namespace tailrace::io {
 namespace {
@@ -41,7 +46,9 @@ struct DpdkNetwork::State {
   ~State() {
     ports.clear();
     for (void* memory : allocated) rte_free(memory);
+    for (const int claim : claims) ::close(claim);
   }
+  bool claim(const std::vector<std::string>& devices, std::string& why);
   bool open_ports(const DpdkOptions& options, const std::vector<std::string>& devices,
                   std::string& why);
   // Of a queue of the node: one port has all, or each port has one.
@@ -50,10 +57,31 @@ struct DpdkNetwork::State {
   }
 
   std::unique_ptr<dpdk::Environment> environment;   // the last to go
+  std::vector<int> claims;
   std::vector<void*> allocated;
   std::vector<std::unique_ptr<dpdk::Port>> ports;
   std::uint16_t queues = 1;
 };
+
+// A driver that fails on an interface which another node has takes it from that node all the same.
+bool DpdkNetwork::State::claim(const std::vector<std::string>& devices, std::string& why) {
+  std::set<std::string> interfaces;
+  for (const std::string& device : devices) {
+    interfaces.emplace(dpdk::device_argument(device, "iface"));
+  }
+  interfaces.erase("");
+  for (const std::string& interface : interfaces) {
+    int error_number = 0;
+    const int claim = claim_interface(interface, error_number);
+    if (claim < 0) {
+      why = fmt::format("{}: {}", interface, error_number == EBUSY ? "another node uses it"
+                                                                   : std::strerror(error_number));
+      return false;
+    }
+    claims.push_back(claim);
+  }
+  return true;
+}
 
 bool DpdkNetwork::State::open_ports(const DpdkOptions& options,
                                     const std::vector<std::string>& devices, std::string& why) {
@@ -103,6 +131,7 @@ std::unique_ptr<DpdkNetwork> DpdkNetwork::create(const DpdkOptions& options, std
   const std::uint16_t queues_each = devices.size() == 1 ? options.queues : std::uint16_t{1};
   if (!dpdk::opens_all_queues(devices, queues_each, {}, why)) return nullptr;
   auto state = std::make_unique<State>();
+  if (!state->claim(devices, why)) return nullptr;
   state->queues = options.queues;
   std::uint64_t bytes = environment_bytes + options.memory_bytes;
   for (std::uint16_t i = 0; i < options.queues; ++i) {

@@ -137,6 +137,12 @@ std::vector<std::string> default_route_interfaces(std::string_view route_v4,
 
 bool may_take(std::string_view device, const MachineView& machine, std::string& why) {
   if (is_pci_address(device)) return pci_may_be_taken(device, machine, why);
+  if (!device.starts_with("net_") && !device.starts_with("eth_")) {
+    why = fmt::format("found \"{0}\", allowed: DPDK's name for a port, as \"0000:3b:00.0\" for one "
+                      "of PCI, or \"net_af_xdp0,iface={0}\" for an interface of the kernel's",
+                      device);
+    return false;
+  }
   // The tap driver makes its interface; all others open one that is there.
   const std::string interface(device_argument(device, "iface"));
   if (interface.empty() || device.starts_with("net_tap")) return true;

@@ -176,7 +176,8 @@ bool Port::examine(std::string& why) {
   facts.mtu = link_mtu(options_.device, facts.mtu);
   if (options_.queues > facts.info.max_rx_queues || options_.queues > facts.info.max_tx_queues) {
     why = fmt::format("it has {} receive and {} transmit queues, and each of {} cores needs its "
-                      "own: lower threads.cores, or name one device per core in network.device",
+                      "own: lower threads.cores, or name one device per core in network.device "
+                      "(net_af_packet: \",qpairs=N\" gives it more)",
                       facts.info.max_rx_queues, facts.info.max_tx_queues, options_.queues);
     return false;
   }

@@ -67,25 +67,6 @@ int attach(int fd, const std::string& name, bool several) {
   return 0;
 }
 
-// An interface with several queues is open to every process that may use it, each with some of
-// them. Who is to have all of them holds this name, which the kernel frees with the process: a
-// socket without a file, of the same network namespace. Returns the socket; 0 or an errno in
-// `error_number`. tools/tap_network.py knows the name as well.
-int claim_interface(const std::string& name, int& error_number) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  const std::string text = fmt::format("tailrace-tap-{}", name);
-  std::memcpy(address.sun_path + 1, text.data(), text.size());
-  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + text.size());
-  const int claim = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  const bool is_ours =
-      claim >= 0 && ::bind(claim, reinterpret_cast<sockaddr*>(&address), size) == 0;
-  error_number = is_ours ? 0 : errno == EADDRINUSE ? EBUSY : errno;
-  if (is_ours) return claim;
-  if (claim >= 0) ::close(claim);
-  return -1;
-}
-
 // What a device is made of. 0 or an errno.
 struct Queue {
   int fd = -1;

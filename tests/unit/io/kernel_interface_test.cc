@@ -1,6 +1,7 @@
 #include "io/kernel_interface.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -18,6 +19,19 @@ TEST(KernelInterface, OneThatIsNotThereIsAnError) {
   EXPECT_EQ(read_kernel_interface("nonsense0", interface), ENODEV);
   EXPECT_EQ(read_kernel_interface("", interface), ENODEV);
   EXPECT_EQ(read_kernel_interface("longer-than-a-name-may-be", interface), ENODEV);
+}
+
+TEST(KernelInterface, IsClaimedByOneAtATime) {
+  int error_number = -1;
+  const int first = claim_interface("claimed0", error_number);
+  ASSERT_GE(first, 0);
+  EXPECT_EQ(error_number, 0);
+  EXPECT_EQ(claim_interface("claimed0", error_number), -1);
+  EXPECT_EQ(error_number, EBUSY);
+  ::close(first);
+  const int again = claim_interface("claimed0", error_number);
+  EXPECT_GE(again, 0);
+  ::close(again);
 }
 
 }  // namespace

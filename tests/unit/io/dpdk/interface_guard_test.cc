@@ -90,6 +90,12 @@ TEST(InterfaceGuard, TellsOfAnInterfaceThatIsNotThere) {
   EXPECT_TRUE(may_take("net_memif0", machine.view, machine.why));
 }
 
+TEST(InterfaceGuard, TellsHowAnInterfaceIsNamed) {
+  Machine machine;
+  EXPECT_FALSE(may_take("eth1", machine.view, machine.why));
+  EXPECT_NE(machine.why.find("\"net_af_xdp0,iface=eth1\""), std::string::npos) << machine.why;
+}
+
 TEST(InterfaceGuard, WantsAPciDeviceWithADriverForDpdk) {
   Machine machine;
   machine.add_pci("0000:3b:00.0", "", "vfio-pci");
