@@ -63,6 +63,16 @@ def first_line_with(path, word):
     return "?"
 
 
+INSIDE = "TAILRACE_BENCH_INSIDE"
+
+
+def enter_own_network():
+    """Starts the program anew in a network namespace that ends with it; needs root."""
+    if os.environ.get(INSIDE) is None:
+        os.environ[INSIDE] = "1"
+        os.execvp("unshare", ["unshare", "--net", sys.executable, *sys.argv])
+
+
 def describe_machine():
     commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"],
                             capture_output=True, text=True).stdout.strip()

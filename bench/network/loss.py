@@ -16,11 +16,10 @@ sys.path.insert(0, os.path.join(HERE, ".."))
 sys.path.insert(0, os.path.join(HERE, "..", "..", "tools"))
 import dpdk_network  # noqa: E402
 import tap_network  # noqa: E402
-from common import (BUILD, PREFIX, describe_machine, print_table, say, spread,  # noqa: E402
-                    stop_on_signals)
+from common import (BUILD, PREFIX, describe_machine, enter_own_network,  # noqa: E402
+                    print_table, say, spread, stop_on_signals)
 
 NUMBERS = itertools.count()
-INSIDE = "TAILRACE_BENCH_INSIDE"
 # CUBIC by name, for the default of some machines is another.
 SENDER = """import socket, sys
 s = socket.socket()
@@ -170,9 +169,7 @@ def main():
     if missing is not None:
         say(f"bench: skipped: {missing}")
         return
-    if os.environ.get(INSIDE) is None:
-        os.environ[INSIDE] = "1"
-        os.execvp("unshare", ["unshare", "--net", sys.executable, *sys.argv])
+    enter_own_network()
     stop_on_signals()
     describe_machine()
     namespace = f"tailrace-loss-{os.getpid()}"

@@ -18,10 +18,9 @@ sys.path.insert(0, os.path.join(HERE, "..", "..", "tools"))
 import common  # noqa: E402
 import dpdk_network  # noqa: E402
 import tap_network  # noqa: E402
-from common import (SIZES, Broker, describe_machine, need, print_table, say,  # noqa: E402
-                    spread, stop_on_signals)
+from common import (SIZES, Broker, describe_machine, enter_own_network, need,  # noqa: E402
+                    print_table, say, spread, stop_on_signals)
 
-INSIDE = "TAILRACE_BENCH_INSIDE"
 DEVICE = "bench0"
 DPDK_PORT = "bench4"
 # What each path is compared with.
@@ -156,9 +155,7 @@ def main():
     if missing is not None or shutil.which("unshare") is None:
         say(f"bench: skipped: {missing or 'there is no unshare'}")
         return
-    if os.environ.get(INSIDE) is None:
-        os.environ[INSIDE] = "1"
-        os.execvp("unshare", ["unshare", "--net", sys.executable, *sys.argv])
+    enter_own_network()
     stop_on_signals()
     describe_machine()
     namespace = f"tailrace-bench-{os.getpid()}"

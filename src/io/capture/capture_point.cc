@@ -80,23 +80,18 @@ CaptureRing* CapturePoint::enter() {
   return ring;
 }
 
-void CapturePoint::received(std::span<const RxFrame> frames) {
+template <class Frame>
+void CapturePoint::record(std::span<const Frame> frames) {
   if (frames.empty()) return;
   CaptureRing* const ring = enter();
   if (ring == nullptr) return;
   const std::int64_t time_ns = wall_ns();
-  for (const RxFrame& frame : frames) put(*ring, frame, time_ns);
+  for (const Frame& frame : frames) put(*ring, frame, time_ns);
   leave();
 }
 
-void CapturePoint::transmitted(std::span<const TxFrame> frames) {
-  if (frames.empty()) return;
-  CaptureRing* const ring = enter();
-  if (ring == nullptr) return;
-  const std::int64_t time_ns = wall_ns();
-  for (const TxFrame& frame : frames) put(*ring, frame, time_ns);
-  leave();
-}
+void CapturePoint::received(std::span<const RxFrame> frames) { record(frames); }
+void CapturePoint::transmitted(std::span<const TxFrame> frames) { record(frames); }
 
 void CapturePoint::start(CaptureRing& ring) {
   TR_ASSERT(!is_on());

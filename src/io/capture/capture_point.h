@@ -28,6 +28,8 @@ class CapturePoint {
   void stop();
 
  private:
+  template <class Frame>
+  void record(std::span<const Frame> frames);
   CaptureRing* enter();
   void leave() { is_inside_.store(false, std::memory_order_release); }
 

@@ -137,10 +137,7 @@ void DpdkDevice::listen() {
   is_listening_ = true;
   // Drivers whose descriptor is always watched have no such call, and need none.
   if (queue_.wake.is_interrupt) (void)rte_eth_dev_rx_intr_enable(queue_.port, queue_.index);
-  io_uring_sqe* sqe = ring_.request({.user = RingUser::transport});
-  const std::uint64_t name = sqe->user_data;   // liburing clears it
-  io_uring_prep_poll_add(sqe, queue_.wake.fd, POLLIN);
-  sqe->user_data = name;
+  ring_.request_readable({.user = RingUser::transport}, queue_.wake.fd);
 }
 
 void DpdkDevice::take_wakes() {

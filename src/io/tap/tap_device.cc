@@ -191,10 +191,7 @@ void TapDevice::release(std::span<const std::uint64_t> tokens) {
 void TapDevice::listen() {
   if (is_listening_) return;
   is_listening_ = true;
-  io_uring_sqe* sqe = ring_.request({.user = RingUser::transport});
-  const std::uint64_t name = sqe->user_data;   // liburing clears it
-  io_uring_prep_poll_add(sqe, fd_, POLLIN);
-  sqe->user_data = name;
+  ring_.request_readable({.user = RingUser::transport}, fd_);
 }
 
 void TapDevice::take_wakes() {

@@ -1,6 +1,7 @@
 #include "io/uring/ring.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -231,6 +232,12 @@ io_uring_sqe* Ring::request(RequestName name) {
   std::memset(sqe, 0, sizeof *sqe);
   sqe->user_data = name.packed();
   return sqe;
+}
+
+void Ring::request_readable(RequestName name, int fd) {
+  io_uring_sqe* sqe = request(name);
+  io_uring_prep_poll_add(sqe, fd, POLLIN);
+  sqe->user_data = name.packed();   // liburing clears it
 }
 
 bool Ring::take(RingUser user, Completion& completion) {

@@ -95,6 +95,8 @@ class Ring {
   void attach(RingUser user, RingClient* client) { clients_[std::size_t(user)] = client; }
   // A cleared request with its name set, queued for the next submission.
   io_uring_sqe* request(RequestName name);
+  // One completion when `fd` is readable, or in trouble: its result has poll's bits.
+  void request_readable(RequestName name, int fd);
   // The next completion of `user`, if one was reaped.
   bool take(RingUser user, Completion& completion);
   // Submits what is queued and reaps what is done. Never blocks.
