@@ -8,15 +8,19 @@ READING = ["-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE",
            # What TCP carries is data: by the ports it would be taken for protocols that it is not.
            "-d", "tcp.port==1-65535,data"]
 SEVERITY_ERROR = 0x800000      # of _ws.expert.severity
-CHECKSUM_BAD = "0"             # of the checksums' status
+CHECKSUM_BAD, CHECKSUM_GOOD = "0", "1"   # of the checksums' status
 OUTBOUND = "0x00000002"        # of frame.packet_flags_direction
 FIELDS = ["frame.number", "frame.packet_flags_direction", "_ws.expert.severity",
           "_ws.expert.message", "ip.checksum.status", "tcp.checksum.status",
           "icmpv6.checksum.status", "icmp.checksum.status",
-          "tcp.analysis.ack_lost_segment", "tcp.analysis.lost_segment",
+          "tcp.stream", "tcp.flags", "tcp.seq_raw", "tcp.len", "tcp.ack_raw",
+          "tcp.analysis.lost_segment",
           "tcp.analysis.retransmission", "tcp.analysis.fast_retransmission",
           "tcp.analysis.spurious_retransmission", "tcp.analysis.keep_alive",
           "tcp.analysis.zero_window_probe"]
+
+
+FIN, SYN, RST, ACK = 1, 2, 4, 16
 
 
 @dataclasses.dataclass
@@ -42,16 +46,63 @@ def fields(path, *names, where=None):
     return tshark(path, *(["-Y", where] if where else []), "-T", "fields", *wanted)
 
 
-def errors_of(packet, is_spoiled):
+class Sent:
+    """What one side of a stream was seen to send: its numbers from the SYN's on, without a gap up
+    to `end`, and beyond it `pieces` {begin: end}."""
+
+    def __init__(self, first):
+        self.first = first
+        self.end = 0
+        self.pieces = {}
+
+    def place(self, number):
+        """Of a sequence number, which goes around; just before the first one is -1."""
+        return (number - self.first + (1 << 31)) % (1 << 32) - (1 << 31)
+
+    def add(self, number, count):
+        begin = self.place(number)
+        self.pieces[begin] = max(self.pieces.get(begin, 0), begin + count)
+        for at in sorted(self.pieces):
+            if at > self.end:
+                break
+            self.end = max(self.end, self.pieces.pop(at))
+
+
+class Acknowledged:
+    """Whether ACKs are of what came. (tshark's own judgement forgets what it saw when a copy of a
+    SYN comes late.)"""
+
+    def __init__(self):
+        self.sent = {}   # by (stream, direction)
+
+    def is_wrong(self, packet):
+        """Takes the packets in turn. What is no TCP, or spoilt, tells nothing, nor does TCP that
+        ICMP quotes: that has no checksum to look at."""
+        if packet["tcp.checksum.status"] != CHECKSUM_GOOD:
+            return False
+        ours = packet["frame.packet_flags_direction"] == OUTBOUND
+        stream = packet["tcp.stream"]
+        flags = int(packet["tcp.flags"], 16)
+        number = int(packet["tcp.seq_raw"])
+        if flags & SYN and (stream, ours) not in self.sent:
+            self.sent[stream, ours] = Sent(number)
+        if (stream, ours) in self.sent and not flags & RST:
+            count = int(packet["tcp.len"]) + bool(flags & SYN) + bool(flags & FIN)
+            self.sent[stream, ours].add(number, count)
+        other = self.sent.get((stream, not ours))
+        if other is None or flags & RST or not flags & ACK:
+            return False
+        return other.place(int(packet["tcp.ack_raw"])) > other.end
+
+
+def errors_of(packet, acknowledged):
     """What is wrong with one packet, of its fields by name.
 
     The capture is made at our end, so that it has all that we sent and all that we heard. Whatever
     the network did in between, then:
       - what we send is well-formed, has right checksums, and is no error to tshark's expert;
       - we leave out none of our own numbers ("lost segment") and acknowledge nothing that did not
-        come ("ack lost segment"); nor does a peer acknowledge what we never sent.
-    A network that spoils bits (`is_spoiled`) makes tshark believe numbers that our stack, which
-    looks at the checksum first, does not: there the last is not asked.
+        come whole; nor does a peer acknowledge what we never sent.
     What a bad network makes is no error: retransmissions, doubles, gaps in what comes."""
     found = []
     ours = packet["frame.packet_flags_direction"] == OUTBOUND
@@ -63,18 +114,19 @@ def errors_of(packet, is_spoiled):
                   if name.endswith("checksum.status") and CHECKSUM_BAD in packet[name].split(",")]
         if packet["tcp.analysis.lost_segment"]:
             found.append("a hole in our own numbers")
-    if packet["tcp.analysis.ack_lost_segment"] and not is_spoiled:
+    if acknowledged.is_wrong(packet):
         found.append("ACK of what we never got" if ours else "ACK of what we never sent")
     return found
 
 
-def look(path, is_spoiled=False):
+def look(path):
     lines = fields(path, *FIELDS)
     found = Found(len(lines), 0, [])
+    acknowledged = Acknowledged()
     for line in lines:
         packet = dict(zip(FIELDS, line.split("\t")))
         found.errors += [f"packet {packet['frame.number']}: {text}"
-                         for text in errors_of(packet, is_spoiled)]
+                         for text in errors_of(packet, acknowledged)]
         is_probe = packet["tcp.analysis.keep_alive"] or packet["tcp.analysis.zero_window_probe"]
         again = any(packet[f"tcp.analysis.{kind}retransmission"]
                     for kind in ("", "fast_", "spurious_"))

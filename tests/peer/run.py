@@ -37,14 +37,15 @@ class Report:
     def run(self, name, options, work):
         """`work` gets a running stack and says what went wrong, as texts."""
         begun = time.monotonic()
-        path = os.path.join(self.folder, name.replace(" ", "_").replace("/", "-") + ".pcapng")
+        file = f"{self.passed + len(self.failed)}_{name.replace(' ', '_')}.pcapng"
+        path = os.path.join(self.folder, file)
         wrong, note = [], ""
         one = None
         try:
             one = stack.Stack(self.program, path, **options)
             wrong = list(work(one))
             one.stop()
-            found = traces.look(path, is_spoiled=bool(options.get("corruption")))
+            found = traces.look(path)
             wrong += found.errors[:5]
             self.packets += found.packets
             note = f"{found.packets} packets, {found.sent_again} sent again"
