@@ -8,6 +8,8 @@ namespace {
 
 using namespace tailrace;
 
+constexpr std::size_t source_at = net::ethernet_bytes + 12;   // of IPv4
+constexpr std::byte multicast{224};
 const net::IpAddress other_v4 = net::IpAddress::v4(10, 0, 0, 3);
 
 net::Interface interface_of(std::uint8_t choice) {
@@ -21,7 +23,7 @@ net::Interface interface_of(std::uint8_t choice) {
 }
 
 // Most changes of a frame spoil a sum, and nothing is looked at behind that.
-void mend_sums(std::vector<std::byte>& frame) {
+void mend_sums(std::vector<std::byte>& frame, bool of_ip) {
   if (frame.size() < net::ethernet_bytes + net::ipv4_bytes) return;
   std::byte* ip = frame.data() + net::ethernet_bytes;
   const auto version = std::to_integer<unsigned>(ip[0]) >> 4;
@@ -30,8 +32,10 @@ void mend_sums(std::vector<std::byte>& frame) {
   net::IpHeader header;
   if (version == 4) {
     ip_bytes = net::ipv4_bytes;
-    store_be<std::uint16_t>(ip + 10, 0);
-    net::store_checksum(ip + 10, net::checksum_of({ip, net::ipv4_bytes}));
+    if (of_ip) {
+      store_be<std::uint16_t>(ip + 10, 0);
+      net::store_checksum(ip + 10, net::checksum_of({ip, net::ipv4_bytes}));
+    }
     end = std::min<std::size_t>(end, net::ethernet_bytes + load_be<std::uint16_t>(ip + 2));
     header = {.source = net::IpAddress::load_v4(ip + 12),
               .destination = net::IpAddress::load_v4(ip + 16)};
@@ -79,7 +83,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::uint8_t choice = fuzz::take_choice(input);
   const net::Interface interface = interface_of(choice);
   std::vector<std::byte> bytes(input.begin(), input.end());
-  if ((choice & 0x10) != 0) mend_sums(bytes);
+  if ((choice & 0x80) != 0 && bytes.size() > source_at) bytes[source_at] = multicast;
+  if ((choice & 0x10) != 0) mend_sums(bytes, (choice & 0x40) == 0);
   const RxFrame frame{.bytes = bytes, .token = 9, .checksum_good = (choice & 0x20) != 0};
 
   net::Packet plain;
@@ -118,7 +123,7 @@ std::vector<std::string> tailrace::fuzz::seeds() {
       const std::byte payload[8] = {};
       const auto frame = segment_frame(is_v6, header, has_data ? Bytes(payload) : Bytes());
       const std::string text(reinterpret_cast<const char*>(frame.data()), frame.size());
-      for (const char choice : {'\x10', '\x14', '\x20', '\x21', '\x22'}) {
+      for (const char choice : {'\x10', '\x14', '\x20', '\x21', '\x22', '\x50', '\xa0'}) {
         seeds.push_back(choice + text);
       }
       // The same with a tag.
