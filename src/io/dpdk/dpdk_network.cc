@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/aligned.h"
+#include "io/dpdk/device_arguments.h"
 #include "io/dpdk/dpdk_device.h"
 #include "io/dpdk/environment.h"
 #include "io/dpdk/interface_guard.h"
@@ -126,7 +127,7 @@ std::unique_ptr<DpdkNetwork> DpdkNetwork::create(const DpdkOptions& options, std
     return nullptr;
   }
   for (const std::string& device : devices) {
-    if (!dpdk::may_take(device, {}, why)) return nullptr;
+    if (!dpdk::check_arguments(device, why) || !dpdk::may_take(device, {}, why)) return nullptr;
   }
   const std::uint16_t queues_each = devices.size() == 1 ? options.queues : std::uint16_t{1};
   if (!dpdk::opens_all_queues(devices, queues_each, {}, why)) return nullptr;
