@@ -23,8 +23,16 @@ int read_kernel_interface(const std::string& name, KernelInterface& interface) {
   interface.mtu = static_cast<std::uint16_t>(std::clamp(request.ifr_mtu, 0, 65'535));
   if (error_number == 0 && ::ioctl(socket, SIOCGIFFLAGS, &request) != 0) error_number = errno;
   interface.is_up = (request.ifr_flags & IFF_UP) != 0;
+  interface.has_carrier = (request.ifr_flags & IFF_RUNNING) != 0;
   ::close(socket);
   return error_number;
+}
+
+Link link_of_interface(const std::string& name) {
+  KernelInterface interface;
+  if (read_kernel_interface(name, interface) != 0) return Link::up;
+  if (!interface.is_up) return Link::switched_off;
+  return interface.has_carrier ? Link::up : Link::down;
 }
 
 int claim_interface(const std::string& name, int& error_number) {

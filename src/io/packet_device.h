@@ -37,6 +37,12 @@ struct DeviceNumbers {
   Counter send_errors;        // were taken and could not be sent
 };
 
+enum class Link : std::uint8_t {
+  up,
+  down,           // no carrier, or nobody at the other end
+  switched_off,   // by this machine
+};
+
 // One owner thread; no call blocks.
 class PacketDevice {
  public:
@@ -59,6 +65,8 @@ class PacketDevice {
   // The holds whose payload is no longer read; returns how many.
   virtual std::size_t take_finished(std::span<std::uint32_t> holds) = 0;
 
+  // Not to be asked often: some ask the kernel. Of several queues the first one's device knows.
+  virtual Link link() const { return Link::up; }
   // The device is gone, for good.
   virtual bool failed() const { return false; }
 

@@ -297,7 +297,8 @@ std::vector<runtime::CoreView> Appliance::State::views() const {
     if (core->net_counters() != nullptr) {
       const auto numbers = runtime::net_numbers(*core->net_counters());
       view.others.insert(view.others.end(), numbers.begin(), numbers.end());
-      const auto device = runtime::device_numbers(core->device_numbers());
+      const auto device = runtime::device_numbers(core->device_numbers(),
+                                                  core->link_watch());
       view.others.insert(view.others.end(), device.begin(), device.end());
     }
     if (handover != nullptr) {

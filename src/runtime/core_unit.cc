@@ -148,6 +148,7 @@ void CoreUnit::watch_network() {
   connections_.serve([this] { return connection_table(user_transport_->stack(), core_); });
   if (turn_began_ < network_looked_at_ + network_look_interval) return;
   network_looked_at_ = turn_began_;
+  link_watch_.look(user_transport_->link());
   const std::uint64_t wrong =
       user_transport_->stack().counters().of(net::Count::drop_tcp_checksum);
   if (wrong < wrong_checksums_min || told_of_checksums_) return;

@@ -15,6 +15,7 @@
 #include "io/userstack/user_transport.h"
 #include "log/core_log.h"
 #include "runtime/data_core.h"
+#include "runtime/link_watch.h"
 #include "runtime/mapped_memory.h"
 #include "runtime/profile.h"
 #include "runtime/requested_text.h"
@@ -68,6 +69,7 @@ class CoreUnit {
   }
   // Only where net_counters() is not null.
   io::DeviceNumbers device_numbers() const { return user_transport_->device_numbers(); }
+  const LinkWatch& link_watch() const { return link_watch_; }
   // The connections of its own TCP/IP, from any other thread; false when it takes no turn in time.
   bool ask_connections(std::string& table) {
     return connections_.ask(table, std::chrono::seconds(1), [this] { idle_->wake(); });
@@ -79,7 +81,7 @@ class CoreUnit {
   explicit CoreUnit(const Setup& setup)
       : core_(setup.core),
         free_bytes_min_(static_cast<std::uint64_t>(setup.profile.free_bytes_min)),
-        space_watch_(setup.refusing_cores) {}
+        space_watch_(setup.refusing_cores), link_watch_(setup.profile.device) {}
   bool make_io(const Setup& setup, std::string& why);
   bool make_kernel_transport(const Setup& setup, std::string& why);
   std::unique_ptr<io::PacketDevice> make_device(const Setup& setup, std::string& why);
@@ -94,6 +96,7 @@ class CoreUnit {
   Instant turn_began_{};
   const std::uint64_t free_bytes_min_;
   SpaceWatch space_watch_;
+  LinkWatch link_watch_;
   std::atomic<bool> failed_{false};
   // In the order in which they depend on each other; destroyed from the last.
   std::unique_ptr<MappedMemory> memory_;

@@ -222,7 +222,7 @@ std::vector<NamedNumber> net_numbers(const net::Counters& counters) {
   };
 }
 
-std::vector<NamedNumber> device_numbers(const io::DeviceNumbers& numbers) {
+std::vector<NamedNumber> device_numbers(const io::DeviceNumbers& numbers, const LinkWatch& link) {
   const auto grows = [](std::string_view name, std::string_view help, const Counter& counter) {
     return NamedNumber{name, help, true, counter.load()};
   };
@@ -239,6 +239,10 @@ std::vector<NamedNumber> device_numbers(const io::DeviceNumbers& numbers) {
       grows("device_sent_bytes_total", "Bytes of those", numbers.sent_bytes),
       grows("device_send_errors_total", "Frames that the network device could not send",
             numbers.send_errors),
+      {"device_link_up", "1 while the network device has a link, told of its first queue", false,
+       link.is_up() ? 1U : 0U},
+      {"device_link_losses_total", "How often it had none, at the start or later", true,
+       link.losses()},
   };
 }
 

@@ -14,6 +14,7 @@
 #include "io/steering/handover.h"
 #include "log/core_log.h"
 #include "net/counters.h"
+#include "runtime/link_watch.h"
 
 namespace tailrace::runtime {
 
@@ -41,7 +42,7 @@ struct CoreView {
 std::vector<NamedNumber> log_numbers(const log::CoreLog::Counters& counters);
 // Of a core that does its own TCP/IP.
 std::vector<NamedNumber> net_numbers(const net::Counters& counters);
-std::vector<NamedNumber> device_numbers(const io::DeviceNumbers& numbers);
+std::vector<NamedNumber> device_numbers(const io::DeviceNumbers& numbers, const LinkWatch& link);
 // Of a core that shares a network device with others.
 std::vector<NamedNumber> handover_numbers(const io::Handover::Counters& counters);
 Space space_of(const log::CoreLog::Counters& counters);

@@ -8,6 +8,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import time
 import urllib.request
 
 import network
@@ -181,8 +182,39 @@ def device_that_goes(context):
         broker.start()   # For its clean end; a device is a device.
 
 
+def link_that_is_lost(context):
+    """A device without a link, from the start or later, is told of once, and when it is back."""
+    with running(context, 2) as broker:
+        device = f"tr{network.current.number_of(broker.port)}"
+
+        def wait_for(words, times):
+            deadline = time.monotonic() + 10
+            while broker.said().count(words) < times:
+                expect(time.monotonic() < deadline, f"\"{words}\" {times} times:\n{broker.said()}")
+                time.sleep(0.05)
+
+        for times in [1, 2]:
+            subprocess.run(f"ip link set {device} down".split(), check=True)
+            wait_for("the link is down, and nothing comes or goes", times)
+            subprocess.run(f"ip link set {device} up".split(), check=True)
+            wait_for("the link is up again", times)
+            with socket.create_connection((network.current.host_of(broker.port), broker.port), 20):
+                pass
+        expect_equal(numbers(broker, "device_link_losses_total"), [2, 0], "losses of each core")
+        expect_equal(numbers(broker, "device_link_up"), [1, 1], "links up")
+        expect("ip link set INTERFACE up" in broker.said() or network.current.name != "tap",
+               f"what to do:\n{broker.said()}")
+        expect_equal(broker.stop(), 0, "exit code")
+        subprocess.run(f"ip link set {device} down".split(), check=True)
+        broker.start()
+        wait_for("the link is down, and nothing comes or goes", 1)
+        subprocess.run(f"ip link set {device} up".split(), check=True)
+        wait_for("the link is up again", 1)
+        expect_equal(broker.said().count("the link is down"), 1, "how often it was told")
+
+
 def cases(options):
-    runs = [spread_over_cores, frames_between_cores, any_number_of_cores]
+    runs = [spread_over_cores, frames_between_cores, any_number_of_cores, link_that_is_lost]
     if options.net == "tap":
         runs += [over_ipv6, device_with_one_queue, device_of_another, device_that_goes]
     return [Case(run.__name__, run, own_broker=True, seconds_max=120) for run in runs]

@@ -35,6 +35,7 @@ class CaptureDevice final : public PacketDevice {
   std::size_t take_finished(std::span<std::uint32_t> holds) override {
     return device_->take_finished(holds);
   }
+  Link link() const override { return device_->link(); }
   bool failed() const override { return device_->failed(); }
   Instant next_deadline() const override { return device_->next_deadline(); }
 

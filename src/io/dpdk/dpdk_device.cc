@@ -11,6 +11,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "io/kernel_interface.h"
 
 namespace tailrace::io::dpdk {
 namespace {
@@ -121,6 +122,15 @@ DeviceNumbers DpdkDevice::numbers() const {
     numbers.send_errors.add(port.oerrors);
   }
   return numbers;
+}
+
+// Drivers that sit on an interface of the kernel's say "up" from their start on.
+Link DpdkDevice::link() const {
+  if (queue_.index != 0) return Link::up;
+  rte_eth_link link{};
+  const bool is_known = rte_eth_link_get_nowait(queue_.port, &link) == 0;
+  if (is_known && link.link_status == RTE_ETH_LINK_DOWN) return Link::down;
+  return queue_.wake.interface.empty() ? Link::up : link_of_interface(queue_.wake.interface);
 }
 
 // ---- quiet

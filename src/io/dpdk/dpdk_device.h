@@ -29,6 +29,7 @@ class DpdkDevice final : public PacketDevice {
   void release(std::span<const std::uint64_t> tokens) override;
   std::size_t transmit(std::span<const TxFrame> frames) override;
   std::size_t take_finished(std::span<std::uint32_t> holds) override;
+  Link link() const override;
   bool failed() const override { return is_gone_ || queue_.is_gone->load(); }
   Instant next_deadline() const override;
 

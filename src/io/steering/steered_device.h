@@ -41,6 +41,7 @@ class SteeredDevice final : public PacketDevice {
   std::size_t take_finished(std::span<std::uint32_t> holds) override {
     return queue_->take_finished(holds);
   }
+  Link link() const override { return queue_->link(); }
   bool failed() const override { return queue_->failed(); }
   Instant next_deadline() const override;
 

@@ -17,7 +17,6 @@
 #include <cstddef>
 #include <cstring>
 
-#include "base/log.h"
 #include "io/kernel_interface.h"
 #include "io/tap/virtio_header.h"
 
@@ -123,20 +122,16 @@ Result<std::unique_ptr<TapDevice>> TapDevice::create(Ring& ring, const TapOption
     why = fmt::format("tap device {}: {}", options.name, remedy(error_number, options));
     return fail(Errc::io, static_cast<std::uint16_t>(error_number));
   }
-  if (!interface.is_up && options.queue == 0) {
-    log_event(LogLevel::warn, "network", "tap device {0} is down: `ip link set {0} up`, and `ip "
-              "address add` one of the node's network for this machine", options.name);
-  }
   return std::unique_ptr<TapDevice>(
-      new TapDevice(ring, queue.fd, queue.claim, interface.mtu, options.frames_max));
+      new TapDevice(ring, queue.fd, queue.claim, interface.mtu, options));
 }
 
-TapDevice::TapDevice(Ring& ring, int fd, int claim, std::uint16_t mtu, std::uint32_t frames_max)
-    : ring_(ring), fd_(fd), claim_(claim),
+TapDevice::TapDevice(Ring& ring, int fd, int claim, std::uint16_t mtu, const TapOptions& options)
+    : ring_(ring), fd_(fd), claim_(claim), watched_(options.queue == 0 ? options.name : ""),
       offers_{.mtu = mtu, .checksums = true, .segmentation_bytes_max = segmentation_bytes_max,
-              .frames_max = frames_max},
+              .frames_max = options.frames_max},
       memory_(std::make_unique_for_overwrite<std::byte[]>(buffer_bytes * offers_.frames_max)) {
-  free_.reserve(frames_max);
+  free_.reserve(offers_.frames_max);
   for (std::uint32_t i = offers_.frames_max; i > 0; --i) free_.push_back(i - 1);
   finished_.reserve(offers_.frames_max);
 }
@@ -144,6 +139,10 @@ TapDevice::TapDevice(Ring& ring, int fd, int claim, std::uint16_t mtu, std::uint
 TapDevice::~TapDevice() {
   ::close(fd_);
   if (claim_ >= 0) ::close(claim_);
+}
+
+Link TapDevice::link() const {
+  return watched_.empty() ? Link::up : link_of_interface(watched_);
 }
 
 std::byte* TapDevice::buffer(std::uint32_t index) { return memory_.get() + index * buffer_bytes; }

@@ -42,11 +42,12 @@ class TapDevice final : public PacketDevice {
   void release(std::span<const std::uint64_t> tokens) override;
   std::size_t transmit(std::span<const TxFrame> frames) override;
   std::size_t take_finished(std::span<std::uint32_t> holds) override;
+  Link link() const override;
   bool failed() const override { return is_gone_; }
   Instant next_deadline() const override;
 
  private:
-  TapDevice(Ring& ring, int fd, int claim, std::uint16_t mtu, std::uint32_t frames_max);
+  TapDevice(Ring& ring, int fd, int claim, std::uint16_t mtu, const TapOptions& options);
   bool receive_one(RxFrame& frame);
   bool transmit_one(const TxFrame& frame);
   void listen();
@@ -56,6 +57,7 @@ class TapDevice final : public PacketDevice {
   Ring& ring_;
   const int fd_;
   const int claim_;                          // of the interface's name, or -1
+  const std::string watched_;                // the name, of the first queue's interface
   const DeviceOffers offers_;
   std::unique_ptr<std::byte[]> memory_;
   std::vector<std::uint32_t> free_;          // buffers

@@ -35,6 +35,7 @@ class StackDriver {
   void give_back() { device_->release(stack_.take_released()); }
   // When input() or output() wants to be called even without a frame.
   Instant next_deadline() const;
+  Link link() const { return device_->link(); }
   bool failed() const { return device_->failed(); }
 
   net::Stack& stack() { return stack_; }

@@ -43,6 +43,7 @@ class UserTransport final : public Transport {
   Instant next_deadline() const override { return driver_.next_deadline(); }
 
   const net::Stack& stack() const { return driver_.stack(); }
+  Link link() const { return driver_.link(); }
   DeviceNumbers device_numbers() const { return driver_.device_numbers(); }
 
  private:

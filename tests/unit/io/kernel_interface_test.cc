@@ -21,6 +21,10 @@ TEST(KernelInterface, OneThatIsNotThereIsAnError) {
   EXPECT_EQ(read_kernel_interface("longer-than-a-name-may-be", interface), ENODEV);
 }
 
+TEST(KernelInterface, OneThatIsNotThereHasNotLostItsLink) {
+  EXPECT_EQ(link_of_interface("nonsense0"), Link::up);
+}
+
 TEST(KernelInterface, IsClaimedByOneAtATime) {
   int error_number = -1;
   const int first = claim_interface("claimed0", error_number);

@@ -113,7 +113,9 @@ TEST(Metrics, TellOfEachReasonForADroppedFrame) {
 TEST(Metrics, TellOfTheNetworkDevice) {
   io::DeviceNumbers device;
   device.missed_frames.add(4);
-  const auto numbers = device_numbers(device);
+  LinkWatch link("tr0");
+  link.look(io::Link::down);
+  const auto numbers = device_numbers(device, link);
   const auto found = std::find_if(numbers.begin(), numbers.end(), [](const NamedNumber& one) {
     return one.name == "device_missed_frames_total";
   });

@@ -73,8 +73,10 @@ TEST(TapDevice, FramesComeAndWakeTheRing) {
     ASSERT_TRUE(device.has_value()) << why;
     EXPECT_EQ((*device)->offers().mtu, 1500);
     EXPECT_GE((*device)->offers().frames_max, 256u);
+    EXPECT_EQ((*device)->link(), Link::switched_off);
     const int socket = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     bring_up("trunit0", socket);
+    EXPECT_EQ((*device)->link(), Link::up);
     sockaddr_in to{};
     to.sin_family = AF_INET;
     to.sin_port = htons(7);
