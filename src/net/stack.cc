@@ -43,9 +43,10 @@ void Stack::input(std::span<const RxFrame> frames, Instant now) {
 void Stack::input_burst(std::span<const RxFrame> frames) {
   std::array<Packet, burst_max>& burst = *burst_;
   const auto fetch_headers = [&](std::size_t i) {
-    if (i >= frames.size()) return;
-    __builtin_prefetch(frames[i].bytes.data());
-    __builtin_prefetch(frames[i].bytes.data() + 64);
+    if (i >= frames.size() || frames[i].bytes.empty()) return;
+    const Bytes bytes = frames[i].bytes;
+    __builtin_prefetch(bytes.data());
+    __builtin_prefetch(bytes.data() + std::min<std::size_t>(bytes.size() - 1, 64));
   };
   for (std::size_t i = 0; i < fetched_ahead; ++i) fetch_headers(i);
   for (std::size_t i = 0; i < frames.size(); ++i) {
