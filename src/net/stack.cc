@@ -43,9 +43,10 @@ void Stack::input(std::span<const RxFrame> frames, Instant now) {
 void Stack::input_burst(std::span<const RxFrame> frames) {
   std::array<Packet, burst_max>& burst = *burst_;
   const auto fetch_headers = [&](std::size_t i) {
-    if (i >= frames.size()) return;
-    __builtin_prefetch(frames[i].bytes.data());
-    __builtin_prefetch(frames[i].bytes.data() + 64);
+    if (i >= frames.size() || frames[i].bytes.empty()) return;
+    const Bytes bytes = frames[i].bytes;
+    __builtin_prefetch(bytes.data());
+    __builtin_prefetch(bytes.data() + std::min<std::size_t>(bytes.size() - 1, 64));
   };
   for (std::size_t i = 0; i < fetched_ahead; ++i) fetch_headers(i);
   for (std::size_t i = 0; i < frames.size(); ++i) {
@@ -352,9 +353,9 @@ Connection* Stack::find(ConnId id) {
   return is_live && id_of(index, c) == id ? &c : nullptr;
 }
 
-std::uint16_t Stack::suggest_port(const Endpoint& remote, std::uint32_t n) const {
+std::uint16_t Stack::next_port(const Endpoint& remote) {
   const IpAddress* local = tcp_.interface.source_for(remote.address);
-  return local == nullptr ? 0 : tcp_.secrets.source_port(*local, remote, n);
+  return local == nullptr ? 0 : tcp_.secrets.source_port(*local, remote, ports_tried_++);
 }
 
 ConnId Stack::connect(const Endpoint& remote, std::uint16_t local_port, Instant now) {
@@ -370,10 +371,10 @@ ConnId Stack::connect(const Endpoint& remote, std::uint16_t local_port, Instant 
     return lookup(tcp_.flows.hash_of(flow), flow) != FlowTable::no_value;
   };
   if (local_port == 0) {
-    std::uint32_t n = 0;
+    std::uint32_t tries = 0;
     do {
-      if (n == port_tries_max) return 0;
-      flow.local.port = tcp_.secrets.source_port(*local, remote, n++);
+      if (tries++ == port_tries_max) return 0;
+      flow.local.port = next_port(remote);
     } while (is_taken());
   } else if (is_taken()) {
     return 0;

@@ -90,9 +90,11 @@ class Stack {
   std::uint32_t listen(const Endpoint& local) { return listen_.listen(local); }
   // `connected` or `closed` follows; 0 when there is no room, no way there or no port. With
   // `local_port` 0 a port is chosen; a caller that needs one whose hash lands on its own queue
-  // asks suggest_port() for n = 0, 1, ... and passes the first that does.
+  // asks next_port() until one does.
   ConnId connect(const Endpoint& remote, std::uint16_t local_port, Instant now);
-  std::uint16_t suggest_port(const Endpoint& remote, std::uint32_t n) const;
+  // Each time another, which may be taken (RFC 6056, 3.3.3); 0 when there is no way there. So a
+  // port rests for long before it goes to the same peer again, who may not be done with it.
+  std::uint16_t next_port(const Endpoint& remote);
 
   // All of it, or nothing (false: too much is queued already; try again after a `sent`). The
   // memory stays as it is until `sent` tells the token, which comes also when the connection is
@@ -171,6 +173,7 @@ class Stack {
   };
   Pool<EchoHold> echoes_;
   Instant router_until_ = never();
+  std::uint32_t ports_tried_ = 0;
 };
 
 }  // namespace tailrace::net

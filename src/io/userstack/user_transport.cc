@@ -120,7 +120,7 @@ ConnId UserTransport::connect_from_own_port(const net::Endpoint& remote) {
   if (local == nullptr) return 0;
   std::uint32_t tries = 0;
   for (std::uint32_t n = 0; n < ports_looked_at_max && tries < ports_tried_max; ++n) {
-    const std::uint16_t port = stack_.suggest_port(remote, n);
+    const std::uint16_t port = stack_.next_port(remote);
     if (steering_->core_of({{*local, port}, remote}) != core_) continue;
     const ConnId conn = stack_.connect(remote, port, now_);
     if (conn != 0) return conn;
