@@ -23,7 +23,7 @@ namespace tailrace::net {
   X(keepalive_probes) X(keepalive_failures) X(user_timeouts) X(closing_timeouts) X(acks_out) \
   X(duplicate_data) \
   X(out_of_order) X(dsacks_in) X(path_mtu_lowered) X(ecn_reductions) X(unreachable_in) \
-  X(arp_in) X(nd_in) X(echoes) X(neighbour_failures)
+  X(arp_in) X(nd_in) X(echoes) X(neighbour_failures) X(address_conflicts)
 // clang-format on
 
 enum class Count : std::uint8_t {

@@ -23,7 +23,15 @@ Stack::Stack(const Limits& limits, const Interface& interface, const SipKey& key
   TR_ASSERT(!interface.mac.is_group());
   TR_ASSERT(limits.holds_max < echo_hold_bit);
   TR_ASSERT(interface.addresses.size() <= UINT8_MAX);
-  announce();
+  if (!interface.answers_neighbours) return;
+  for (const InterfaceAddress& own : interface.addresses) {
+    // Whoever has it already answers a probe (RFC 5227, 2.1.1). An operator chose the address, so
+    // it is not waited for.
+    if (own.address.is_v4()) {
+      push_arp({ArpPacket::Operation::request, interface.mac, {}, {}, own.address}, broadcast_mac);
+    }
+    announce(own.address);
+  }
 }
 
 // --- in ------------------------------------------------------------------------------------------

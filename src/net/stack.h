@@ -24,7 +24,9 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
+#include <utility>
 
 #include "base/frame.h"
 #include "base/ops.h"
@@ -55,6 +57,12 @@ struct Event {
   std::uint64_t token = 0;
   std::uint32_t listener = 0;
   IpAddress peer;   // of accepted
+};
+
+// A station that uses an address of ours.
+struct Conflict {
+  IpAddress address;
+  MacAddress mac;
 };
 
 // One line of a table of connections.
@@ -113,6 +121,9 @@ class Stack {
   // At once, with a reset; `closed` follows.
   void abort(ConnId conn);
 
+  // One that spoke since the last call, if one did; it was answered (RFC 5227, 2.4).
+  std::optional<Conflict> take_conflict() { return std::exchange(conflict_, std::nullopt); }
+
   // False for a stale id.
   bool info(ConnId conn, ConnectionInfo& info) const;
   // All connections, for a table: calls f(id, info).
@@ -152,7 +163,8 @@ class Stack {
   void on_neighbour_message(const Packet& packet, const IcmpMessage& message);
   void on_router(const Packet& packet, const IcmpMessage& message);
   void learn(const Neighbours::News& news);
-  void announce();
+  void announce(const IpAddress& own);
+  void on_conflict(const IpAddress& own, const MacAddress& mac);
   void push_arp(const ArpPacket& packet, const MacAddress& to);
   void push_neighbour_message(IpHeader ip, const NeighbourMessage& message, const MacAddress& to);
   void push_questions();
@@ -173,6 +185,8 @@ class Stack {
   };
   Pool<EchoHold> echoes_;
   Instant router_until_ = never();
+  std::optional<Conflict> conflict_;
+  Instant conflict_at_{};                // the last one; 0: there was none
   std::uint32_t ports_tried_ = 0;
 };
 

@@ -12,6 +12,7 @@ namespace tailrace::net {
 namespace {
 
 constexpr std::uint8_t discovery_hop_limit = 255;
+constexpr Duration defend_interval = seconds(10);   // RFC 5227, 1.1
 constexpr std::uint16_t path_mtu_min_v4 = 552;    // Below, it is more likely an attack.
 constexpr std::uint16_t path_mtu_min_v6 = 1280;
 const IpAddress all_nodes{{0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
@@ -66,20 +67,27 @@ void Stack::push_neighbour_message(IpHeader ip, const NeighbourMessage& message,
   tcp_.control.push(index);
 }
 
-// Tells the network our addresses, so that whoever had them from another machine forgets that
-// (RFC 5227, 3; RFC 4861, 7.2.6).
-void Stack::announce() {
-  if (!tcp_.interface.answers_neighbours) return;
+// Tells the network that an address is ours, so that whoever had it from another machine forgets
+// that (RFC 5227, 3; RFC 4861, 7.2.6).
+void Stack::announce(const IpAddress& own) {
   const MacAddress& mac = tcp_.interface.mac;
-  for (const InterfaceAddress& own : tcp_.interface.addresses) {
-    if (own.address.is_v4()) {
-      push_arp({ArpPacket::Operation::request, mac, own.address, {}, own.address}, broadcast_mac);
-    } else {
-      push_neighbour_message({.source = own.address, .destination = all_nodes},
-                             {.is_advert = true, .target = own.address, .mac = mac},
-                             group_mac(all_nodes));
-    }
+  if (own.is_v4()) {
+    return push_arp({ArpPacket::Operation::request, mac, own, {}, own}, broadcast_mac);
   }
+  push_neighbour_message({.source = own, .destination = all_nodes},
+                         {.is_advert = true, .target = own, .mac = mac}, group_mac(all_nodes));
+}
+
+// RFC 5227, 2.4 (c): an address that an operator gave is kept. It is defended once, but not while
+// conflicts go on: two stations that both keep theirs would never end.
+void Stack::on_conflict(const IpAddress& own, const MacAddress& mac) {
+  if (mac == tcp_.interface.mac) return;   // A frame of ours that came back.
+  tcp_.count(Count::address_conflicts);
+  if (!tcp_.interface.answers_neighbours) return;
+  conflict_ = {own, mac};
+  const bool is_first = conflict_at_.ns == 0 || tcp_.now - conflict_at_ >= defend_interval;
+  conflict_at_ = tcp_.now;
+  if (is_first) announce(own);
 }
 
 void Stack::push_questions() {
@@ -118,9 +126,11 @@ void Stack::on_arp(const Packet& packet) {
   const Result<ArpPacket> arp = parse_arp(packet.payload);
   if (!arp) return tcp_.count(Count::drop_arp);
   const bool is_for_us = tcp_.interface.index_of(arp->target) >= 0;
-  // Whoever uses an address of ours is told nothing and not learned.
-  const bool is_conflict = tcp_.interface.index_of(arp->sender) >= 0;
-  if (is_conflict) return tcp_.count(Count::drop_arp);
+  // Whoever uses an address of ours is not learned.
+  if (tcp_.interface.index_of(arp->sender) >= 0) {
+    tcp_.count(Count::drop_arp);
+    return on_conflict(arp->sender, arp->sender_mac);
+  }
   if (!arp->sender.is_unspecified()) {
     learn({.address = arp->sender,
            .mac = arp->sender_mac,
@@ -139,7 +149,8 @@ void Stack::on_neighbour_message(const Packet& packet, const IcmpMessage& messag
   const bool is_ours = tcp_.interface.index_of(message.target) >= 0;
   if (message.kind == IcmpMessage::Kind::neighbour_advert) {
     // RFC 4861, 7.2.5: never a reason to make an entry.
-    if (is_ours || !message.link_address.has_value()) return;
+    if (!message.link_address.has_value()) return;
+    if (is_ours) return on_conflict(message.target, *message.link_address);
     return learn({.address = message.target,
                   .mac = *message.link_address,
                   .is_answer = message.is_solicited,

@@ -10,6 +10,7 @@
 #include "io/steering/steered_device.h"
 #include "io/tap/tap_device.h"
 #include "io/uring/uring_transport.h"
+#include "io/userstack/address_text.h"
 #include "io/userstack/user_transport.h"
 #include "runtime/connection_table.h"
 #include "runtime/limits.h"
@@ -149,6 +150,7 @@ void CoreUnit::watch_network() {
   if (turn_began_ < network_looked_at_ + network_look_interval) return;
   network_looked_at_ = turn_began_;
   link_watch_.look(user_transport_->link());
+  watch_addresses();
   const std::uint64_t wrong =
       user_transport_->stack().counters().of(net::Count::drop_tcp_checksum);
   if (wrong < wrong_checksums_min || told_of_checksums_) return;
@@ -156,6 +158,15 @@ void CoreUnit::watch_network() {
   log_event(LogLevel::warn, "network", "core {}: {} segments had wrong checksums: a bad link, or "
             "peers behind a virtual device that leave them to hardware which is not there; then "
             "`ethtool -K INTERFACE tx off` on their side", core_, wrong);
+}
+
+void CoreUnit::watch_addresses() {
+  const std::optional<net::Conflict> found = user_transport_->take_conflict();
+  if (!found || turn_began_ < told_of_conflict_at_ + conflict_told_interval) return;
+  told_of_conflict_at_ = turn_began_;
+  log_event(LogLevel::error, "network", "another station uses {}, too: {:02x}; clients reach now "
+            "the one, now the other: give one of them another address (network.addresses)",
+            io::address_text(found->address).text(), fmt::join(found->mac.bytes, ":"));
 }
 
 }  // namespace tailrace::runtime

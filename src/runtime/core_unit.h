@@ -86,10 +86,12 @@ class CoreUnit {
   bool make_kernel_transport(const Setup& setup, std::string& why);
   std::unique_ptr<io::PacketDevice> make_device(const Setup& setup, std::string& why);
   void watch_network();
+  void watch_addresses();
   bool make_user_transport(const Setup& setup, std::string& why);
 
   static constexpr Duration space_look_interval = seconds(2);
   static constexpr Duration network_look_interval = seconds(1);
+  static constexpr Duration conflict_told_interval = seconds(60);
   static constexpr std::uint64_t wrong_checksums_min = 5;   // before a word is said
 
   const bus::CoreId core_;
@@ -108,9 +110,10 @@ class CoreUnit {
   io::CapturePoint capture_point_;
   std::unique_ptr<io::Transport> transport_;
   std::vector<std::uint16_t> ports_;   // of the listeners
-  const io::UserTransport* user_transport_ = nullptr;  // the transport, if it is one
+  io::UserTransport* user_transport_ = nullptr;  // the transport, if it is one
   Instant network_looked_at_{};
   bool told_of_checksums_ = false;
+  Instant told_of_conflict_at_{};
   RequestedText connections_;
   std::unique_ptr<DataCore> data_core_;
 };

@@ -213,8 +213,33 @@ def link_that_is_lost(context):
         expect_equal(broker.said().count("the link is down"), 1, "how often it was told")
 
 
+def address_of_another(context):
+    """A station that says the node's address is its own is told of, and hears otherwise."""
+    with running(context, 2) as broker:
+        device = f"tr{network.current.number_of(broker.port)}"
+        own = socket.inet_aton(network.current.host_of(broker.port))
+        thief = b"\x02\0\0\0\0\x99"
+        head = b"\xff" * 6 + thief + b"\x08\x06"
+        theft = head + b"\0\x01\x08\0\x06\x04\0\x01" + thief + own + b"\0" * 6 + own
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806)) as wire:
+            wire.bind((device, 0x0806))
+            wire.settimeout(10)
+            wire.send(theft.ljust(60, b"\0"))
+            while True:
+                heard, about = wire.recvfrom(100)
+                if about[2] != socket.PACKET_OUTGOING and heard[28:32] == own == heard[38:42]:
+                    break
+            expect(heard[:6] == b"\xff" * 6 and heard[6:12] != thief, f"the defence: {heard}")
+        deadline = time.monotonic() + 10
+        words = f"another station uses {socket.inet_ntoa(own)}, too: 02:00:00:00:00:99"
+        while words not in broker.said():
+            expect(time.monotonic() < deadline, broker.said())
+            time.sleep(0.05)
+
+
 def cases(options):
-    runs = [spread_over_cores, frames_between_cores, any_number_of_cores, link_that_is_lost]
+    runs = [spread_over_cores, frames_between_cores, any_number_of_cores, link_that_is_lost,
+            address_of_another]
     if options.net == "tap":
         runs += [over_ipv6, device_with_one_queue, device_of_another, device_that_goes]
     return [Case(run.__name__, run, own_broker=True, seconds_max=120) for run in runs]

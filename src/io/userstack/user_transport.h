@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "io/transport.h"
@@ -43,6 +44,7 @@ class UserTransport final : public Transport {
   Instant next_deadline() const override { return driver_.next_deadline(); }
 
   const net::Stack& stack() const { return driver_.stack(); }
+  std::optional<net::Conflict> take_conflict() { return stack_.take_conflict(); }
   Link link() const { return driver_.link(); }
   DeviceNumbers device_numbers() const { return driver_.device_numbers(); }
 

@@ -66,8 +66,14 @@ std::vector<std::byte> icmp_frame(const IpHeader& ip, const std::vector<std::byt
 TEST(stack_control, announces_its_addresses) {
   Host host;
   const auto out = host.take();
-  ASSERT_EQ(out.size(), 2U);
-  const auto arp = parse_arp(parse_ethernet(out[0])->payload);
+  ASSERT_EQ(out.size(), 3U);
+  // RFC 5227, 2.1.1: a probe has no sender's address, so that it changes nobody's table.
+  const auto probe = parse_arp(parse_ethernet(out[0])->payload);
+  ASSERT_TRUE(probe);
+  EXPECT_TRUE(probe->sender.is_unspecified());
+  EXPECT_EQ(probe->sender_mac, own_mac);
+  EXPECT_EQ(probe->target, IpAddress::v4(10, 0, 0, 1));
+  const auto arp = parse_arp(parse_ethernet(out[1])->payload);
   ASSERT_TRUE(arp);
   EXPECT_EQ(arp->sender, IpAddress::v4(10, 0, 0, 1));
   EXPECT_EQ(arp->target, IpAddress::v4(10, 0, 0, 1));
@@ -118,8 +124,74 @@ TEST(stack_control, does_not_learn_its_own_address_from_others) {
   host.take();
   const ArpPacket theft{ArpPacket::Operation::reply, other, IpAddress::v4(10, 0, 0, 1), own_mac,
                         IpAddress::v4(10, 0, 0, 1)};
-  EXPECT_TRUE(host.give(arp_frame(theft, own_mac)).empty());
+  EXPECT_EQ(host.give(arp_frame(theft, own_mac)).size(), 1U) << "the defence";
   EXPECT_EQ(host.stack->counters().of(Count::drop_arp), 1U);
+}
+
+// RFC 5227, 2.4 (c): announced once, and not again while the conflict goes on.
+TEST(stack_control, an_address_that_another_uses_is_told_and_defended_once) {
+  Host host;
+  host.take();
+  EXPECT_FALSE(host.stack->take_conflict());
+  const IpAddress own = IpAddress::v4(10, 0, 0, 1);
+  const auto theft = arp_frame({ArpPacket::Operation::request, other, own, {}, own},
+                               broadcast_mac);
+  const auto out = host.give(theft);
+  ASSERT_EQ(out.size(), 1U);
+  EXPECT_EQ(parse_ethernet(out[0])->header.destination, broadcast_mac);
+  const auto defence = parse_arp(parse_ethernet(out[0])->payload);
+  ASSERT_TRUE(defence);
+  EXPECT_EQ(defence->sender, own);
+  EXPECT_EQ(defence->target, own);
+  EXPECT_EQ(defence->sender_mac, own_mac);
+  const auto conflict = host.stack->take_conflict();
+  ASSERT_TRUE(conflict);
+  EXPECT_EQ(conflict->address, own);
+  EXPECT_EQ(conflict->mac, other);
+  EXPECT_FALSE(host.stack->take_conflict()) << "told once";
+  for (int i = 0; i < 3; ++i) {
+    host.now = host.now + seconds(9);
+    EXPECT_TRUE(host.give(theft).empty()) << "no battle";
+    EXPECT_TRUE(host.stack->take_conflict());
+  }
+  host.now = host.now + seconds(10);
+  EXPECT_EQ(host.give(theft).size(), 1U) << "a new one, after a quiet while";
+  EXPECT_EQ(host.stack->counters().of(Count::address_conflicts), 5U);
+}
+
+TEST(stack_control, its_own_frames_that_come_back_are_no_conflict) {
+  Host host;
+  for (const auto& frame : host.take()) host.give(frame);
+  EXPECT_FALSE(host.stack->take_conflict());
+  EXPECT_EQ(host.stack->counters().of(Count::address_conflicts), 0U);
+}
+
+// Of several stacks with these addresses one speaks for all.
+TEST(stack_control, one_that_does_not_answer_neighbours_leaves_conflicts_to_the_other) {
+  Host host(false);
+  const IpAddress own = IpAddress::v4(10, 0, 0, 1);
+  EXPECT_TRUE(host.give(arp_frame({ArpPacket::Operation::request, other, own, {}, own},
+                                  broadcast_mac)).empty());
+  EXPECT_FALSE(host.stack->take_conflict());
+}
+
+// RFC 4862, 5.4.4: an advertisement of our address that is not ours.
+TEST(stack_control, another_that_advertises_our_ipv6_address_is_a_conflict) {
+  Host host;
+  host.take();
+  std::vector<std::byte> message(neighbour_message_bytes);
+  IpAddress all_nodes{{0xff, 2}};
+  all_nodes.bytes[15] = 1;
+  IpHeader ip{.source = v6_self, .destination = all_nodes, .protocol = IpProtocol::icmp6,
+              .hop_limit = 255};
+  ip.source.bytes[15] = 9;
+  store_neighbour_message(message.data(), ip,
+                          {.is_advert = true, .target = v6_self, .mac = other});
+  EXPECT_EQ(host.give(icmp_frame(ip, message, group_mac(all_nodes))).size(), 1U);
+  const auto conflict = host.stack->take_conflict();
+  ASSERT_TRUE(conflict);
+  EXPECT_EQ(conflict->address, v6_self);
+  EXPECT_EQ(conflict->mac, other);
 }
 
 TEST(stack_control, a_syn_waits_for_the_link_address) {
