@@ -96,7 +96,8 @@ int run(char** words) {
     there.turn();
     back.turn();
   }
-  fmt::print("lost {} of {}\n", link->link().lost_count(), link->link().frame_count());
+  fmt::print("lost {} of {}\n", link->bad_network().lost_count(),
+             link->bad_network().frame_count());
   return 0;
 }
 

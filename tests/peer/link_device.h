@@ -25,11 +25,12 @@ class LinkDevice final : public io::PacketDevice {
   void release(std::span<const std::uint64_t> tokens) override;
   std::size_t transmit(std::span<const TxFrame> frames) override;
   std::size_t take_finished(std::span<std::uint32_t> holds) override;
+  io::Link link() const override { return device_->link(); }
   bool failed() const override { return device_->failed(); }
   Instant next_deadline() const override;
 
   void cut() { link_.cut(); }
-  const sim::NetLink& link() const { return link_; }
+  const sim::NetLink& bad_network() const { return link_; }
 
  private:
   enum End : std::uint8_t { ours, kernels };

@@ -220,7 +220,7 @@ int Program::run() {
     const std::uint64_t number = host_->counters().of(count);
     if (number > 0) tell(fmt::format("count {} {}", to_string(count), number));
   }
-  if (link_ != nullptr) tell(fmt::format("count lost {}", link_->link().lost_count()));
+  if (link_ != nullptr) tell(fmt::format("count lost {}", link_->bad_network().lost_count()));
   if (capture_ != nullptr) tell(fmt::format("count capture_ended {}", capture_->has_ended()));
   return 0;
 }
