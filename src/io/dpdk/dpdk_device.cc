@@ -150,6 +150,7 @@ void DpdkDevice::take_wakes() {
     if (queue_.wake.is_counter && completion.result > 0) {
       (void)!::read(queue_.wake.fd, &counter_value_, sizeof counter_value_);
     }
+    if (queue_.wake.edges != nullptr) queue_.wake.edges->take();
     constexpr std::int32_t wrong = POLLERR | POLLNVAL;
     if (completion.result < 0 || (completion.result & wrong) != 0) look_whether_gone();
   }

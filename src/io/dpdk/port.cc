@@ -59,11 +59,6 @@ std::vector<rte_mbuf*> set_outsiders_aside(rte_mempool* pool) {
   return outsiders;
 }
 
-int on_port_event(std::uint16_t, rte_eth_event_type, void* is_gone, void*) {
-  static_cast<std::atomic<bool>*>(is_gone)->store(true, std::memory_order_relaxed);
-  return 0;
-}
-
 }  // namespace
 
 struct Port::Facts {
@@ -88,7 +83,7 @@ bool is_device_of(std::string_view device, std::string_view driver) {
 
 // Drivers for interfaces of the kernel say 1500, whatever the interface has.
 std::uint16_t link_mtu(std::string_view device, std::uint16_t otherwise) {
-  const std::string name(device_argument(device, "iface"));
+  const std::string name(interface_of(device));
   KernelInterface interface;
   const bool is_known = !is_device_of(device, "net_tap") && !name.empty() &&
                         read_kernel_interface(name, interface) == 0;
@@ -156,8 +151,24 @@ std::unique_ptr<Port> Port::open(std::uint16_t id, const PortOptions& options, s
 
 Port::~Port() {
   (void)rte_eth_dev_stop(id_);
-  rte_eth_dev_callback_unregister(id_, RTE_ETH_EVENT_INTR_RMV, on_port_event, &is_gone_);
+  rte_eth_dev_callback_unregister(id_, RTE_ETH_EVENT_INTR_RMV, on_unplugged, this);
+  rte_eth_dev_callback_unregister(id_, RTE_ETH_EVENT_INTR_LSC, on_link, this);
   rte_eth_dev_close(id_);
+}
+
+// These two are called by threads of DPDK's.
+int Port::on_unplugged(std::uint16_t, rte_eth_event_type, void* port, void*) {
+  static_cast<Port*>(port)->is_gone_.store(true, std::memory_order_relaxed);
+  return 0;
+}
+
+// Whoever comes to the other side of net_vhost is told by the driver not to knock; a thread that
+// sleeps has to ask for it anew.
+int Port::on_link(std::uint16_t, rte_eth_event_type, void* port, void*) {
+  for (const auto& queue : static_cast<Port*>(port)->queues_) {
+    if (queue->wake.edges != nullptr) queue->wake.edges->nudge();
+  }
+  return 0;
 }
 
 bool Port::is_driver(const char* name) const { return facts_->driver == name; }
@@ -184,7 +195,7 @@ bool Port::examine(std::string& why) {
   if (is_driver("net_af_xdp") && facts.mtu > xdp_mtu_max) {
     why = fmt::format("its MTU is {}, and this driver carries {} at most: `ip link set {} mtu {}` "
                       "at both ends", facts.mtu, xdp_mtu_max,
-                      device_argument(options_.device, "iface"), xdp_mtu_max);
+                      interface_of(options_.device), xdp_mtu_max);
     return false;
   }
   constexpr std::uint32_t slot_header_bytes = 96;
@@ -202,9 +213,10 @@ bool Port::examine(std::string& why) {
   using Direction = std::uint64_t;
   const Direction can_send = facts.info.tx_offload_capa;
   facts.send_offloads = can_send & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+  // IP's is the stack's business, but for the pieces that a device cuts.
   const Direction sums = RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM;
+  if ((can_send & RTE_ETH_TX_OFFLOAD_TCP_CKSUM) != 0) facts.send_offloads |= can_send & sums;
   if ((can_send & sums) == sums) {
-    facts.send_offloads |= sums;
     // net_tap refuses for ever what it counts with its link header as longer than the MTU.
     if (!is_driver("net_tap")) facts.send_offloads |= can_send & RTE_ETH_TX_OFFLOAD_TCP_TSO;
   }
@@ -328,7 +340,7 @@ bool Port::set_up_queue(Queue& queue, std::string& why) {
 }
 
 bool Port::start(std::string& why) {
-  rte_eth_dev_callback_register(id_, RTE_ETH_EVENT_INTR_RMV, on_port_event, &is_gone_);
+  rte_eth_dev_callback_register(id_, RTE_ETH_EVENT_INTR_RMV, on_unplugged, this);
   if (const int error = rte_eth_dev_start(id_); error != 0) {
     why = said(error);
     return false;
@@ -338,6 +350,7 @@ bool Port::start(std::string& why) {
   if (rte_eth_allmulticast_enable(id_) != 0) rte_eth_promiscuous_enable(id_);
   if (facts_->spreads) spread_by_hash();
   find_wake_sources();
+  rte_eth_dev_callback_register(id_, RTE_ETH_EVENT_INTR_LSC, on_link, this);
   rte_eth_link link{};
   if (rte_eth_link_get_nowait(id_, &link) == 0 && link.link_status == RTE_ETH_LINK_DOWN) {
     log_event(LogLevel::warn, "network", "DPDK port {} has no link yet", options_.device);
@@ -376,14 +389,19 @@ void Port::spread_by_hash() {
 void Port::find_wake_sources() {
   std::vector<int> sockets;
   if (is_driver("net_af_packet")) {
-    sockets = packet_sockets(std::string(device_argument(options_.device, "iface")));
+    sockets = packet_sockets(std::string(interface_of(options_.device)));
   }
   for (auto& queue : queues_) {
     if (sockets.size() == queues_.size()) queue->wake.fd = sockets[queue->index];
-    queue->wake.interface = device_argument(options_.device, "iface");
+    queue->wake.interface = interface_of(options_.device);
     if (queue->wake.fd >= 0 || !facts_->has_interrupts) continue;
     const int fd = rte_eth_dev_rx_intr_ctl_q_get_fd(id_, queue->index);
-    if (fd >= 0) queue->wake = {.fd = fd, .is_interrupt = true, .is_counter = is_event_fd(fd)};
+    if (fd < 0) continue;
+    WakeSource& wake = queue->wake;
+    if (is_driver("net_vhost")) wake.edges = EdgeWake::create(fd);
+    wake.fd = wake.edges != nullptr ? wake.edges->fd() : fd;
+    wake.is_interrupt = true;
+    wake.is_counter = is_event_fd(fd);
   }
 }
 

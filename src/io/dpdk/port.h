@@ -2,6 +2,8 @@
 // around it, or refused by name: in port.cc, and for net_tap's signals in environment.cc.
 #pragma once
 
+#include <rte_ethdev.h>
+
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -54,6 +56,8 @@ class Port {
   void spread_by_hash();
   void find_wake_sources();
   bool is_driver(const char* name) const;
+  static int on_unplugged(std::uint16_t, rte_eth_event_type, void* port, void*);
+  static int on_link(std::uint16_t, rte_eth_event_type, void* port, void*);
 
   struct Facts;   // what DPDK tells of it
   const std::uint16_t id_;
