@@ -78,10 +78,13 @@ def remove_namespace(name):
 class HugePages:
     """So many more while it is open; has none, when the kernel gives none."""
 
+    def __init__(self, count=HUGE_PAGES_MORE):
+        self.wanted = count
+
     def __enter__(self):
-        before = self.change(HUGE_PAGES_MORE)
+        before = self.change(self.wanted)
         self.taken = self.count() - before
-        self.given = self.taken >= HUGE_PAGES_MORE
+        self.given = self.taken >= self.wanted
         if not self.given:
             self.change(-self.taken)
             self.taken = 0
@@ -115,5 +118,9 @@ def write_profile(source, target, port, addresses, huge_pages):
     cores = tap_network.cores_of(source)
     device = (f"net_af_xdp0,iface={port}" if cores == 1
               else f"net_af_packet0,iface={port},qpairs={cores}")
+    return write_profile_for(source, target, device, addresses, huge_pages)
+
+
+def write_profile_for(source, target, device, addresses, huge_pages):
     return tap_network.write_profile(source, target, device, addresses, transport="dpdk",
                                      flags={"huge_pages": huge_pages})
