@@ -127,8 +127,10 @@ bool CoreUnit::make_user_transport(const Setup& setup, std::string& why) {
 }
 
 std::size_t CoreUnit::run_once(Now now) {
+  if (had_work_) busy_ns_.add(static_cast<std::uint64_t>((now.instant - turn_began_).ns));
   turn_began_ = now.instant;
   const std::size_t work = data_core_->run_once(now);
+  had_work_ = work > 0;
   space_watch_.look({.refuses = log_->refuses_for_space(), .free_bytes = log_->usable_bytes(),
                      .free_bytes_min = free_bytes_min_}, now.instant);
   if (log_->fenced() && !failed()) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "base/counter.h"
 #include "broker/core_broker.h"
 #include "io/capture/capture_point.h"
 #include "io/uring/ring_idle.h"
@@ -62,6 +63,8 @@ class CoreUnit {
   bool failed() const { return failed_.load(std::memory_order_acquire); }
   const broker::Counters& broker_counters() const { return broker_->counters(); }
   const log::CoreLog::Counters& log_counters() const { return log_->counters(); }
+  // In turns that found something to do: a core that polls a device looks busy from outside.
+  std::uint64_t busy_us() const { return busy_ns_.load() / 1000; }
   // Null when the kernel does the network.
   const net::Counters* net_counters() const {
     return user_transport_ == nullptr ? nullptr : &user_transport_->stack().counters();
@@ -92,6 +95,8 @@ class CoreUnit {
 
   const bus::CoreId core_;
   Instant turn_began_{};
+  bool had_work_ = false;              // that turn
+  Counter busy_ns_;
   const std::uint64_t free_bytes_min_;
   SpaceWatch space_watch_;
   std::atomic<bool> failed_{false};

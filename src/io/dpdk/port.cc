@@ -213,12 +213,17 @@ bool Port::examine(std::string& why) {
   using Direction = std::uint64_t;
   const Direction can_send = facts.info.tx_offload_capa;
   facts.send_offloads = can_send & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-  // IP's is the stack's business, but for the pieces that a device cuts.
-  const Direction sums = RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM;
-  if ((can_send & RTE_ETH_TX_OFFLOAD_TCP_CKSUM) != 0) facts.send_offloads |= can_send & sums;
-  if ((can_send & sums) == sums) {
+  if ((can_send & RTE_ETH_TX_OFFLOAD_TCP_CKSUM) != 0) {
+    // Who cuts frames makes IP's checksums of the pieces. Virtio does without saying so, and its
+    // other end is told of a whole frame, with the whole frame's.
+    const bool cuts = (can_send & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0 ||
+                      is_driver("net_virtio") || is_driver("net_virtio_user");
+    facts.send_offloads |=
+        can_send & (RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM);
     // net_tap refuses for ever what it counts with its link header as longer than the MTU.
-    if (!is_driver("net_tap")) facts.send_offloads |= can_send & RTE_ETH_TX_OFFLOAD_TCP_TSO;
+    if (cuts && !is_driver("net_tap")) {
+      facts.send_offloads |= can_send & RTE_ETH_TX_OFFLOAD_TCP_TSO;
+    }
   }
   facts.receive_offloads = facts.info.rx_offload_capa &
                            (RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_IPV4_CKSUM);
@@ -310,7 +315,9 @@ bool Port::make_queue(std::uint16_t index, std::string& why) {
     std::copy_n(mac.addr_bytes, address.size(), address.begin());
     queue->offers.address = options_.address.value_or(address);
   }
-  SendAbilities abilities{.chains = has_chains, .checksums = has_sums};
+  SendAbilities abilities{
+      .chains = has_chains, .checksums = has_sums,
+      .ip_checksums = (facts.send_offloads & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0};
   const rte_eth_desc_lim& limits = facts.info.tx_desc_lim;
   if (limits.nb_mtu_seg_max != 0) abilities.pieces_max = limits.nb_mtu_seg_max;
   if (limits.nb_seg_max != 0) abilities.long_pieces_max = limits.nb_seg_max;

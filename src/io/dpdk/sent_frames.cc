@@ -178,7 +178,7 @@ void SentFrames::set_offloads(const Chain& chain, const TxFrame& frame) {
   if (!is_cut) return;
   head.ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
   auto* start = rte_pktmbuf_mtod(&head, std::byte*);
-  if (!is_v6) {
+  if (!is_v6 && abilities_.ip_checksums) {
     head.ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
     std::memset(start + frame.link_bytes + ipv4_checksum_pos, 0, 2);
   }

@@ -19,6 +19,7 @@ namespace tailrace::io::dpdk {
 struct SendAbilities {
   bool chains = false;          // a frame may be several buffers
   bool checksums = false;       // completes those of TCP
+  bool ip_checksums = false;    // ... and IP's, of the pieces that it cuts
   std::uint16_t pieces_max = 8;        // of a frame of one segment
   std::uint16_t long_pieces_max = 8;   // of one that the device cuts
 };
