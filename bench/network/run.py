@@ -95,9 +95,18 @@ def prepare(broker, what, size, options):
 
 
 def cycles_of_request(run):
-    """The broker's, its processor time by the nominal clock."""
-    seconds = run["broker_user_s"] + run["broker_system_s"]
-    return seconds / run["requests"] * common.clock_hz()
+    """Of the broker's work, by the nominal clock."""
+    bytes_each = run["mb_s"] * 1e6 / run["per_s"]
+    return work_s_per_gb(run) * bytes_each / 1e9 * common.clock_hz()
+
+
+def work_s_per_gb(run):
+    """The broker's processor time but for that in which it polled a device that had nothing."""
+    return run["broker_s_per_gb"] - run.get("spun_s", 0) / run["all_bytes"] * 1e9
+
+
+FIGURES = {"requests/s": lambda run: run["per_s"], "broker s/GB": lambda run: run["broker_s_per_gb"],
+           "working": work_s_per_gb}
 
 
 def compare(options, brokers):
@@ -115,15 +124,16 @@ def compare(options, brokers):
                          spread(run["p50_us"] for run in those),
                          spread(run["p99_us"] for run in those),
                          spread(run["broker_s_per_gb"] for run in those),
+                         spread(work_s_per_gb(run) for run in those),
                          spread(cycles_of_request(run) for run in those)])
             other = BASELINE.get(path)
-            for figure in ("per_s", "broker_s_per_gb") if other is not None else ():
-                ratios = [a[figure] / b[figure] for a, b in zip(those, runs[other])]
+            for figure, of in FIGURES.items() if other is not None else ():
+                ratios = [of(a) / of(b) for a, b in zip(those, runs[other])]
                 say(f"{what} {size}: {figure} {path} / {other}, pair by pair: median "
                     f"{statistics.median(ratios):.2f} ({min(ratios):.2f}..{max(ratios):.2f})")
     say()
-    print_table(["", "path", "requests/s", "p50 us", "p99 us", "broker s/GB", "cycles/request"],
-                rows)
+    print_table(["", "path", "requests/s", "p50 us", "p99 us", "broker s/GB", "working",
+                 "cycles/request"], rows)
 
 
 def make_networks(paths, namespace):
