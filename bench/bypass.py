@@ -1,6 +1,7 @@
 """A broker and a load client that both do their own TCP/IP, with no kernel between them: DPDK's
-net_vhost at one end of a pair of rings in shared memory, net_virtio_user at the other. The side with
-net_vhost copies every byte, both ways, as a virtual switch does; to the other it is what a NIC is."""
+net_vhost at one end of a pair of rings in shared memory, net_virtio_user at the other. The side
+with net_vhost copies every byte, both ways, as a virtual switch does; to the other it is what a NIC
+is."""
 import os
 
 import dpdk_network

@@ -105,7 +105,8 @@ def work_s_per_gb(run):
     return run["broker_s_per_gb"] - run.get("spun_s", 0) / run["all_bytes"] * 1e9
 
 
-FIGURES = {"requests/s": lambda run: run["per_s"], "broker s/GB": lambda run: run["broker_s_per_gb"],
+FIGURES = {"requests/s": lambda run: run["per_s"],
+           "broker s/GB": lambda run: run["broker_s_per_gb"],
            "working": work_s_per_gb}
 
 

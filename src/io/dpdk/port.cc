@@ -357,6 +357,7 @@ bool Port::start(std::string& why) {
   if (rte_eth_allmulticast_enable(id_) != 0) rte_eth_promiscuous_enable(id_);
   if (facts_->spreads) spread_by_hash();
   find_wake_sources();
+  find_who_keeps_frames();
   rte_eth_dev_callback_register(id_, RTE_ETH_EVENT_INTR_LSC, on_link, this);
   rte_eth_link link{};
   if (rte_eth_link_get_nowait(id_, &link) == 0 && link.link_status == RTE_ETH_LINK_DOWN) {
@@ -409,6 +410,21 @@ void Port::find_wake_sources() {
     wake.fd = wake.edges != nullptr ? wake.edges->fd() : fd;
     wake.is_interrupt = true;
     wake.is_counter = is_event_fd(fd);
+  }
+}
+
+// Of the drivers that cannot be asked to look at what they have sent, some have nothing to look at:
+// they copy, or hand on, in the call.
+void Port::find_who_keeps_frames() {
+  constexpr std::array<std::string_view, 6> at_once = {
+      "net_af_packet", "net_af_xdp", "net_null", "net_pcap", "net_ring", "net_tap"};
+  const bool is_memif = is_driver("net_memif") &&
+                        device_argument(options_.device, "zero-copy") != "yes";
+  if (is_memif || std::find(at_once.begin(), at_once.end(), facts_->driver) != at_once.end()) {
+    return;
+  }
+  for (auto& queue : queues_) {
+    if (rte_eth_tx_done_cleanup(id_, queue->index, 0) == -ENOTSUP) queue->sent->copy_always();
   }
 }
 

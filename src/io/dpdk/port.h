@@ -55,6 +55,7 @@ class Port {
   bool take_address(std::string& why);
   void spread_by_hash();
   void find_wake_sources();
+  void find_who_keeps_frames();
   bool is_driver(const char* name) const;
   static int on_unplugged(std::uint16_t, rte_eth_event_type, void* port, void*);
   static int on_link(std::uint16_t, rte_eth_event_type, void* port, void*);

@@ -106,7 +106,7 @@ bool SentFrames::add_payload(Chain& chain, const TxFrame& frame) {
 }
 
 bool SentFrames::is_referable(Bytes bytes) const {
-  if (!abilities_.chains || bytes.size() <= copied_bytes_max) return false;
+  if (!abilities_.chains || copies_always_ || bytes.size() <= copied_bytes_max) return false;
   return std::any_of(regions_.begin(), regions_.end(), [&](Bytes region) {
     return region.data() <= bytes.data() &&
            bytes.data() + bytes.size() <= region.data() + region.size();

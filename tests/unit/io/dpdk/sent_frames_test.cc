@@ -208,6 +208,20 @@ TEST(SentFrames, ALongFrameIsPreparedForCutting) {
   rte_pktmbuf_free(chain);
 }
 
+TEST(SentFrames, OfADeviceThatKeepsFramesEachIsCopied) {
+  Place place;
+  SentFrames& sent = place.make({.chains = true});
+  sent.copy_always();
+  rte_mbuf* chain = sent.make(frame_of({Bytes(place.memory).first(4000)}, 7));
+  ASSERT_NE(chain, nullptr);
+  std::array<std::uint32_t, 4> holds;
+  EXPECT_EQ(sent.take_finished(holds), 1U);   // though the device has the frame
+  EXPECT_EQ(holds[0], 7U);
+  EXPECT_EQ(sent.held_count(), 0U);
+  EXPECT_EQ(bytes_of(chain).back(), place.memory[3999]);
+  rte_pktmbuf_free(chain);
+}
+
 // Virtio has no word for it: at its other end the frame is whole, and so is its IP checksum.
 TEST(SentFrames, ADeviceThatCutsWithoutIpChecksumsGetsTheStacks) {
   Place place;
