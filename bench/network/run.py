@@ -30,7 +30,7 @@ BASELINE = {"tap": "veth", "dpdk": "plain", "vhost": "veth", "virtio": "veth"}
 BYPASS = ["vhost", "virtio"]
 VETH_NETWORKS = {"veth": "10.79.0", "plain": "10.81.0"}
 PORT = 9092
-STORED_BYTES = 48 << 20  # stays in the cache
+STORED_BYTES = 16 << 20  # stays in the cache
 
 
 def in_namespace(name):

@@ -188,6 +188,11 @@ bool DpdkDevice::send_waiting() {
   waiting_begin_ = static_cast<std::uint16_t>(
       waiting_begin_ + rte_eth_tx_burst(queue_.port, queue_.index,
                                         waiting_.data() + waiting_begin_, count));
+  // Without a link they are lost, or their payload would be lent for as long as nobody is there.
+  while (waiting_begin_ < waiting_end_ && !queue_.has_link->load(std::memory_order_relaxed)) {
+    rte_pktmbuf_free(waiting_[waiting_begin_++]);
+    queue_.numbers.send_errors.add();
+  }
   return waiting_begin_ == waiting_end_;
 }
 

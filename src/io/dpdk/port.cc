@@ -31,6 +31,10 @@ constexpr std::uint16_t xdp_page_room = 3840;
 constexpr std::uint16_t xdp_reserved_bytes = 384;
 constexpr std::uint16_t xdp_mtu_max = 3442;
 
+// Virtio: a buffer for a frame of 64 KiB, as large as DPDK has them, and fewer of them.
+constexpr std::uint32_t long_room = UINT16_MAX / 64 * 64;
+constexpr std::uint16_t long_descriptors = 256;
+
 std::string said(int error_number) {
   return fmt::format("{}{}", rte_strerror(error_number < 0 ? -error_number : error_number),
                      take_complaints());
@@ -59,6 +63,11 @@ std::vector<rte_mbuf*> set_outsiders_aside(rte_mempool* pool) {
   return outsiders;
 }
 
+bool looks_linked(std::uint16_t port) {
+  rte_eth_link link{};
+  return rte_eth_link_get_nowait(port, &link) != 0 || link.link_status == RTE_ETH_LINK_UP;
+}
+
 }  // namespace
 
 struct Port::Facts {
@@ -70,6 +79,7 @@ struct Port::Facts {
   std::uint16_t send_descriptors = descriptors;
   std::uint64_t receive_offloads = 0;
   std::uint64_t send_offloads = 0;
+  bool sends_long = false;      // to be cut by the other side
   bool spreads = false;         // by our hash
   bool has_interrupts = false;
 };
@@ -98,6 +108,12 @@ std::uint32_t slot_bytes(std::string_view device) {
                       : static_cast<std::uint32_t>(std::strtoul(slot.c_str(), nullptr, 10));
 }
 
+// Whether frames of up to 64 KiB may come, which the other side would have had to cut.
+bool takes_long_frames(std::string_view device) {
+  return is_device_of(device, "net_virtio_user") ||
+         (is_device_of(device, "net_vhost") && device_argument(device, "ext-buffer") == "1");
+}
+
 // Of a buffer, so that each frame is in one.
 std::uint32_t buffer_room(std::string_view device, std::uint16_t mtu, bool huge_pages) {
   const bool is_xdp = is_device_of(device, "net_af_xdp");
@@ -114,8 +130,16 @@ std::uint32_t send_buffers(std::uint32_t send_descriptors) {
   return send_descriptors * 2 + 2 * cached_buffers;
 }
 
-std::uint32_t lent_buffers(std::uint64_t receive_bytes, std::uint32_t room) {
-  return static_cast<std::uint32_t>(receive_bytes / (room + buffer_overhead));
+// The same for frames that come. net_vhost has long ones in buffers that it makes itself.
+std::uint32_t receive_room(std::string_view device, std::uint16_t mtu, bool huge_pages) {
+  return is_device_of(device, "net_virtio_user") ? long_room
+                                                 : buffer_room(device, mtu, huge_pages);
+}
+
+std::uint32_t lent_buffers(std::string_view device, std::uint64_t receive_bytes,
+                           std::uint32_t room) {
+  const std::uint32_t each = takes_long_frames(device) ? long_room : room;
+  return static_cast<std::uint32_t>(receive_bytes / (each + buffer_overhead));
 }
 
 // Those in the device's hands, and on the way to it; net_af_xdp has two rings of them.
@@ -130,11 +154,20 @@ std::uint32_t receive_buffers(std::uint32_t lent, std::uint32_t receive_descript
 std::uint64_t queue_memory_bytes(std::string_view device, std::uint64_t receive_bytes,
                                  bool huge_pages) {
   constexpr std::uint16_t usual_mtu = 1500;
-  const std::uint32_t room = buffer_room(device, link_mtu(device, usual_mtu), huge_pages);
-  const std::uint64_t count =
-      receive_buffers(lent_buffers(receive_bytes, room), descriptors_most, descriptors_most, true);
+  const std::uint16_t mtu = link_mtu(device, usual_mtu);
+  const std::uint32_t sent_room = buffer_room(device, mtu, huge_pages);
+  const std::uint32_t room = receive_room(device, mtu, huge_pages);
+  const std::uint32_t lent = lent_buffers(device, receive_bytes, room);
+  const std::uint64_t count = receive_buffers(
+      lent, room == long_room ? long_descriptors : descriptors_most, descriptors_most,
+      is_device_of(device, "net_af_xdp"));
+  const std::uint64_t beside = takes_long_frames(device) && room != long_room ? lent : 0;
+  const auto bytes_of = [](std::uint64_t buffers, std::uint32_t each) {
+    return buffers * (each + 2 * buffer_overhead);
+  };
   // An eighth is lost where buffers do not fit pages, and goes into rings.
-  return (count + send_buffers(descriptors_most)) * (room + 2 * buffer_overhead) * 9 / 8;
+  return (bytes_of(count, room) + bytes_of(send_buffers(descriptors_most), sent_room) +
+          bytes_of(beside, long_room)) * 9 / 8;
 }
 
 Port::Port(std::uint16_t id, const PortOptions& options)
@@ -164,8 +197,10 @@ int Port::on_unplugged(std::uint16_t, rte_eth_event_type, void* port, void*) {
 
 // Whoever comes to the other side of net_vhost is told by the driver not to knock; a thread that
 // sleeps has to ask for it anew.
-int Port::on_link(std::uint16_t, rte_eth_event_type, void* port, void*) {
-  for (const auto& queue : static_cast<Port*>(port)->queues_) {
+int Port::on_link(std::uint16_t, rte_eth_event_type, void* that, void*) {
+  auto* port = static_cast<Port*>(that);
+  port->has_link_ = looks_linked(port->id_);
+  for (const auto& queue : port->queues_) {
     if (queue->wake.edges != nullptr) queue->wake.edges->nudge();
   }
   return 0;
@@ -227,6 +262,18 @@ bool Port::examine(std::string& why) {
   }
   facts.receive_offloads = facts.info.rx_offload_capa &
                            (RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_IPV4_CKSUM);
+  if (is_driver("net_virtio_user")) {
+    facts.receive_offloads |= facts.info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_TCP_LRO;
+  }
+  // This driver sends long frames, though it does not say so, to whoever takes them; the option
+  // is about both directions.
+  facts.sends_long =
+      is_driver("net_vhost") && device_argument(options_.device, "tso") == "1";
+  if (facts.sends_long && !takes_long_frames(options_.device)) {
+    why = fmt::format("long frames (\"tso=1\") need a buffer each: \"{},linear-buffer=1,"
+                      "ext-buffer=1\"", options_.device);
+    return false;
+  }
   return true;
 }
 
@@ -267,6 +314,7 @@ bool Port::configure(std::string& why) {
     return std::min(preferred == 0 ? descriptors : preferred, descriptors_most);
   };
   facts.receive_descriptors = wanted(facts.info.default_rxportconf.ring_size);
+  if (is_driver("net_virtio_user")) facts.receive_descriptors = long_descriptors;
   facts.send_descriptors = wanted(facts.info.default_txportconf.ring_size);
   error = rte_eth_dev_adjust_nb_rx_tx_desc(id_, &facts.receive_descriptors,
                                            &facts.send_descriptors);
@@ -280,21 +328,23 @@ bool Port::make_queue(std::uint16_t index, std::string& why) {
   queue->port = id_;
   queue->index = index;
   queue->is_gone = &is_gone_;
+  queue->has_link = &has_link_;
   queue->quiet_min = options_.quiet_min;
-  const std::uint32_t room = buffer_room(options_.device, facts.mtu, options_.huge_pages);
+  const std::uint32_t sent_room = buffer_room(options_.device, facts.mtu, options_.huge_pages);
+  const std::uint32_t room = receive_room(options_.device, facts.mtu, options_.huge_pages);
   const bool is_xdp = is_driver("net_af_xdp");
   const int socket = rte_eth_dev_socket_id(id_);
-  const std::uint32_t frames_max = lent_buffers(options_.receive_bytes, room);
+  const std::uint32_t frames_max = lent_buffers(options_.device, options_.receive_bytes, room);
   const std::uint32_t sent_buffers = send_buffers(facts.send_descriptors);
   const std::uint32_t received_buffers =
       receive_buffers(frames_max, facts.receive_descriptors, facts.send_descriptors, is_xdp);
-  const auto pool = [&](const char* what, std::uint32_t count) {
+  const auto pool = [&](const char* what, std::uint32_t count, std::uint32_t each) {
     return rte_pktmbuf_pool_create(fmt::format("{}-{}-{}", what, id_, index).c_str(), count,
-                                   cached_buffers, 0, static_cast<std::uint16_t>(room), socket);
+                                   cached_buffers, 0, static_cast<std::uint16_t>(each), socket);
   };
-  queue->receive = pool("receive", received_buffers);
+  queue->receive = pool("receive", received_buffers, room);
   // It sends only what lies in the memory that the kernel was told of.
-  queue->send = is_xdp ? queue->receive : pool("send", sent_buffers);
+  queue->send = is_xdp ? queue->receive : pool("send", sent_buffers, sent_room);
   if (queue->receive == nullptr || queue->send == nullptr) {
     why = fmt::format("no memory for {} buffers of {} bytes: {}", received_buffers + sent_buffers,
                       room, said(rte_errno));
@@ -305,7 +355,8 @@ bool Port::make_queue(std::uint16_t index, std::string& why) {
   const bool has_sums = (facts.send_offloads & RTE_ETH_TX_OFFLOAD_TCP_CKSUM) != 0;
   const bool has_chains = (facts.send_offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) != 0;
   const bool cuts = has_sums && has_chains &&
-                    (facts.send_offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO) != 0;
+                    (facts.sends_long ||
+                     (facts.send_offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO) != 0);
   constexpr std::uint32_t cut_bytes_max = 65'000;  // with its headers, 16 bits of IP's length
   queue->offers = {.mtu = facts.mtu, .checksums = has_sums,
                    .segmentation_bytes_max = cuts ? cut_bytes_max : 0, .frames_max = frames_max};
@@ -359,8 +410,10 @@ bool Port::start(std::string& why) {
   find_wake_sources();
   find_who_keeps_frames();
   rte_eth_dev_callback_register(id_, RTE_ETH_EVENT_INTR_LSC, on_link, this);
-  rte_eth_link link{};
-  if (rte_eth_link_get_nowait(id_, &link) == 0 && link.link_status == RTE_ETH_LINK_DOWN) {
+  const bool has_link = looks_linked(id_);
+  // Others may have one later without telling.
+  if (is_driver("net_vhost")) has_link_ = has_link;
+  if (!has_link) {
     log_event(LogLevel::warn, "network", "DPDK port {} has no link yet", options_.device);
   }
   (void)take_complaints();

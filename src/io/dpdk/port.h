@@ -66,6 +66,7 @@ class Port {
   std::unique_ptr<Facts> facts_;
   std::vector<std::unique_ptr<Queue>> queues_;
   std::atomic<bool> is_gone_{false};
+  std::atomic<bool> has_link_{true};
 };
 
 }  // namespace tailrace::io::dpdk

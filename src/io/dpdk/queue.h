@@ -46,6 +46,7 @@ struct Queue {
   WakeSource wake;
   std::optional<Duration> quiet_min;
   const std::atomic<bool>* is_gone = nullptr;   // the port was unplugged
+  const std::atomic<bool>* has_link = nullptr;  // as far as its driver tells
 };
 
 }  // namespace tailrace::io::dpdk
