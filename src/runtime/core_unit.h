@@ -86,6 +86,7 @@ class CoreUnit {
   bool make_io(const Setup& setup, std::string& why);
   bool make_kernel_transport(const Setup& setup, std::string& why);
   std::unique_ptr<io::PacketDevice> make_device(const Setup& setup, std::string& why);
+  std::uint64_t frames_moved() const;
   void watch_network();
   bool make_user_transport(const Setup& setup, std::string& why);
 
@@ -96,6 +97,7 @@ class CoreUnit {
   const bus::CoreId core_;
   Instant turn_began_{};
   bool had_work_ = false;              // that turn
+  std::uint64_t frames_seen_ = 0;      // until then
   Counter busy_ns_;
   const std::uint64_t free_bytes_min_;
   SpaceWatch space_watch_;
