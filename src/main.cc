@@ -8,6 +8,7 @@
 
 #include "runtime/admin.h"
 #include "runtime/capture_command.h"
+#include "runtime/capture_stream.h"
 #include "runtime/dump_command.h"
 #include "runtime/log_sink.h"
 #include "tailrace/appliance.h"
@@ -94,7 +95,9 @@ std::unique_ptr<Capture> add_capture(CLI::App& net) {
   command->add_option("--seconds", request.seconds, "... or for so long");
   command->add_option("--packets", request.packets_max, "... or until there are so many");
   command->add_option("--snap", request.snap_bytes,
-                      "Keep only so many bytes of each (default: all)");
+                      fmt::format("Keep only so many bytes of each, {} to {} (default: all)",
+                                  tailrace::runtime::snap_bytes_least,
+                                  tailrace::runtime::snap_bytes_most));
   command->add_option("--admin", request.admin,
                       "HOST:PORT of its admin server (default 127.0.0.1:9644)");
   capture->command = command;

@@ -2,12 +2,14 @@
 one end of a veth pair, on which DPDK's AF_XDP driver sits, while the other is the kernel's."""
 import array
 import fcntl
+import glob
 import os
 import shutil
 import socket
 import struct
 import subprocess
 
+import network_claim
 import tap_network
 
 # linux/sockios.h, linux/ethtool.h
@@ -56,42 +58,82 @@ def make(port, device, kernel_addresses, namespace=None):
     run(f"ip link set {device} up")
 
 
-def make_namespace(name):
-    """Why there cannot be one, or None."""
+def clear_namespace(name, port):
+    """Removes one that a killed run has left behind. Why it is not ours to remove, or None: there
+    is none now."""
     found = subprocess.run(f"ip netns pids {name}".split(), capture_output=True, text=True,
                            check=False)
-    if found.returncode == 0:
-        if found.stdout.strip():
-            return (f"the namespace {name} is in use by process {found.stdout.split()[0]}: stop "
-                    "that broker first")
-        remove_namespace(name)
-    run(f"ip netns add {name}")
-    run(f"ip -n {name} link set lo up")
+    if found.returncode != 0:
+        return None
+    if found.stdout.strip():
+        return (f"the namespace {name} is in use by process {found.stdout.split()[0]}: stop "
+                "that broker first")
+    remove_namespace(name, port)
     return None
 
 
-def remove_namespace(name):
-    """With the veth pair that has an end in it."""
+def make_namespace(name):
+    run(f"ip netns add {name}")
+    run(f"ip -n {name} link set lo up")
+
+
+def remove_namespace(name, port):
+    """With the veth pair that has the end `port` in it, at once: the kernel would take its time."""
+    subprocess.run(f"ip -n {name} link delete {port}".split(), check=False, capture_output=True)
     subprocess.run(f"ip netns delete {name}".split(), check=False)
 
 
+def remove_pair(port, device):
+    """A pair of these names that was made, and not moved to its namespace any more."""
+    shown = subprocess.run(f"ip -d link show dev {port}".split(), capture_output=True, text=True,
+                           check=False)
+    if shown.returncode == 0 and f"{port}@{device}:" in shown.stdout and " veth " in shown.stdout:
+        run(f"ip link delete {port}")
+
+
 class HugePages:
-    """So many more while it is open; has none, when the kernel gives none."""
+    """So many more while it is open; has none, when the kernel gives none. Those of a process that
+    was killed are given back first: how many it took is in a file."""
+
+    RECORD = os.path.join(network_claim.FOLDER, "tailrace-huge-pages-")
 
     def __init__(self, count=HUGE_PAGES_MORE):
         self.wanted = count
 
     def __enter__(self):
-        before = self.change(self.wanted)
+        self.give_back_left()
+        self.path = f"{self.RECORD}{os.getpid()}"
+        self.record = network_claim.open_locked(self.path)
+        before = self.count()
+        network_claim.write(self.record, {"before": before, "wanted": self.wanted})
+        self.change(self.wanted)
         self.taken = self.count() - before
+        network_claim.write(self.record, {"taken": self.taken})
         self.given = self.taken >= self.wanted
         if not self.given:
             self.change(-self.taken)
             self.taken = 0
+            network_claim.write(self.record, {})
         return self
 
     def __exit__(self, *_):
         self.change(-self.taken)
+        os.unlink(self.path)
+        self.record.close()
+
+    @classmethod
+    def give_back_left(cls):
+        for path in glob.glob(f"{cls.RECORD}*"):
+            file = network_claim.open_locked(path)
+            if file is None:
+                continue
+            left = network_claim.read(file)
+            # Killed between the two lines: what came since is taken to be its own.
+            since = cls.count() - left.get("before", cls.count())
+            wanted = left.get("wanted", HUGE_PAGES_MORE)
+            cls.change(-left.get("taken", min(max(since, 0), wanted)))
+            os.unlink(path)
+            file.close()
 
     @staticmethod
     def count():
@@ -101,15 +143,16 @@ class HugePages:
         except OSError:
             return 0  # A kernel without them.
 
-    def change(self, difference):
-        """Returns how many there were. Another run's stay."""
-        before = self.count()
+    @classmethod
+    def change(cls, difference):
+        """Another run's stay."""
+        if difference == 0:
+            return
         try:
             with open(HUGE_PAGES, "w", encoding="ascii") as file:
-                file.write(str(before + difference))
+                file.write(str(max(cls.count() + difference, 0)))
         except OSError:
             pass  # A container that may not.
-        return before
 
 
 def write_profile(source, target, port, addresses, huge_pages):

@@ -20,6 +20,7 @@ import threading
 import time
 
 import dpdk_network
+import network_claim
 import tap_network
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
@@ -245,6 +246,7 @@ def parse_arguments():
         setattr(arguments, name, place)
     if arguments.check:
         sys.exit(0)
+    arguments.claim = None   # of the network of our own TCP/IP
     arguments.inside = []   # of what the broker is started with
     if not arguments.listen and arguments.net != "kernel":
         arguments.listen = [f"{HOST}:9092"]
@@ -257,11 +259,20 @@ def parse_arguments():
     return arguments
 
 
+def clear_network(arguments):
+    """What a run that was killed, of either kind, has left behind. Why it cannot be, or None."""
+    claim = arguments.claim
+    why_not = claim.wait_for_broker(say)
+    if why_not is None and (claim.left.get("pair") or arguments.net == "dpdk"):
+        why_not = dpdk_network.clear_namespace(NAMESPACE, DPDK_PORT)
+    if why_not is None and claim.left.get("pair"):
+        dpdk_network.HugePages.give_back_left()
+        dpdk_network.remove_pair(DPDK_PORT, DEVICE)
+    return why_not or tap_network.clear(DEVICE)
+
+
 def on_tap(arguments, folder):
-    why_not = tap_network.missing() or tap_network.clear(DEVICE)
-    if why_not is not None:
-        say(why_not)
-        return False
+    arguments.claim.note(pair=False)
     try:
         tap_network.make(DEVICE, KERNEL)
         arguments.profile = tap_network.write_profile(
@@ -273,15 +284,9 @@ def on_tap(arguments, folder):
 
 
 def on_dpdk(arguments, folder):
-    why_not = dpdk_network.missing() or dpdk_network.make_namespace(NAMESPACE)
-    if why_not is not None:
-        say(why_not)
-        return False
+    arguments.claim.note(pair=True)
     try:
-        why_not = tap_network.clear(DEVICE)
-        if why_not is not None:
-            say(why_not)
-            return False
+        dpdk_network.make_namespace(NAMESPACE)
         with dpdk_network.HugePages() as huge_pages:
             if not huge_pages.given:
                 say("the kernel gives no huge pages; going on without, somewhat slower")
@@ -293,22 +298,32 @@ def on_dpdk(arguments, folder):
             show(OF_DPDK)
             return serve_and_show(arguments, os.path.join(folder, "text"))
     finally:
-        dpdk_network.remove_namespace(NAMESPACE)
+        dpdk_network.remove_namespace(NAMESPACE, DPDK_PORT)
 
 
 def with_network(arguments, folder):
     """Calls serve_and_show with the network that was asked for."""
+    if arguments.net == "kernel":
+        return serve_and_show(arguments, os.path.join(folder, "text"))
+    why_not = {"tap": tap_network, "dpdk": dpdk_network}[arguments.net].missing()
+    if why_not is not None:
+        say(why_not)
+        return False
     try:
-        if arguments.net == "tap":
-            return on_tap(arguments, folder)
-        if arguments.net == "dpdk":
-            return on_dpdk(arguments, folder)
-    except subprocess.CalledProcessError as error:
+        with network_claim.Claim() as arguments.claim:
+            why_not = clear_network(arguments)
+            if why_not is not None:
+                say(why_not)
+                return False
+            return {"tap": on_tap, "dpdk": on_dpdk}[arguments.net](arguments, folder)
+    except network_claim.Taken as taken:
+        say(str(taken))
+        return False
+    except (subprocess.CalledProcessError, OSError) as error:
         say(f"failed: {error}")
         return False
     except KeyboardInterrupt:
         return False
-    return serve_and_show(arguments, os.path.join(folder, "text"))
 
 
 def serve_and_show(arguments, text_path):
@@ -320,6 +335,8 @@ def serve_and_show(arguments, text_path):
         command += ["--advertise", address]
     say("starting: " + " ".join(command))
     broker = Broker(command)
+    if arguments.claim is not None:
+        arguments.claim.note_broker(broker.process.pid)
     good = False
     try:
         broker.wait_ready()

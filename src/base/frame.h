@@ -47,6 +47,8 @@ struct TxFrame {
   std::uint32_t hold = no_hold;
   std::array<Bytes, frame_slices_max> slices;
 
+  // Of a frame with a TCP segment: over IPv6, else over IPv4.
+  bool is_ipv6() const { return std::to_integer<unsigned>(header[link_bytes]) >> 4 == 6; }
   std::span<const Bytes> payload() const { return {slices.data(), slice_count}; }
   std::size_t size() const { return std::size_t{header_bytes} + payload_bytes; }
 };

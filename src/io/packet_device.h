@@ -1,5 +1,5 @@
 // The packet seam: one queue of a network device. Implementations: io/tap/tap_device,
-// io/dpdk/dpdk_device; tests have their own. Only io/userstack/user_transport uses it.
+// io/dpdk/dpdk_device; tests have their own. Only io/userstack/stack_driver uses it.
 #pragma once
 
 #include <array>

@@ -125,7 +125,7 @@ struct Connection {
   bool is_keepalive_due = false;
   bool is_tail_probe_due = false;
   bool is_pacing_wait = false;
-  bool is_probe_outstanding = false;    // TLP
+  std::uint8_t tail_probes = 0;         // sent and not answered
   bool was_probe_retransmit = false;
   bool tell_accepted = false;
   bool tell_connected = false;

@@ -43,15 +43,21 @@ void Stack::input(std::span<const RxFrame> frames, Instant now) {
 void Stack::input_burst(std::span<const RxFrame> frames) {
   std::array<Packet, burst_max>& burst = *burst_;
   const auto fetch_headers = [&](std::size_t i) {
-    if (i >= frames.size()) return;
-    __builtin_prefetch(frames[i].bytes.data());
-    __builtin_prefetch(frames[i].bytes.data() + 64);
+    if (i >= frames.size() || frames[i].bytes.empty()) return;
+    const Bytes bytes = frames[i].bytes;
+    __builtin_prefetch(bytes.data());
+    __builtin_prefetch(bytes.data() + std::min<std::size_t>(bytes.size() - 1, 64));
   };
   for (std::size_t i = 0; i < fetched_ahead; ++i) fetch_headers(i);
   for (std::size_t i = 0; i < frames.size(); ++i) {
     fetch_headers(i + fetched_ahead);
-    if (!parse_plain(frames[i], burst[i])) parse(frames[i], burst[i]);
-    if (burst[i].kind == Packet::Kind::tcp) tcp_.flows.prefetch(burst[i].hash);
+    if (!parse_plain(frames[i], tcp_.interface, burst[i])) {
+      const Count failure = parse_packet(frames[i], tcp_.interface, burst[i]);
+      if (failure != Count::frames_in) tcp_.count(failure);
+    }
+    if (burst[i].kind != Packet::Kind::tcp) continue;
+    burst[i].hash = tcp_.flows.hash_of(burst[i].flow);
+    tcp_.flows.prefetch(burst[i].hash);
   }
   for (std::size_t i = 0; i < frames.size(); ++i) {
     burst[i].expected = none;
@@ -68,118 +74,6 @@ void Stack::input_burst(std::span<const RxFrame> frames) {
     if (!process(burst[i])) tcp_.receive.release(burst[i].token);
   }
   tcp_.count(Count::frames_in, frames.size());
-}
-
-// What nearly every frame is, without looking at anything twice: good TCP over IPv4 to our first
-// address. False: parse() looks closer; it comes to the same for such a frame.
-bool Stack::parse_plain(const RxFrame& frame, Packet& packet) const {
-  const Bytes bytes = frame.bytes;
-  const Interface& interface = tcp_.interface;
-  if (interface.vlan != no_vlan || interface.addresses.empty() ||
-      bytes.size() < ethernet_bytes + ipv4_bytes + tcp_header_bytes) {
-    return false;
-  }
-  const std::byte* link = bytes.data();
-  const std::byte* at = link + ethernet_bytes;
-  const std::size_t total = load_be<std::uint16_t>(at + 2);
-  const IpAddress source = IpAddress::load_v4(at + 12);
-  const IpAddress destination = IpAddress::load_v4(at + 16);
-  if (std::memcmp(link, interface.mac.bytes.data(), 6) != 0 ||
-      load_be<std::uint16_t>(link + 12) != static_cast<std::uint16_t>(EtherType::ipv4) ||
-      at[0] != std::byte{0x45} || at[9] != static_cast<std::byte>(IpProtocol::tcp) ||
-      (load_be<std::uint16_t>(at + 6) & ipv4_fragment_mask) != 0 ||
-      total > bytes.size() - ethernet_bytes || total < ipv4_bytes ||
-      destination != interface.addresses[0].address || !source.is_peer() ||
-      interface.index_of(source) >= 0) {
-    return false;
-  }
-  const Bytes segment = bytes.subspan(ethernet_bytes + ipv4_bytes, total - ipv4_bytes);
-  if (!frame.checksum_good && (checksum_of({at, ipv4_bytes}) != 0 ||
-                               !tcp_checksum_is_good(source, destination, segment))) {
-    return false;
-  }
-  read_tcp(segment, packet.segment);
-  if (!packet.segment.is_good()) return false;
-  packet.kind = Packet::Kind::tcp;
-  packet.token = frame.token;
-  packet.ip.ecn = Ecn{static_cast<std::uint8_t>(static_cast<std::uint8_t>(at[1]) & 3)};
-  packet.flow.local.address = destination;
-  packet.flow.local.port = packet.segment.header.destination_port;
-  packet.flow.remote.address = source;
-  packet.flow.remote.port = packet.segment.header.source_port;
-  packet.hash = tcp_.flows.hash_of(packet.flow);
-  return true;
-}
-
-void Stack::parse(const RxFrame& frame, Packet& packet) {
-  packet.kind = Packet::Kind::dropped;
-  packet.token = frame.token;
-  packet.checksum_good = frame.checksum_good;
-  EthernetFrame ethernet;
-  if (!read_ethernet(frame.bytes, ethernet)) return tcp_.count(Count::drop_truncated);
-  const EthernetHeader& header = ethernet.header;
-  if (header.vlan != tcp_.interface.vlan) return tcp_.count(Count::drop_vlan);
-  if (header.destination != tcp_.interface.mac && !header.destination.is_group()) {
-    return tcp_.count(Count::drop_not_ours);
-  }
-  packet.source = header.source;
-  const Count failure = parse_network(ethernet, packet);
-  if (failure == Count::frames_in) return;
-  packet.kind = Packet::Kind::dropped;
-  tcp_.count(failure);
-}
-
-// The count of why not, or frames_in.
-Count Stack::parse_network(const EthernetFrame& ethernet, Packet& packet) {
-  switch (ethernet.header.type) {
-    case EtherType::arp:
-      packet.kind = Packet::Kind::arp;
-      packet.payload = ethernet.payload;
-      return Count::frames_in;
-    case EtherType::ipv4: {
-      const Count failure = read_ipv4(ethernet.payload, packet.checksum_good, packet.ip,
-                                      packet.payload);
-      return failure == Count::frames_in ? parse_transport(ethernet, packet) : failure;
-    }
-    case EtherType::ipv6: {
-      const IpPacket ip = parse_ipv6(ethernet.payload);
-      packet.ip = ip.header;
-      packet.payload = ip.payload;
-      return ip.is_good() ? parse_transport(ethernet, packet) : ip.failure;
-    }
-    case EtherType::vlan:   // A tag within a tag.
-    default:                // The field is the sender's; it may hold anything.
-      return Count::drop_protocol;
-  }
-}
-
-Count Stack::parse_transport(const EthernetFrame& ethernet, Packet& packet) {
-  const IpHeader& ip = packet.ip;
-  // Whoever writes our own address there wants us to answer ourselves (RFC 1122, 3.2.1.3).
-  if (tcp_.interface.index_of(ip.source) >= 0) return Count::drop_source;
-  const bool is_ours = tcp_.interface.index_of(ip.destination) >= 0;
-  const bool is_discovery = ip.protocol == IpProtocol::icmp6 && ip.destination.is_multicast();
-  if (!is_ours && !is_discovery) return Count::drop_not_ours;
-  // An IP packet to one host in a frame to many is nobody's honest mistake (RFC 1122, 3.3.6).
-  if (is_ours && ethernet.header.destination.is_group()) return Count::drop_not_ours;
-  if (ip.protocol == (ip.source.is_v4() && !ip.source.is_unspecified() ? IpProtocol::icmp
-                                                                       : IpProtocol::icmp6)) {
-    packet.kind = Packet::Kind::icmp;
-    return Count::frames_in;
-  }
-  if (ip.protocol != IpProtocol::tcp) return Count::drop_protocol;
-  if (!packet.checksum_good && !tcp_checksum_is_good(ip.source, ip.destination, packet.payload)) {
-    return Count::drop_tcp_checksum;
-  }
-  read_tcp(packet.payload, packet.segment);
-  if (!packet.segment.is_good()) return packet.segment.failure;
-  packet.flow.local.address = ip.destination;
-  packet.flow.local.port = packet.segment.header.destination_port;
-  packet.flow.remote.address = ip.source;
-  packet.flow.remote.port = packet.segment.header.source_port;
-  packet.hash = tcp_.flows.hash_of(packet.flow);
-  packet.kind = Packet::Kind::tcp;
-  return Count::frames_in;
 }
 
 std::uint32_t Stack::lookup(std::uint32_t hash, const Flow& flow) const {
@@ -459,9 +353,9 @@ Connection* Stack::find(ConnId id) {
   return is_live && id_of(index, c) == id ? &c : nullptr;
 }
 
-std::uint16_t Stack::suggest_port(const Endpoint& remote, std::uint32_t n) const {
+std::uint16_t Stack::next_port(const Endpoint& remote) {
   const IpAddress* local = tcp_.interface.source_for(remote.address);
-  return local == nullptr ? 0 : tcp_.secrets.source_port(*local, remote, n);
+  return local == nullptr ? 0 : tcp_.secrets.source_port(*local, remote, ports_tried_++);
 }
 
 ConnId Stack::connect(const Endpoint& remote, std::uint16_t local_port, Instant now) {
@@ -477,10 +371,10 @@ ConnId Stack::connect(const Endpoint& remote, std::uint16_t local_port, Instant 
     return lookup(tcp_.flows.hash_of(flow), flow) != FlowTable::no_value;
   };
   if (local_port == 0) {
-    std::uint32_t n = 0;
+    std::uint32_t tries = 0;
     do {
-      if (n == port_tries_max) return 0;
-      flow.local.port = tcp_.secrets.source_port(*local, remote, n++);
+      if (tries++ == port_tries_max) return 0;
+      flow.local.port = next_port(remote);
     } while (is_taken());
   } else if (is_taken()) {
     return 0;

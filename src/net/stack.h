@@ -17,7 +17,8 @@
 // is one for each segment out of order.
 //
 // What is where: base/frame.h (memory of frames); ethernet.h, arp.h, ip.h, icmp.h, tcp_header.h
-// (bytes); neighbours.h; connection.h and tcp.h (TCP); tcp_listen.h (passive open).
+// (bytes); packet.h (all of them at once); neighbours.h; connection.h and tcp.h (TCP);
+// tcp_listen.h (passive open).
 #pragma once
 
 #include <array>
@@ -32,6 +33,7 @@
 #include "net/icmp.h"
 #include "net/interface.h"
 #include "net/limits.h"
+#include "net/packet.h"
 #include "net/tcp.h"
 #include "net/tcp_listen.h"
 
@@ -88,9 +90,11 @@ class Stack {
   std::uint32_t listen(const Endpoint& local) { return listen_.listen(local); }
   // `connected` or `closed` follows; 0 when there is no room, no way there or no port. With
   // `local_port` 0 a port is chosen; a caller that needs one whose hash lands on its own queue
-  // asks suggest_port() for n = 0, 1, ... and passes the first that does.
+  // asks next_port() until one does.
   ConnId connect(const Endpoint& remote, std::uint16_t local_port, Instant now);
-  std::uint16_t suggest_port(const Endpoint& remote, std::uint32_t n) const;
+  // Each time another, which may be taken (RFC 6056, 3.3.3); 0 when there is no way there. So a
+  // port rests for long before it goes to the same peer again, who may not be done with it.
+  std::uint16_t next_port(const Endpoint& remote);
 
   // All of it, or nothing (false: too much is queued already; try again after a `sent`). The
   // memory stays as it is until `sent` tells the token, which comes also when the connection is
@@ -130,31 +134,12 @@ class Stack {
  private:
   static constexpr std::size_t burst_max = 32;
 
-  // A received frame, taken apart.
-  struct Packet {
-    enum class Kind : std::uint8_t { dropped, arp, icmp, tcp };
-    Kind kind = Kind::dropped;
-    bool checksum_good = false;
-    std::uint32_t hash = 0;
-    std::uint32_t expected = none;   // the connection that the flow most likely has
-    std::uint64_t token = 0;
-    MacAddress source;
-    IpHeader ip;
-    Bytes payload;
-    Flow flow;
-    TcpSegment segment;
-  };
-
   static ConnId id_of(std::uint32_t index, const Connection& c) {
     return (std::uint64_t{c.generation} << 32 | index) + 1;
   }
   Connection* find(ConnId id);
 
   void input_burst(std::span<const RxFrame> frames);
-  bool parse_plain(const RxFrame& frame, Packet& packet) const;
-  void parse(const RxFrame& frame, Packet& packet);
-  Count parse_network(const EthernetFrame& ethernet, Packet& packet);
-  Count parse_transport(const EthernetFrame& ethernet, Packet& packet);
   bool process(Packet& packet);
   bool process_tcp(Packet& packet);
   std::uint32_t lookup(std::uint32_t hash, const Flow& flow) const;
@@ -188,6 +173,7 @@ class Stack {
   };
   Pool<EchoHold> echoes_;
   Instant router_until_ = never();
+  std::uint32_t ports_tried_ = 0;
 };
 
 }  // namespace tailrace::net

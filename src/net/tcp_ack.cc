@@ -24,7 +24,7 @@ struct Taken {
 void deliver(Tcp& tcp, Connection& c, const SentRecord& record, Taken& taken) {
   taken.news.delivered_bytes += record.length;
   if (record.ever_resent) taken.news.acked_resent = true;
-  // Karn: what was sent twice says nothing. Of the others the newest says most.
+  // Of several the newest says most.
   if (!record.ever_resent && record.sent_at > taken.news.newest_sent_at) {
     taken.news.newest_sent_at = record.sent_at;
   }
@@ -238,7 +238,9 @@ void on_ack(Tcp& tcp, Connection& c, const TcpSegment& segment) {
   take_sacks(tcp, c, header, taken);
   AckNews& news = taken.news;
   news.is_duplicate = looks_duplicate && !news.advanced && news.delivered_bytes == 0;
-  if (news.newest_sent_at.ns > 0) {
+  // Karn: what was sent twice says nothing, nor does what came with it: its own ACK may be what was
+  // lost, and this one the answer to the second copy.
+  if (news.newest_sent_at.ns > 0 && !news.acked_resent) {
     news.sample = tcp.now - news.newest_sent_at;
     c.rtt.sample(news.sample, tcp.now);
   }

@@ -346,7 +346,21 @@ Step send_window_probe(Tcp& tcp, Connection& c, const MacAddress& mac, TxFrame& 
   return send_new(tcp, c, mac, frame, length, c.queue.unsent_bytes == 0);
 }
 
-// RFC 8985, 7.3: new data if the peer's window has room, else the last segment again.
+// The last segment, which may be part of a record; within a recovery the first one, for which the
+// most has been waited. none: there is no memory for that.
+std::uint32_t to_probe_with(Tcp& tcp, Connection& c, std::uint32_t segment) {
+  if (c.recovery == Recovery::fast) return c.sent.head;
+  const SentRecord& last = tcp.records[c.sent.tail];
+  if (last.length > segment) {
+    const std::uint32_t first = last.length - segment;
+    if (!tcp.records.split(c.sent, c.sent.tail, first, tcp.sends.advance(last.at, first))) {
+      return none;
+    }
+  }
+  return c.sent.tail;
+}
+
+// RFC 8985, 7.3: new data if the peer's window has room, else something again.
 Step send_tail_probe(Tcp& tcp, Connection& c, const MacAddress& mac, TxFrame& frame) {
   c.is_tail_probe_due = false;
   if (c.sent.head == none) return Step::nothing;
@@ -359,20 +373,14 @@ Step send_tail_probe(Tcp& tcp, Connection& c, const MacAddress& mac, TxFrame& fr
         std::min<std::uint64_t>({c.queue.unsent_bytes, room, segment}));
     step = send_new(tcp, c, mac, frame, length, room > length);
   } else {
-    const SentRecord& last = tcp.records[c.sent.tail];
-    if (last.sacked) return Step::nothing;
-    if (last.length > segment) {
-      const std::uint32_t first = last.length - segment;
-      if (!tcp.records.split(c.sent, c.sent.tail, first, tcp.sends.advance(last.at, first))) {
-        return Step::nothing;
-      }
-    }
-    step = resend(tcp, c, mac, frame, c.sent.tail, segment);
+    const std::uint32_t index = to_probe_with(tcp, c, segment);
+    if (index == none || tcp.records[index].sacked) return Step::nothing;
+    step = resend(tcp, c, mac, frame, index, segment);
     c.was_probe_retransmit = true;
   }
   if (step != Step::sent) return step;
   tcp.count(Count::loss_probes);
-  c.is_probe_outstanding = true;
+  ++c.tail_probes;
   c.tail_probe_end = c.send_next;
   arm_retransmit(tcp, c);
   return step;
@@ -403,11 +411,9 @@ Step fill_frame(Tcp& tcp, Connection& c, const MacAddress& mac, TxFrame& frame) 
   if (c.is_tail_probe_due) {
     const Step step = send_tail_probe(tcp, c, mac, frame);
     if (step == Step::sent) return step;
-    if (step == Step::starved) {
-      arm_timeout(tcp, c);
-      return step;
-    }
-    arm_retransmit(tcp, c);
+    // Not again and again.
+    c.sent.head == none ? arm_retransmit(tcp, c) : arm_timeout(tcp, c);
+    if (step == Step::starved) return step;
   }
   Step step = c.sent.to_resend_bytes() > 0 ? send_lost(tcp, c, mac, frame) : Step::nothing;
   if (step == Step::nothing && c.sent.to_resend_bytes() == 0) {

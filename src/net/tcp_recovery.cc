@@ -44,7 +44,7 @@ void enter_fast(Tcp& tcp, Connection& c) {
   c.recovery_end = c.send_next;
   c.say_reduced = c.uses_ecn;
   c.ecn_reduced_to = c.send_next;
-  c.is_probe_outstanding = false;
+  c.tail_probes = 0;
   c.congestion.begin_reduction(c.in_flight());
   tcp.count(Count::fast_recoveries);
 }
@@ -87,11 +87,11 @@ bool is_answer_to_original(const Connection& c, const TcpSegment& segment, const
 
 // RFC 8985, 7.4.2: was the loss probe's answer one to a double, or did it repair a loss unseen?
 void check_probe_answer(Tcp& tcp, Connection& c, const TcpSegment& segment, const AckNews& news) {
-  if (!c.is_probe_outstanding || segment.header.ack < c.tail_probe_end) return;
+  if (c.tail_probes == 0 || segment.header.ack < c.tail_probe_end) return;
   if (!c.was_probe_retransmit || news.has_dsack) {
-    c.is_probe_outstanding = false;
+    c.tail_probes = 0;
   } else if (segment.header.ack > c.tail_probe_end) {
-    c.is_probe_outstanding = false;
+    c.tail_probes = 0;
     if (c.recovery != Recovery::steady) return;
     c.congestion.on_congestion(c.send_mss, false);
     c.congestion.begin_reduction(std::max(c.in_flight(), std::uint32_t{c.send_mss}));
@@ -100,7 +100,7 @@ void check_probe_answer(Tcp& tcp, Connection& c, const TcpSegment& segment, cons
     c.may_undo = false;
     tcp.count(Count::fast_recoveries);
   } else if (news.is_duplicate) {
-    c.is_probe_outstanding = false;
+    c.tail_probes = 0;
   }
 }
 
@@ -254,13 +254,14 @@ void on_reordering_timer(Tcp& tcp, Connection& c) {
   if (c.recovery == Recovery::steady || c.recovery == Recovery::reduced) {
     enter_fast(tcp, c);
     c.congestion.reduce(0, pipe_of(c), c.send_mss, false);
+    arm_retransmit(tcp, c);   // A probe comes before the time-out.
   }
   tcp.mark_dirty(c);
 }
 
 void on_retransmit_timeout(Tcp& tcp, Connection& c) {
   tcp.count(Count::timeouts);
-  c.is_probe_outstanding = false;
+  c.tail_probes = 0;
   c.duplicate_acks = 0;
   if (c.recovery != Recovery::timeout || c.send_unacked >= c.recovery_end) {
     if (c.recovery == Recovery::steady) {

@@ -10,6 +10,9 @@ namespace tailrace::net {
 namespace {
 
 constexpr Duration tail_probe_min = milliseconds(1);
+// RFC 8985 has one; with a second, and its own back-off (RFC 9002, 6.2.1), a flight whose ACK and
+// whose probe got lost does not cost a time-out either.
+constexpr std::uint8_t tail_probes_max = 2;
 constexpr std::uint8_t black_hole_timeouts = 2;
 
 Duration timeout_of(const Tcp& tcp, const Connection& c) {
@@ -20,10 +23,14 @@ Duration timeout_of(const Tcp& tcp, const Connection& c) {
   return std::min(timeout, limits.rto_max);
 }
 
-// RFC 8985, 7.2. When something behind a hole was delivered the tail is not what is missing.
+// RFC 8985, 7.2. When something behind a hole was delivered the tail is not what is missing. Within
+// a recovery, too (RFC 9002, 6.2): the ACK that would have let the next segment out may be what is
+// lost, or the last retransmission.
 bool wants_tail_probe(const Connection& c) {
-  return c.uses_sack && c.recovery == Recovery::steady && !c.is_probe_outstanding &&
-         c.sent.sacked_bytes == 0 && c.rtt.is_known() && c.retries == 0 &&
+  if (!c.uses_sack || !c.rtt.is_known() || c.retries > 0) return false;
+  if (c.tail_probes >= tail_probes_max) return false;
+  if (c.recovery == Recovery::fast) return true;
+  return c.recovery == Recovery::steady && c.sent.sacked_bytes == 0 &&
          c.sent.to_resend_bytes() == 0;
 }
 
@@ -33,7 +40,7 @@ Duration tail_probe_timeout(const Tcp& tcp, const Connection& c) {
   if (c.in_flight() < 2U * c.send_mss) {
     timeout.ns += tcp.limits.delayed_ack_max.ns + tail_probe_min.ns;
   }
-  return std::max(timeout, tail_probe_min);
+  return {std::max(timeout, tail_probe_min).ns << c.tail_probes};
 }
 
 bool is_window_closed(const Connection& c) {

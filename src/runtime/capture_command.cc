@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <iostream>
+#include <iterator>
 
 #include "runtime/admin.h"
 
@@ -77,6 +79,17 @@ bool write_all(int file, std::string_view bytes) {
   return true;
 }
 
+// Waits for more from the server. False: nobody reads the file any more, which on a silent network
+// no write would tell.
+bool wait_for_more(int fd, int file) {
+  pollfd watched[] = {{.fd = fd, .events = POLLIN, .revents = 0},
+                      {.fd = file, .events = 0, .revents = 0}};
+  while (poll(watched, std::size(watched), -1) < 0) {
+    if (errno != EINTR) return true;   // Then recv() tells.
+  }
+  return watched[0].revents != 0 || (watched[1].revents & (POLLERR | POLLHUP)) == 0;
+}
+
 // False: `why` says what went wrong with the file.
 bool copy(int fd, int file, std::string body, CaptureTally& tally, std::string& why) {
   char buffer[65'536];
@@ -88,6 +101,7 @@ bool copy(int fd, int file, std::string body, CaptureTally& tally, std::string& 
       why = fmt::format("cannot write: {}", std::strerror(errno));
       return false;
     }
+    if (!wait_for_more(fd, file)) return true;
     const ssize_t got = recv(fd, buffer, sizeof buffer, 0);
     if (got <= 0) break;
     body.assign(buffer, static_cast<std::size_t>(got));

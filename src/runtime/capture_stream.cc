@@ -37,8 +37,7 @@ bool read_number(const AdminQuery& query, const char* name, Range range, std::in
 bool read_capture_request(const AdminQuery& query, CaptureRequest& request, std::string& why) {
   constexpr Range seconds{1, 7 * 86'400};
   constexpr Range packets{1, std::int64_t{1} << 40};
-  // All headers, at the least; at the most what readers of such files take.
-  constexpr Range snap{128, 262'144};
+  constexpr Range snap{snap_bytes_least, snap_bytes_most};
   return read_number(query, "seconds", seconds, request.seconds, why) &&
          read_number(query, "packets", packets, request.packets_max, why) &&
          read_number(query, "snap", snap, request.snap_bytes, why);

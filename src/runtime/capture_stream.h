@@ -15,10 +15,14 @@
 
 namespace tailrace::runtime {
 
+// All headers, at the least; at the most what readers of such files take.
+inline constexpr std::int64_t snap_bytes_least = 128;
+inline constexpr std::int64_t snap_bytes_most = 262'144;
+
 struct CaptureRequest {
   std::int64_t seconds = 0;           // 0: until the reader goes
   std::int64_t packets_max = 0;       // 0: any number
-  std::int64_t snap_bytes = 262'144;  // kept of each frame: all, unless it says less
+  std::int64_t snap_bytes = snap_bytes_most;  // kept of each frame: all, unless it says less
 };
 // From the words of a query. False: `why` says which is none.
 bool read_capture_request(const AdminQuery& query, CaptureRequest& request, std::string& why);

@@ -4,6 +4,7 @@
 #include <sys/random.h>
 
 #include <array>
+#include <utility>
 
 #include "base/log.h"
 #include "io/capture/capture_device.h"

@@ -136,6 +136,7 @@ def readers_that_go_away(context):
             grown = broker.memory_kib() - before
             expect(grown < 64 * 1024, f"a reader that reads nothing costs {grown} KiB")
         time.sleep(0.5)
+        in_silence(context, broker)
         capture = begin(context, broker, os.path.join(context.folder, "last.pcapng"))
         kcat(broker, "-P", input=b"last\n")
         expect_equal(broker.stop(), 0, "exit code")
@@ -143,6 +144,22 @@ def readers_that_go_away(context):
         expect_equal(capture.returncode, 0, "exit code of a capture whose broker stops")
     finally:
         broker.kill9()
+
+
+def in_silence(context, broker):
+    """Behind a pipe, while there is nothing to write; and the next capture may begin."""
+    for times in range(2):
+        capture = begin(context, broker, "-", stdout=subprocess.PIPE)
+        head = os.read(capture.stdout.fileno(), 4096)
+        expect(head[:4] == b"\x0a\x0d\x0d\x0a", f"no capture began the {times + 1}. time: {head!r}")
+        # Not with the first bytes; and nothing but neighbours' questions comes, if anything.
+        time.sleep(0.5)
+        capture.stdout.close()
+        begun = time.monotonic()
+        said = capture.stderr.read()
+        expect_equal(capture.wait(10), 0, f"exit code of the capture, which said {said!r}")
+        took = time.monotonic() - begun
+        expect(took < 2, f"a capture without a reader ended after {took:.1f} s")
 
 
 def kernel_sockets_have_none(context):

@@ -74,7 +74,7 @@ def demonstration_once(context):
 
 # In a network of its own, where no other namespace of the same name is in the way.
 OWN_PLACE = """
-mkdir -p /run/netns && mount -t tmpfs none /run/netns
+mount -t tmpfs none /run && mkdir /run/netns
 python3 tools/run_broker.py --net dpdk --once --data "$1" --program "$2" &&
 echo "left: $(ls /run/netns) $(ls /sys/class/net | grep tailrace)"
 """
@@ -96,6 +96,65 @@ def demonstration_dpdk(context):
     expect("left:  \n" in said, f"something is left\n{said[-300:]}")
     with open("/proc/sys/vm/nr_hugepages", encoding="ascii") as file:
         expect_equal(file.read(), pages, "huge pages afterwards")
+
+
+# Runs that are killed with their broker, or alone; the next one of either kind clears up. In a
+# network and a /run of its own.
+KILLED = """
+import os, signal, subprocess, sys, time
+
+data, program = sys.argv[1:]
+subprocess.run("mount -t tmpfs none /run && mkdir /run/netns && ip link set lo up", shell=True,
+               check=True)
+command = [sys.executable, "tools/run_broker.py", "--data", data, "--program", program, "--net"]
+
+def pages():
+    with open("/proc/sys/vm/nr_hugepages") as file:
+        return int(file.read())
+
+def once(kind):
+    done = subprocess.run([*command, kind, "--once"], text=True, stderr=subprocess.STDOUT,
+                          stdout=subprocess.PIPE, timeout=100)
+    print(done.stdout, f"{kind} ended with {done.returncode}", flush=True)
+    found = [name for name in os.listdir("/sys/class/net") if name.startswith("tailrace")]
+    print(f"after {kind}: {os.listdir('/run/netns')} {found} {pages() - before} pages", flush=True)
+
+before = pages()
+for kind, then, with_broker in [("dpdk", "tap", True), ("dpdk", "dpdk", False),
+                                ("tap", "dpdk", False)]:
+    run = subprocess.Popen([*command, kind], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           text=True)
+    for line in run.stdout:
+        if "Talk to it" in line:
+            break
+    if with_broker:
+        print(subprocess.run([*command, then, "--once"], text=True, stdout=subprocess.PIPE).stdout)
+        with open(f"/proc/{run.pid}/task/{run.pid}/children") as file:
+            for broker in file.read().split():
+                os.kill(int(broker), signal.SIGSTOP)   # It cannot even end in order.
+                run.kill()
+                os.kill(int(broker), signal.SIGKILL)
+    run.kill()
+    run.wait()
+    print(f"{kind} killed: {os.listdir('/run/netns')} {pages() - before} pages", flush=True)
+    once(then)
+"""
+
+
+def killed_with_a_network(context):
+    for kind in ("tap", "dpdk"):
+        missing = network.missing(kind)
+        if missing is not None:
+            raise Skip(missing)
+    done = subprocess.run(["unshare", "--net", "--mount", sys.executable, "-c", KILLED,
+                           os.path.join(context.folder, "data"), context.program], text=True,
+                          cwd=ROOT, capture_output=True, timeout=4 * RUN_SECONDS_MAX, check=False)
+    said = done.stdout + done.stderr
+    expect_equal(done.returncode, 0, f"exit code\n{said[-3000:]}")
+    expect("another tools/dev run (process" in said, f"a second one beside it\n{said[-3000:]}")
+    for words, times in [("ended with 0", 3), ("is the same", 15), (": [] [] 0 pages", 3)]:
+        expect_equal(said.count(words), times, f"\"{words}\" in\n{said[-6000:]}")
+    expect_equal(said.count("dpdk killed: ['tailrace'] "), 2, "nothing was left to clear away")
 
 
 def ends_in_order(context):
@@ -196,5 +255,4 @@ def tap_device_left_behind(_):
 
 CASES = [Case(run.__name__, run, own_broker=True) for run in [
     dev_answers, tap_profile, tap_device_left_behind, demonstration_once,
-    demonstration_dpdk, ends_in_order,
-    killed_parent]]
+    demonstration_dpdk, killed_with_a_network, ends_in_order, killed_parent]]

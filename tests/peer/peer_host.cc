@@ -5,61 +5,32 @@
 #include <algorithm>
 #include <utility>
 
-#include "net/checksum.h"
-#include "net/tcp_header.h"
-
 namespace tailrace::peer {
 namespace {
 
 constexpr std::uint32_t outstanding_max = 8;   // sends of one talk
-constexpr Duration transmit_retry = microseconds(200);
-
-// As io/userstack/user_transport.cc does it.
-net::Limits with_device(net::Limits limits, const io::DeviceOffers& offers) {
-  limits.frames_max = offers.frames_max;
-  limits.pieces_max = std::min(limits.pieces_max, offers.frames_max - offers.frames_max / 4);
-  limits.receive_pieces_max = std::min(limits.receive_pieces_max, limits.pieces_max / 2);
-  limits.reassembly_pieces_max = std::min(limits.reassembly_pieces_max, limits.pieces_max / 4);
-  return limits;
-}
-
-net::Interface with_device(net::Interface interface, const io::DeviceOffers& offers) {
-  interface.mtu = offers.mtu;
-  interface.segmentation_bytes_max = offers.segmentation_bytes_max;
-  if (offers.address) interface.mac.bytes = *offers.address;
-  return interface;
-}
 
 }  // namespace
 
 PeerHost::PeerHost(const net::Limits& limits, const net::Interface& interface, std::uint16_t port,
                    std::unique_ptr<io::PacketDevice> device, Instant start,
                    std::function<void(const std::string&)> tell)
-    : device_(std::move(device)),
-      stack_(with_device(limits, device_->offers()), with_device(interface, device_->offers()),
-             SipKey{static_cast<std::uint8_t>(start.ns)}, start),
-      tell_(std::move(tell)), now_(start) {
+    : driver_({limits, interface, SipKey{static_cast<std::uint8_t>(start.ns)}, start},
+              std::move(device)),
+      stack_(driver_.stack()), tell_(std::move(tell)) {
   for (const net::InterfaceAddress& own : interface.addresses) {
     TR_ASSERT(stack_.listen({own.address, port}) != net::Stack::no_listener);
   }
 }
 
 Instant PeerHost::next_deadline() const {
-  if (out_begin_ < out_end_) return now_ + transmit_retry;
-  Instant deadline = std::min(stack_.next_deadline(), device_->next_deadline());
+  Instant deadline = driver_.next_deadline();
   for (const auto& [conn, talk] : talks_) deadline = std::min(deadline, talk.resumes);
   return deadline;
 }
 
 void PeerHost::turn(Instant now) {
-  now_ = now;
-  std::array<RxFrame, 32> frames;
-  for (std::size_t count = frames.size(); count == frames.size();) {
-    count = device_->receive(frames);
-    if (count > 0) stack_.input(std::span(frames).first(count), now);
-    device_->release(stack_.take_released());
-  }
-  stack_.advance(now);
+  driver_.input(now, SIZE_MAX);
   std::array<net::Event, 32> events;
   for (std::size_t count = events.size(); count == events.size();) {
     count = stack_.take_events(events);
@@ -71,29 +42,7 @@ void PeerHost::turn(Instant now) {
       stack_.resume(conn);
     }
   }
-  output(now);
-}
-
-void PeerHost::output(Instant now) {
-  std::array<std::uint32_t, 32> holds;
-  while (true) {
-    if (out_begin_ == out_end_) {
-      out_begin_ = 0;
-      out_end_ = stack_.output(out_, now);
-      if (out_end_ == 0) break;
-      for (TxFrame& frame : std::span(out_).first(out_end_)) {
-        const bool is_tcp = frame.checksum_pos == net::tcp_checksum_pos;
-        if (!is_tcp || !device_->offers().checksums) net::complete_checksum(frame);
-      }
-    }
-    out_begin_ += device_->transmit(std::span(out_).subspan(out_begin_, out_end_ - out_begin_));
-    for (std::size_t count = holds.size(); count == holds.size();) {
-      count = device_->take_finished(holds);
-      for (std::size_t i = 0; i < count; ++i) stack_.transmitted(holds[i]);
-    }
-    if (out_begin_ < out_end_) break;
-  }
-  device_->release(stack_.take_released());
+  driver_.output(now);
 }
 
 bool PeerHost::connect(const net::Endpoint& remote, std::uint16_t local_port,
@@ -118,7 +67,7 @@ void PeerHost::on_event(const net::Event& event, Instant now) {
     case Kind::data:
       on_data(event.conn, talks_.at(event.conn), event.bytes, now);
       stack_.consumed(event.conn, event.bytes.size());
-      device_->release({&event.token, 1});
+      driver_.release({&event.token, 1});
       return;
     case Kind::sent: {
       const ConnId conn = sends_.at(event.token)->conn;

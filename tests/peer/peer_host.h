@@ -1,15 +1,13 @@
-// Our stack on a packet device, talking as talk.h says: a small application over net/stack.h, with
+// Our stack on a packet device, talking as talk.h says: a small application over the stack, with
 // what io/userstack/user_transport does not need, such as half-closed connections.
 #pragma once
 
-#include <array>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
 
-#include "io/packet_device.h"
-#include "net/stack.h"
+#include "io/userstack/stack_driver.h"
 #include "talk.h"
 
 namespace tailrace::peer {
@@ -42,10 +40,8 @@ class PeerHost {
   void pump(ConnId conn, Talk& talk);
   void send(ConnId conn, Talk& talk, std::string text);
   void end(ConnId conn, Talk& talk);
-  void output(Instant now);
-
-  std::unique_ptr<io::PacketDevice> device_;
-  net::Stack stack_;
+  io::StackDriver driver_;
+  net::Stack& stack_;   // the driver's
   std::function<void(const std::string&)> tell_;
   std::map<ConnId, Talk> talks_;
   struct Sent {
@@ -54,10 +50,6 @@ class PeerHost {
   };
   std::map<std::uint64_t, std::unique_ptr<Sent>> sends_;
   std::uint64_t next_token_ = 1;
-  std::array<TxFrame, 32> out_;
-  std::size_t out_begin_ = 0;
-  std::size_t out_end_ = 0;
-  Instant now_;
 };
 
 }  // namespace tailrace::peer

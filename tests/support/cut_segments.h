@@ -30,7 +30,7 @@ void cut_segments(const TxFrame& frame, Sink&& sink) {
   TR_ASSERT(payload.size() == frame.payload_bytes);
   const std::size_t tcp_at = std::size_t{frame.link_bytes} + frame.network_bytes;
   const std::size_t tcp_bytes = frame.header_bytes - tcp_at;
-  const bool is_v4 = frame.network_bytes == 20;
+  const bool is_v4 = !frame.is_ipv6();
   for (std::size_t at = 0; at < payload.size(); at += frame.segment_bytes) {
     const std::size_t size = std::min<std::size_t>(frame.segment_bytes, payload.size() - at);
     const bool is_last = at + size == payload.size();

@@ -12,7 +12,6 @@ namespace {
 constexpr std::size_t copied_bytes_max = 256;
 constexpr std::uint8_t tcp_checksum_pos = 16;
 constexpr std::size_t ipv4_checksum_pos = 10;
-constexpr std::size_t ipv6_bytes = 40;
 
 // For segments DPDK wants the pseudo-header's sum without the length, which differs between them.
 void take_length_out(std::byte* field, std::uint32_t length) {
@@ -168,7 +167,7 @@ bool SentFrames::reference(Chain& chain, Bytes bytes) {
 void SentFrames::set_offloads(const Chain& chain, const TxFrame& frame) {
   if (!abilities_.checksums || frame.checksum_pos != tcp_checksum_pos) return;
   rte_mbuf& head = *chain.head;
-  const bool is_v6 = frame.network_bytes == ipv6_bytes;
+  const bool is_v6 = frame.is_ipv6();
   const std::uint32_t headers = frame.link_bytes + frame.network_bytes;
   const std::uint32_t tcp_bytes = frame.header_bytes - headers;
   const bool is_cut = frame.segment_bytes != 0 && frame.payload_bytes > frame.segment_bytes;

@@ -3,7 +3,6 @@
 namespace tailrace::io {
 
 VirtioHeader virtio_header_of(const TxFrame& frame) {
-  constexpr std::size_t ipv6_bytes = 40;
   VirtioHeader header;
   if (frame.checksum_pos != 0) {
     header.flags = VirtioHeader::needs_checksum;
@@ -11,8 +10,7 @@ VirtioHeader virtio_header_of(const TxFrame& frame) {
     header.checksum_pos = frame.checksum_pos;
   }
   if (frame.segment_bytes != 0 && frame.payload_bytes > frame.segment_bytes) {
-    header.gso_type = frame.network_bytes == ipv6_bytes ? VirtioHeader::gso_tcp_v6
-                                                        : VirtioHeader::gso_tcp_v4;
+    header.gso_type = frame.is_ipv6() ? VirtioHeader::gso_tcp_v6 : VirtioHeader::gso_tcp_v4;
     header.gso_bytes = frame.segment_bytes;
     header.header_bytes = frame.header_bytes;
   }

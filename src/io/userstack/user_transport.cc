@@ -5,8 +5,6 @@
 
 #include "io/socket_address.h"
 #include "io/userstack/address_text.h"
-#include "net/checksum.h"
-#include "net/tcp_header.h"
 
 namespace tailrace::io {
 namespace {
@@ -17,8 +15,6 @@ constexpr std::size_t bursts_max = 2;
 // Source ports of one connect(): one in as many as there are cores has its answers come here.
 constexpr std::uint32_t ports_looked_at_max = 4096;
 constexpr std::uint32_t ports_tried_max = 32;
-// How long a full device is left alone.
-constexpr Duration transmit_retry = microseconds(50);
 
 bool to_endpoint(std::string_view text, net::Endpoint& endpoint) {
   SocketAddress address;
@@ -27,38 +23,20 @@ bool to_endpoint(std::string_view text, net::Endpoint& endpoint) {
   return load_address(*address.raw(), endpoint.address);
 }
 
-net::Limits with_device(net::Limits limits, std::size_t listeners, const DeviceOffers& offers) {
-  limits.frames_max = offers.frames_max;
-  // A piece is a frame held. Some frames are always free, and no connection has most of them.
-  const std::uint32_t kept_max = offers.frames_kept_max != 0
-                                     ? offers.frames_kept_max
-                                     : offers.frames_max - offers.frames_max / 4;
-  limits.pieces_max = std::min(limits.pieces_max, kept_max);
-  limits.receive_pieces_max = std::min(limits.receive_pieces_max, limits.pieces_max / 2);
-  limits.reassembly_pieces_max = std::min(limits.reassembly_pieces_max, limits.pieces_max / 4);
-  limits.listeners_max = static_cast<std::uint32_t>(listeners);
-  return limits;
-}
-
-net::Interface with_device(net::Interface interface, std::uint16_t core,
-                           const DeviceOffers& offers) {
-  interface.answers_neighbours = core == 0;
-  interface.mtu = offers.mtu;
-  interface.segmentation_bytes_max = offers.segmentation_bytes_max;
-  if (offers.address) interface.mac.bytes = *offers.address;
-  return interface;
+StackDriver::Options driver_options(const UserTransport::Options& options) {
+  StackDriver::Options driver{.limits = options.limits, .interface = options.interface,
+                              .key = options.key, .start = options.start};
+  driver.limits.listeners_max = static_cast<std::uint32_t>(options.listen.size());
+  driver.interface.answers_neighbours = options.core == 0;
+  return driver;
 }
 
 }  // namespace
 
 UserTransport::UserTransport(Options options, std::unique_ptr<PacketDevice> device)
-    : device_(std::move(device)),
-      stack_(with_device(options.limits, options.listen.size(), device_->offers()),
-             with_device(options.interface, options.core, device_->offers()), options.key,
-             options.start),
-      steering_(options.steering), core_(options.core),
-      lent_(device_->offers().frames_max), told_(events_max), hosts_(events_max),
-      now_(options.start) {
+    : driver_(driver_options(options), std::move(device)), stack_(driver_.stack()),
+      steering_(options.steering), core_(options.core), lent_(stack_.tcp().limits.frames_max),
+      told_(events_max), hosts_(events_max), now_(options.start) {
   for (const net::Endpoint& local : options.listen) {
     TR_ASSERT(stack_.listen(local) != net::Stack::no_listener);
   }
@@ -74,26 +52,15 @@ UserTransport::~UserTransport() {
 
 std::size_t UserTransport::poll(Instant now, std::span<StreamEvent> events) {
   now_ = now;
-  take_frames(now);
-  stack_.advance(now);
+  driver_.input(now, bursts_max);
   const std::size_t room = std::min(events.size(), told_.size());
   const std::size_t count = stack_.take_events(std::span(told_).first(room));
   std::size_t told = 0;
   for (std::size_t i = 0; i < count; ++i) {
     told += translate(told_[i], hosts_[i], events[told]) ? 1 : 0;
   }
-  give_back();
+  driver_.give_back();
   return told;
-}
-
-void UserTransport::take_frames(Instant now) {
-  std::array<RxFrame, burst_max> frames;
-  for (std::size_t burst = 0; burst < bursts_max; ++burst) {
-    const std::size_t count = device_->receive(frames);
-    if (count > 0) stack_.input(std::span(frames).first(count), now);
-    give_back();
-    if (count < frames.size()) return;
-  }
 }
 
 bool UserTransport::translate(const net::Event& event, HostText& host, StreamEvent& out) {
@@ -128,7 +95,7 @@ void UserTransport::release(std::uint64_t token) {
   TR_ASSERT(token < lent_.size());
   const Lent lent = std::exchange(lent_[token], {});
   stack_.consumed(lent.conn, lent.bytes);
-  device_->release({&token, 1});
+  driver_.release({&token, 1});
 }
 
 bool UserTransport::send(ConnId conn, std::span<const Bytes> slices, std::uint64_t token) {
@@ -137,7 +104,7 @@ bool UserTransport::send(ConnId conn, std::span<const Bytes> slices, std::uint64
 
 // Without a device no acknowledgement comes that would be worth waiting for.
 void UserTransport::close(ConnId conn) {
-  if (device_->failed()) return stack_.abort(conn);
+  if (driver_.failed()) return stack_.abort(conn);
   stack_.close(conn);
 }
 
@@ -153,7 +120,7 @@ ConnId UserTransport::connect_from_own_port(const net::Endpoint& remote) {
   if (local == nullptr) return 0;
   std::uint32_t tries = 0;
   for (std::uint32_t n = 0; n < ports_looked_at_max && tries < ports_tried_max; ++n) {
-    const std::uint16_t port = stack_.suggest_port(remote, n);
+    const std::uint16_t port = stack_.next_port(remote);
     if (steering_->core_of({{*local, port}, remote}) != core_) continue;
     const ConnId conn = stack_.connect(remote, port, now_);
     if (conn != 0) return conn;
@@ -167,42 +134,8 @@ std::uint64_t UserTransport::refused_count() const {
 }
 
 void UserTransport::flush(Instant now) {
-  for (;;) {
-    if (out_begin_ == out_end_) {
-      out_begin_ = 0;
-      out_end_ = stack_.output(out_, now);
-      if (out_end_ == 0) break;
-      complete_checksums();
-    }
-    const auto waiting = std::span(out_).subspan(out_begin_, out_end_ - out_begin_);
-    out_begin_ += device_->transmit(waiting);
-    finish_holds();
-    if (out_begin_ < out_end_) break;
-  }
-  finish_holds();
-  give_back();
-}
-
-void UserTransport::complete_checksums() {
-  for (TxFrame& frame : std::span(out_).first(out_end_)) {
-    const bool is_tcp = frame.checksum_pos == net::tcp_checksum_pos;
-    if (!is_tcp || !device_->offers().checksums) net::complete_checksum(frame);
-  }
-}
-
-void UserTransport::finish_holds() {
-  std::array<std::uint32_t, burst_max> holds;
-  for (std::size_t count = holds.size(); count == holds.size();) {
-    count = device_->take_finished(holds);
-    for (std::size_t i = 0; i < count; ++i) stack_.transmitted(holds[i]);
-  }
-}
-
-Instant UserTransport::next_deadline() const {
-  // What the stack has to say at once must wait behind what the device would not take.
-  const bool is_full = out_begin_ < out_end_;
-  return std::min(is_full ? now_ + transmit_retry : stack_.next_deadline(),
-                  device_->next_deadline());
+  now_ = now;
+  driver_.output(now);
 }
 
 }  // namespace tailrace::io

@@ -3,18 +3,13 @@
 //
 //   poll:   device -> stack -> stream events
 //   flush:  stack -> device, once a turn, after everything was said
-//
-// A device that completes no checksums has it done here; cutting long frames is the stack's.
 #pragma once
 
-#include <array>
 #include <memory>
-#include <string>
 #include <vector>
 
-#include "io/packet_device.h"
 #include "io/transport.h"
-#include "net/stack.h"
+#include "io/userstack/stack_driver.h"
 #include "net/steering.h"
 
 namespace tailrace::io {
@@ -22,8 +17,8 @@ namespace tailrace::io {
 class UserTransport final : public Transport {
  public:
   struct Options {
-    net::Limits limits;               // frames_max is the device's
-    net::Interface interface;         // mtu, segmentation, and mac if it has one, are the device's
+    net::Limits limits;               // both as the driver's
+    net::Interface interface;
     SipKey key{};                     // secret, new at each start
     std::vector<net::Endpoint> listen;
     Instant start;
@@ -44,14 +39,13 @@ class UserTransport final : public Transport {
   ConnId connect(std::string_view address) override;
   std::uint64_t refused_count() const override;
   void flush(Instant now) override;
-  bool failed() const override { return device_->failed(); }
-  Instant next_deadline() const override;
+  bool failed() const override { return driver_.failed(); }
+  Instant next_deadline() const override { return driver_.next_deadline(); }
 
-  const net::Stack& stack() const { return stack_; }
-  DeviceNumbers device_numbers() const { return device_->numbers(); }
+  const net::Stack& stack() const { return driver_.stack(); }
+  DeviceNumbers device_numbers() const { return driver_.device_numbers(); }
 
  private:
-  static constexpr std::size_t burst_max = 32;
   static constexpr std::size_t events_max = 64;   // of one poll
 
   // The received bytes that are with the application, by the token of their frame.
@@ -60,25 +54,17 @@ class UserTransport final : public Transport {
     std::uint64_t bytes = 0;
   };
 
-  void take_frames(Instant now);
-  void give_back() { device_->release(stack_.take_released()); }
   // False when there is nothing to tell of it.
   bool translate(const net::Event& event, HostText& host, StreamEvent& out);
-  void complete_checksums();
-  void finish_holds();
-
   ConnId connect_from_own_port(const net::Endpoint& remote);
 
-  std::unique_ptr<PacketDevice> device_;
-  net::Stack stack_;
+  StackDriver driver_;
+  net::Stack& stack_;                 // the driver's
   const net::Steering* const steering_;
   const std::uint16_t core_;
   std::vector<Lent> lent_;
   std::vector<net::Event> told_;      // by the stack, in this poll
   std::vector<HostText> hosts_;       // of the peers that were accepted in it
-  std::array<TxFrame, burst_max> out_;
-  std::size_t out_begin_ = 0;         // those in [begin, end) the device has not taken
-  std::size_t out_end_ = 0;
   Instant now_;
 };
 

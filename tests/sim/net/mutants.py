@@ -51,6 +51,41 @@ MUTANTS = {
     "believe_any_reset": ("tcp_input.cc",
                           "if (header.seq == c.receive_next) {",
                           "if (header.seq >= c.receive_next) {"),
+    # The shortcuts: what they take must be what the long way would have made of it. (Without a look
+    # at early data, an early FIN, a closing end, a closed window or unsent data nothing changes:
+    # other conditions imply these, or what follows is the same.)
+    "plain_any_ip_sum": ("packet.cc",
+                         "(checksum_of({at, ipv4_bytes}) != 0 ||",
+                         "(checksum_of({at, 0}) == 1 ||"),
+    "plain_any_tcp_sum": ("packet.cc",
+                          "!tcp_checksum_is_good(source, destination, segment))) {",
+                          "segment.empty())) {"),
+    "predict_any_flags": ("tcp_receive.cc",
+                          "(header.flags & ~tcp_flag::psh) == tcp_flag::ack",
+                          "header.has(tcp_flag::ack)"),
+    "predict_resets": ("tcp_receive.cc",
+                       "(header.flags & ~tcp_flag::psh) == tcp_flag::ack",
+                       "(header.flags & ~(tcp_flag::psh | tcp_flag::rst)) == tcp_flag::ack"),
+    "predict_any_seq": ("tcp_receive.cc", "header.seq == c.receive_next &&\n", "true &&\n"),
+    "predict_any_ack": ("tcp_receive.cc", "header.ack == c.send_unacked &&", ""),
+    "predict_old_stamps": ("tcp_receive.cc",
+                           "is_older_stamp(header.options.timestamp, c.timestamp_recent)) &&",
+                           "false) &&"),
+    "predict_no_stamps": ("tcp_receive.cc",
+                          "header.options.has_timestamp == c.uses_timestamps &&\n", "true &&\n"),
+    "predict_window_was_closed": ("tcp_receive.cc", "c.send_window != 0 && ", ""),
+    "predict_no_window": ("tcp_receive.cc",
+                          "  c.send_window = std::uint32_t{header.window} << c.send_scale;\n"
+                          "  c.send_window_max = std::max(c.send_window_max, c.send_window);\n"
+                          "  c.send_edge = later(c.send_edge, header.ack + c.send_window);\n"
+                          "  c.window_seq = header.seq;\n",
+                          "  c.window_seq = header.seq;\n"),
+    "predict_beyond_window": ("tcp_receive.cc",
+                              "size <= c.receive_edge - c.receive_next &&\n", "true &&\n"),
+    "predict_long_segment": ("tcp_receive.cc", "size <= c.receive_mss && ", ""),
+    "predict_sacks": ("tcp_receive.cc", "header.options.sack_count == 0 && ", ""),
+    "predict_congested": ("tcp_receive.cc", " && arrival.ecn != Ecn::congested", ""),
+    "predict_in_flight": ("tcp_receive.cc", "c.sent.head == none && ", ""),
 }
 
 

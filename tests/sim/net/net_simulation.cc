@@ -149,7 +149,8 @@ void check_clean(const NetPlan& plan, const NetHost hosts[2], NetOutcome& outcom
   // One for two full segments, one for each time that an application stopped or began.
   const std::uint64_t full = outcome.bytes / 500 + 1;
   const bool is_small = plan.hosts[0].app.write_max < 1000 || plan.hosts[1].app.write_max < 1000;
-  if (!is_small && outcome.acks > full + 2000) {
+  // What finds no memory is sent again, and each copy answered.
+  if (!is_small && !is_short_of_memory && outcome.acks > full + 2000) {
     fail(fmt::format("{} ACKs for {} bytes", outcome.acks, outcome.bytes));
   }
 }

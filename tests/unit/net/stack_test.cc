@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "../../support/net_pair.h"
 
 namespace tailrace::net {
@@ -70,9 +72,25 @@ TEST(stack, connects_nowhere_without_a_way) {
 TEST(stack, a_port_can_be_asked_for_and_is_taken_once) {
   NetPair pair;
   const Endpoint remote{NetPair::address(1), 9092};
-  const std::uint16_t port = pair.ends[0].stack->suggest_port(remote, 3);
+  const std::uint16_t port = pair.ends[0].stack->next_port(remote);
   EXPECT_NE(pair.ends[0].stack->connect(remote, port, pair.now), 0U);
   EXPECT_EQ(pair.ends[0].stack->connect(remote, port, pair.now), 0U);
+}
+
+// RFC 6056: a peer that has not heard of the end yet would take the next SYN for the old one's.
+TEST(stack, a_port_rests_when_its_connection_has_ended) {
+  NetPair pair;
+  Stack& stack = *pair.ends[0].stack;
+  std::set<std::uint16_t> ports;
+  for (int i = 0; i < 100; ++i) {
+    const ConnId conn = stack.connect({NetPair::address(1), 9092}, 0, pair.now);
+    ConnectionInfo info;
+    ASSERT_TRUE(stack.info(conn, info));
+    ports.insert(info.flow.local.port);
+    stack.abort(conn);
+    pair.run(milliseconds(1));
+  }
+  EXPECT_EQ(ports.size(), 100U);
 }
 
 TEST(stack, memory_is_all_back_after_many_connections) {

@@ -60,9 +60,13 @@ class TwoWays {
         break;
       case 5: stamp_ -= static_cast<std::uint32_t>(draw(4)); break;
       case 6: ecn_ = Ecn{static_cast<std::uint8_t>(draw(4))}; break;
+      case 7: is_stampless_ = true; break;   // Some middleboxes take the option out.
+      case 8: tells_double_ = true; break;
       default: window_ = 65'535; break;
     }
     give(segment(flags, at, size));
+    is_stampless_ = false;
+    tells_double_ = false;
     // A peer would send again what was not taken.
     seq_ = stacks_[0]->tcp().connections[0].receive_next;
   }
@@ -101,8 +105,12 @@ class TwoWays {
     store_ethernet(bytes.data(), {{{2, 0, 0, 0, 0, 1}}, {{2, 0, 0, 0, 0, 2}}});
     TcpHeader header{.source_port = 4000, .destination_port = 80, .seq = seq, .ack = ack_,
                      .flags = flags, .window = window_};
-    header.options.has_timestamp = uses_timestamps_;
+    header.options.has_timestamp = uses_timestamps_ && !is_stampless_;
     header.options.timestamp = stamp_;
+    if (tells_double_) {
+      header.options.sack_count = 1;
+      header.options.sacks[0] = {ack_ - 50, ack_};
+    }
     if (flags == tcp_flag::syn) {
       header.options.mss = 1460;
       header.options.sack_permitted = true;
@@ -168,6 +176,8 @@ class TwoWays {
   std::uint64_t random_;
   Instant now_{seconds(100).ns};
   bool uses_timestamps_;
+  bool is_stampless_ = false;
+  bool tells_double_ = false;
   std::array<std::unique_ptr<Stack>, 2> stacks_;
   std::array<std::string, 2> said_;
   std::deque<std::vector<std::byte>> kept_;

@@ -1,11 +1,14 @@
 #include "runtime/capture_command.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
 #include <iterator>
+#include <thread>
 
 #include "io/capture/pcapng.h"
 #include "runtime/admin.h"
@@ -119,6 +122,35 @@ TEST(CaptureCommand, ARefusalLeavesTheFileAsItWas) {
                   return nullptr;
                 }}), 1);
   EXPECT_EQ(place.content(), "before");
+}
+
+// It tells the beginning, and then the network is silent.
+struct SilentStream final : AdminStream {
+  std::size_t read(std::span<char> to) override {
+    const std::size_t count = text.copy(to.data(), to.size());
+    text.erase(0, count);
+    return count;
+  }
+  bool has_ended() const override { return is_over; }
+  void finish() override { is_over = true; }
+  std::string text = whole_file(1);
+  bool is_over = false;
+};
+
+// Found by hand: `tailrace net capture - | head -c 1` stayed until the next frame came.
+TEST(CaptureCommand, EndsWhenNobodyReadsThePipeAnyMore) {
+  const Place place;
+  ASSERT_EQ(mkfifo(place.path.c_str(), 0600), 0);
+  std::thread reader([&] {
+    const int pipe = open(place.path.c_str(), O_RDONLY | O_CLOEXEC);
+    char byte;
+    EXPECT_EQ(read(pipe, &byte, 1), 1);
+    close(pipe);
+  });
+  EXPECT_EQ(run(place, {.capture = [](const AdminQuery&, AdminRefusal&) {
+                  return std::make_unique<SilentStream>();
+                }}), 0);
+  reader.join();
 }
 
 TEST(CaptureCommand, NobodyThereIsAnError) {

@@ -208,6 +208,7 @@ TEST(SentFrames, ALongFrameIsPreparedForCutting) {
   rte_pktmbuf_free(chain);
 }
 
+<<<<<<< HEAD
 TEST(SentFrames, OfADeviceThatKeepsFramesEachIsCopied) {
   Place place;
   SentFrames& sent = place.make({.chains = true});
@@ -235,6 +236,24 @@ TEST(SentFrames, ADeviceThatCutsWithoutIpChecksumsGetsTheStacks) {
   EXPECT_EQ(chain->ol_flags & RTE_MBUF_F_TX_IP_CKSUM, 0U);
   EXPECT_EQ(bytes_of(chain)[14 + 10], frame.header[14 + 10]);
   EXPECT_EQ(bytes_of(chain)[14 + 11], frame.header[14 + 11]);
+=======
+TEST(SentFrames, AFrameOfIpv6IsToldAsSuchAndHasNoChecksumOfIp) {
+  Place place;
+  SentFrames& sent = place.make({.chains = true, .checksums = true});
+  TxFrame frame = frame_of({Bytes(place.memory).first(4000)}, 0);
+  frame.network_bytes = 40;
+  frame.header_bytes = 14 + 40 + 32;
+  for (std::size_t i = 0; i < frame.header_bytes; ++i) frame.header[i] = static_cast<std::byte>(i);
+  frame.header[14] = std::byte{0x60};
+  frame.checksum_pos = 16;
+  frame.segment_bytes = 1428;
+  rte_mbuf* chain = sent.make(frame);
+  ASSERT_NE(chain, nullptr);
+  EXPECT_NE(chain->ol_flags & RTE_MBUF_F_TX_IPV6, 0U);
+  EXPECT_EQ(chain->ol_flags & (RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM), 0U);
+  EXPECT_EQ(chain->l3_len, 40);
+  EXPECT_EQ(bytes_of(chain)[14 + 10], std::byte{14 + 10}) << "a piece of an address";
+>>>>>>> main
   rte_pktmbuf_free(chain);
 }
 

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "fake_queue.h"
+#include "../fake_queue.h"
 #include "io/steering/steered_device.h"
 #include "support/steered_frames.h"
 

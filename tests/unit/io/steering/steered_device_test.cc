@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "base/prng.h"
-#include "fake_queue.h"
+#include "../fake_queue.h"
 #include "support/steered_frames.h"
 
 namespace tailrace::io {

@@ -9,6 +9,7 @@ TxFrame tcp_frame(std::uint8_t network_bytes, std::uint32_t payload_bytes) {
   TxFrame frame;
   frame.link_bytes = 14;
   frame.network_bytes = network_bytes;
+  frame.header[14] = network_bytes == 40 ? std::byte{0x60} : std::byte{0x45};
   frame.header_bytes = static_cast<std::uint16_t>(14 + network_bytes + 32);
   frame.checksum_pos = 16;
   frame.payload_bytes = payload_bytes;

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "../steering/fake_queue.h"
+#include "../fake_queue.h"
 #include "base/prng.h"
 #include "io/steering/steered_device.h"
 #include "io/userstack/user_transport.h"

@@ -2,82 +2,18 @@
 
 #include <gtest/gtest.h>
 
-#include <deque>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "../fake_queue.h"
+
 namespace tailrace::io {
 namespace {
 
-// One end of a wire in memory. Frames that are sent have arrived at once.
-class WireDevice final : public PacketDevice {
- public:
-  WireDevice() {
-    offers_.frames_max = 512;
-    for (std::uint64_t i = 0; i < offers_.frames_max; ++i) free_.push_back(i);
-  }
-  const DeviceOffers& offers() const override { return offers_; }
-  DeviceNumbers numbers() const override { return {}; }
-  std::size_t receive(std::span<RxFrame> frames) override {
-    std::size_t count = 0;
-    while (count < frames.size() && !arrived->empty() && !free_.empty()) {
-      const std::uint64_t token = free_.front();
-      free_.pop_front();
-      lent_[token] = std::move(arrived->front());
-      arrived->pop_front();
-      frames[count++] = {.bytes = lent_[token], .token = token};
-    }
-    return count;
-  }
-  void release(std::span<const std::uint64_t> tokens) override {
-    for (const std::uint64_t token : tokens) {
-      ASSERT_EQ(lent_.erase(token), 1u);
-      free_.push_back(token);
-    }
-  }
-  std::size_t transmit(std::span<const TxFrame> frames) override {
-    std::size_t count = 0;
-    for (; count < frames.size() && count < accepts; ++count) {
-      // Without the transport's checksum the other end would drop it.
-      std::vector<std::byte> bytes(frames[count].header.begin(),
-                                   frames[count].header.begin() + frames[count].header_bytes);
-      for (const Bytes slice : frames[count].payload()) {
-        bytes.insert(bytes.end(), slice.begin(), slice.end());
-      }
-      sent->push_back(std::move(bytes));
-      if (frames[count].hold != no_hold) finished_.push_back(frames[count].hold);
-    }
-    return count;
-  }
-  std::size_t take_finished(std::span<std::uint32_t> holds) override {
-    const std::size_t count = std::min(holds.size(), finished_.size());
-    std::copy_n(finished_.begin(), count, holds.begin());
-    finished_.erase(finished_.begin(), finished_.begin() + static_cast<std::ptrdiff_t>(count));
-    return count;
-  }
-  bool failed() const override { return is_gone; }
-  Instant next_deadline() const override { return arrived->empty() ? never() : Instant{}; }
-
-  // Frames on the wire, in each direction; they outlive both ends.
-  using Frames = std::deque<std::vector<std::byte>>;
-  std::shared_ptr<Frames> arrived = std::make_shared<Frames>();
-  std::shared_ptr<Frames> sent;
-  bool is_gone = false;
-  std::size_t accepts = SIZE_MAX;   // frames of one transmit()
-  std::size_t lent_count() const { return lent_.size(); }
-
- private:
-  DeviceOffers offers_;
-  std::deque<std::uint64_t> free_;
-  std::map<std::uint64_t, std::vector<std::byte>> lent_;
-  std::vector<std::uint32_t> finished_;
-};
-
 struct End {
   std::unique_ptr<UserTransport> transport;
-  WireDevice* device = nullptr;
+  FakeQueue* device = nullptr;
   ConnId conn = 0;
   std::string host;
   std::string received;
@@ -88,24 +24,27 @@ struct End {
   bool closed = false;
 };
 
-// Two transports on one wire; end 1 listens.
+// Two transports on one wire, on which frames that are sent have arrived at once; end 1 listens.
 struct Wire {
   Wire() {
-    std::array<std::unique_ptr<WireDevice>, 2> devices;
-    for (int i = 0; i < 2; ++i) devices[i] = std::make_unique<WireDevice>();
-    for (int i = 0; i < 2; ++i) {
-      ends[i].device = devices[i].get();
-      devices[i]->sent = devices[i ^ 1]->arrived;
-    }
-    for (int i = 0; i < 2; ++i) {
-      UserTransport::Options options{.start = now};
-      options.interface.mac = {{2, 0, 0, 0, 0, static_cast<std::uint8_t>(i + 1)}};
+    for (std::size_t i = 0; i < 2; ++i) {
+      auto device = std::make_unique<FakeQueue>(512);
+      ends[i].device = device.get();
+      device->send = [this, i](auto frame) {
+        if (ends[i ^ 1].transport == nullptr) return;
+        ends[i ^ 1].device->arrived.push_back(std::move(frame));
+      };
       const auto last = static_cast<std::uint8_t>(i + 1);
+      UserTransport::Options options{.start = now};
+      options.interface.mac = {{2, 0, 0, 0, 0, last}};
       options.interface.addresses = {{net::IpAddress::v4(10, 0, 0, last), 24}};
       options.limits.connections_max = 16;
       if (i == 1) options.listen = {{net::IpAddress::v4(10, 0, 0, 2), 9092}};
-      ends[i].transport = std::make_unique<UserTransport>(options, std::move(devices[i]));
+      ends[i].transport = std::make_unique<UserTransport>(options, std::move(device));
     }
+  }
+  ~Wire() {
+    for (End& end : ends) end.transport.reset();
   }
   void open() {
     ends[0].conn = ends[0].transport->connect("10.0.0.2:9092");
@@ -241,7 +180,7 @@ TEST(UserTransport, WithoutADeviceAConnectionEndsAtOnce) {
   wire.open();
   EXPECT_TRUE(wire.send(0, "never acknowledged", 3));
   wire.ends[0].device->is_gone = true;
-  wire.ends[0].device->sent = std::make_shared<WireDevice::Frames>();
+  wire.ends[0].device->send = nullptr;
   EXPECT_TRUE(wire.ends[0].transport->failed());
   wire.ends[0].transport->close(wire.ends[0].conn);
   wire.run(2);

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <map>
@@ -40,7 +41,8 @@ class FakeQueue final : public PacketDevice {
     }
   }
   std::size_t transmit(std::span<const TxFrame> frames) override {
-    for (const TxFrame& frame : frames) {
+    const std::size_t count = std::min(frames.size(), accepts);
+    for (const TxFrame& frame : frames.first(count)) {
       if (frame.hold != no_hold) holds_.push_back(frame.hold);
       if (!send) continue;
       std::vector<std::byte> bytes(frame.header.begin(), frame.header.begin() + frame.header_bytes);
@@ -49,7 +51,7 @@ class FakeQueue final : public PacketDevice {
       }
       send(std::move(bytes));
     }
-    return frames.size();
+    return count;
   }
   std::size_t take_finished(std::span<std::uint32_t> holds) override {
     const std::size_t count = std::min(holds.size(), holds_.size());
@@ -65,8 +67,10 @@ class FakeQueue final : public PacketDevice {
   std::deque<std::vector<std::byte>> arrived;
   std::function<void(std::vector<std::byte>)> send;
   bool is_gone = false;
+  std::size_t accepts = SIZE_MAX;   // frames of one transmit()
   std::size_t lent_count() const { return lent_.size(); }
   std::size_t free_count() const { return free_.size(); }
+  DeviceOffers& mutable_offers() { return offers_; }
 
  private:
   DeviceOffers offers_;
