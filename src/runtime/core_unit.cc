@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/random.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -145,7 +146,7 @@ std::size_t CoreUnit::run_once(Now now) {
     log_event(LogLevel::error, "network", "core {}: the network device is gone", core_);
     failed_.store(true, std::memory_order_release);
   }
-  return work;
+  return had_work_ ? std::max<std::size_t>(work, 1) : 0;
 }
 
 // An acknowledgement makes more data go out without an event that anybody would hear of.

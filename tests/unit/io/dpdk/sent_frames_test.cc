@@ -208,7 +208,6 @@ TEST(SentFrames, ALongFrameIsPreparedForCutting) {
   rte_pktmbuf_free(chain);
 }
 
-<<<<<<< HEAD
 TEST(SentFrames, OfADeviceThatKeepsFramesEachIsCopied) {
   Place place;
   SentFrames& sent = place.make({.chains = true});
@@ -236,10 +235,12 @@ TEST(SentFrames, ADeviceThatCutsWithoutIpChecksumsGetsTheStacks) {
   EXPECT_EQ(chain->ol_flags & RTE_MBUF_F_TX_IP_CKSUM, 0U);
   EXPECT_EQ(bytes_of(chain)[14 + 10], frame.header[14 + 10]);
   EXPECT_EQ(bytes_of(chain)[14 + 11], frame.header[14 + 11]);
-=======
+  rte_pktmbuf_free(chain);
+}
+
 TEST(SentFrames, AFrameOfIpv6IsToldAsSuchAndHasNoChecksumOfIp) {
   Place place;
-  SentFrames& sent = place.make({.chains = true, .checksums = true});
+  SentFrames& sent = place.make({.chains = true, .checksums = true, .ip_checksums = true});
   TxFrame frame = frame_of({Bytes(place.memory).first(4000)}, 0);
   frame.network_bytes = 40;
   frame.header_bytes = 14 + 40 + 32;
@@ -253,7 +254,6 @@ TEST(SentFrames, AFrameOfIpv6IsToldAsSuchAndHasNoChecksumOfIp) {
   EXPECT_EQ(chain->ol_flags & (RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM), 0U);
   EXPECT_EQ(chain->l3_len, 40);
   EXPECT_EQ(bytes_of(chain)[14 + 10], std::byte{14 + 10}) << "a piece of an address";
->>>>>>> main
   rte_pktmbuf_free(chain);
 }
 
