@@ -73,6 +73,14 @@ def enter_own_network():
         os.execvp("unshare", ["unshare", "--net", sys.executable, *sys.argv])
 
 
+def clock_hz():
+    """The nominal clock, which the time-stamp counter has."""
+    name = first_line_with("/proc/cpuinfo", "model name")
+    if "GHz" in name:  # "... CPU @ 2.50GHz"
+        return float(name.rsplit("@", 1)[1].strip().removesuffix("GHz")) * 1e9
+    return float(first_line_with("/proc/cpuinfo", "cpu MHz")) * 1e6
+
+
 def describe_machine():
     commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"],
                             capture_output=True, text=True).stdout.strip()
@@ -119,6 +127,7 @@ class Broker:
         self.address = f"127.0.0.1:{free_port()}"
         self.admin = f"127.0.0.1:{free_port()}"
         self.profile = self._changed(os.path.join(ROOT, profile), changes or {})
+        self.client = []  # what the load client needs to know of the way here
         self.process = None
 
     def _changed(self, path, changes):
@@ -174,7 +183,7 @@ class Broker:
 
     def load(self, command, may_fail=False, **options):
         arguments = [program("tailrace_load"), command, "--address", self.address,
-                     "--broker-pid", str(self.process.pid)]
+                     "--broker-pid", str(self.process.pid), *self.client]
         for name, value in options.items():
             arguments += ["--" + name.replace("_", "-"), str(value)]
         return run_json(arguments, may_fail)

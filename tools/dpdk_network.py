@@ -97,16 +97,19 @@ class HugePages:
 
     RECORD = os.path.join(network_claim.FOLDER, "tailrace-huge-pages-")
 
+    def __init__(self, count=HUGE_PAGES_MORE):
+        self.wanted = count
+
     def __enter__(self):
         self.give_back_left()
         self.path = f"{self.RECORD}{os.getpid()}"
         self.record = network_claim.open_locked(self.path)
         before = self.count()
-        network_claim.write(self.record, {"before": before})
-        self.change(HUGE_PAGES_MORE)
+        network_claim.write(self.record, {"before": before, "wanted": self.wanted})
+        self.change(self.wanted)
         self.taken = self.count() - before
         network_claim.write(self.record, {"taken": self.taken})
-        self.given = self.taken >= HUGE_PAGES_MORE
+        self.given = self.taken >= self.wanted
         if not self.given:
             self.change(-self.taken)
             self.taken = 0
@@ -127,7 +130,8 @@ class HugePages:
             left = network_claim.read(file)
             # Killed between the two lines: what came since is taken to be its own.
             since = cls.count() - left.get("before", cls.count())
-            cls.change(-left.get("taken", min(max(since, 0), HUGE_PAGES_MORE)))
+            wanted = left.get("wanted", HUGE_PAGES_MORE)
+            cls.change(-left.get("taken", min(max(since, 0), wanted)))
             os.unlink(path)
             file.close()
 
@@ -157,5 +161,9 @@ def write_profile(source, target, port, addresses, huge_pages):
     cores = tap_network.cores_of(source)
     device = (f"net_af_xdp0,iface={port}" if cores == 1
               else f"net_af_packet0,iface={port},qpairs={cores}")
+    return write_profile_for(source, target, device, addresses, huge_pages)
+
+
+def write_profile_for(source, target, device, addresses, huge_pages):
     return tap_network.write_profile(source, target, device, addresses, transport="dpdk",
                                      flags={"huge_pages": huge_pages})

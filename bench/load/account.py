@@ -4,6 +4,7 @@ the samples by what they are for. Needs perf and the right to sample (root, or
 kernel.perf_event_paranoid <= 1)."""
 import argparse
 import collections
+import contextlib
 import os
 import re
 import shutil
@@ -13,8 +14,11 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from common import SIZES, Broker, describe_machine, need, print_table, say  # noqa: E402
-from common import stop_on_signals  # noqa: E402
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
+import bypass  # noqa: E402
+from common import (PREFIX, SIZES, Broker, describe_machine, need, print_table, say,  # noqa: E402
+                    stop_on_signals)
+from dpdk_network import HugePages  # noqa: E402
 
 # Copies are told apart by who asked for them: first match over the stack.
 COPY = re.compile(r"^__?mem(cpy|move)")
@@ -22,12 +26,15 @@ COPIERS = [
     ("copy into the frame", r"copy_and_crc32c|CoreLog::stage"),
     ("copy into segment blocks", r"::gather|Flusher::"),
     ("putting split requests together", r"broker::on_data|broker::.*(consume|backlog|pump)"),
+    ("copies between the other side and us", r"librte_|io::dpdk"),
 ]
 # First match wins, over the innermost function.
 KINDS = [
     ("copy into the frame, CRC", r"copy_and_crc32c|crc32"),
     ("copies between kernel and us", r"copy_(to|from)_iter|rep_movs|copy_user|copy_page|"
                                      r"_copy_(to|from)|skb_copy_datagram|simple_copy"),
+    ("DPDK", r"librte_|rte_|tailrace::io::dpdk"),
+    ("our TCP/IP", r"tailrace::net::|tailrace::io::UserTransport"),
     ("check of records", r"RecordIterator|BatchChecker|varint|record::"),
     ("log", r"tailrace::log::"),
     ("broker and codecs", r"tailrace::(broker|kafka|bus|runtime)::"),
@@ -45,7 +52,9 @@ KINDS = [
 
 
 def record(broker, path, seconds):
-    command = ["perf", "record", "-q", "-e", "cpu-clock", "-F", "997", "-o", path,
+    # Before the others, which leave nothing to it where they never sleep.
+    command = ["chrt", "-f", "2"] if PREFIX else []
+    command += ["perf", "record", "-q", "-e", "cpu-clock", "-F", "997", "-o", path,
                "--call-graph", "dwarf,4096", "-p", str(broker.process.pid), "--", "sleep",
                str(seconds)]
     return subprocess.run(command, capture_output=True, text=True)
@@ -95,6 +104,8 @@ def main():
     parser.add_argument("--load", default="produce", choices=["produce", "fetch"])
     parser.add_argument("--stored", type=int, default=16,
                         help="MiB to fetch from; more than the cache: from disk")
+    parser.add_argument("--path", default="kernel", choices=["kernel", "vhost", "virtio"],
+                        help="the last two without the kernel's network: bench/bypass.py")
     parser.add_argument("--seconds", type=int, default=6)
     parser.add_argument("--connections", type=int, default=4)
     parser.add_argument("--depth", type=int, default=4)
@@ -109,7 +120,13 @@ def main():
     describe_machine()
     shape = {"topic": "bench", "partitions": options.partitions, "bytes": SIZES[options.size],
              "connections": options.connections, "depth": options.depth}
-    with Broker("account", options.profile) as broker:
+    with contextlib.ExitStack() as stack:
+        if options.path == "kernel":
+            broker = stack.enter_context(Broker("account", options.profile))
+        else:
+            pages = stack.enter_context(HugePages(bypass.HUGE_PAGES))
+            broker = stack.enter_context(bypass.BypassBroker(
+                "account", options.path, options.profile, pages.given))
         broker.load("create", topic="bench", partitions=options.partitions)
         if options.load == "fetch":
             broker.load("produce", **shape, total_bytes=options.stored << 20, seconds=600,
@@ -127,6 +144,9 @@ def main():
         run = results[0]
         say(f"{options.load} {options.size}: {run['mb_s']} MB/s, {run['broker_s_per_gb']} broker "
             f"CPU-s/GB (user {run['broker_user_s']} s, system {run['broker_system_s']} s)")
+        if "spun_s" in run:
+            say(f"of it {run['spun_s'] / run['all_bytes'] * 1e9:.4f} CPU-s/GB looking at an idle "
+                "device")
         report(path, run["broker_s_per_gb"], options.top)
 
 

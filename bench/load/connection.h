@@ -1,5 +1,5 @@
-// One connection of the load client: requests queued and sent without blocking, responses cut out
-// of what arrives. Not for two threads.
+// One connection of the load client: requests sent without blocking, responses cut out of what
+// arrives. Not for two threads.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "load/frames.h"
+#include "load/network.h"
 
 namespace tailrace::load {
 
@@ -19,49 +20,53 @@ struct Asked {
   std::int64_t offset = -1;       // fetch: what was asked for
 };
 
-class Connection {
+class Connection final : private Listener {
  public:
-  // `address`: "127.0.0.1:9092". Blocks until connected; afterwards nothing does.
-  bool open(const std::string& address, std::string& why);
+  // `network` outlives it.
+  explicit Connection(Network& network) : network_(network) {}
+  // Resets it.
   ~Connection();
-  Connection() = default;
   Connection(Connection&& other) = delete;
 
-  // Queues a copy of `frame`'s front and back; the records are only pointed at.
+  // `address`: "127.0.0.1:9092". Blocks until connected; afterwards nothing does.
+  bool open(const std::string& address, std::string& why);
+  // Sends a copy of `frame`'s front and back; the records are only pointed at.
   void ask(const Frame& frame, const Asked& asked);
-  // Sends what the socket takes. False: the connection is gone.
-  bool flush();
-  // Reads what is there; false: the connection is gone. Then take() gives whole responses, which
-  // live until the next receive().
-  bool receive();
+  bool is_broken() const { return state_ == State::closed; }
+  // Whole responses of what has come, which live until the network's next turn.
   struct Answer {
     Bytes frame;
     Asked asked;
   };
   std::optional<Answer> take();
-
-  int fd() const { return fd_; }
-  bool wants_write() const { return !out_.empty(); }
   std::size_t in_flight() const { return asked_.size(); }
 
   // A request and its answer, waited for; an empty answer when the connection breaks.
   Bytes call(const Frame& frame);
 
  private:
+  // connecting --> open --> closed
+  enum class State : std::uint8_t { connecting, open, closed };
+
   struct Out {
     std::vector<std::byte> front;
     Bytes records;
     std::vector<std::byte> back;
-    std::size_t sent = 0;
   };
-  static constexpr std::size_t buffer_bytes = std::size_t{4} << 20;
 
-  int fd_ = -1;
+  void on_event(const StreamEvent& event) override;
+  void add(Bytes bytes);
+  void send_waiting();
+
+  Network& network_;
+  ConnId id_ = 0;
+  State state_ = State::closed;
   std::int32_t correlation_id_ = 0;
-  std::deque<Out> out_;
-  std::vector<Out> spare_;
+  std::deque<Out> out_;                   // by token
+  std::vector<std::uint64_t> free_out_;
+  std::deque<std::uint64_t> waiting_;     // of out_, for the transport has too many already
   std::deque<Asked> asked_;
-  std::vector<std::byte> in_ = std::vector<std::byte>(buffer_bytes);
+  std::vector<std::byte> in_;
   std::size_t in_start_ = 0;
   std::size_t in_end_ = 0;
 };

@@ -1,12 +1,10 @@
 #include "load/driver.h"
 
-#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
@@ -58,22 +56,19 @@ CpuTime cpu_time_of(int pid) {
   return {static_cast<double>(user) / ticks, static_cast<double>(system) / ticks};
 }
 
-Driver::Driver(const Options& options)
-    : options_(options), batch_(make_batch(options.request_bytes, options.record_bytes)) {
+Driver::Driver(Network& network, const Options& options)
+    : network_(network), options_(options),
+      batch_(make_batch(options.request_bytes, options.record_bytes)) {
   for (std::int32_t i = 0; i < options.partition_count && !options.is_fetch; ++i) {
     produce_frames_.push_back(produce_frame(options.topic, i, batch_.bytes, options.acks));
   }
 }
 
 bool Driver::open(std::string& why) {
-  epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
   for (std::int64_t i = 0; i < options_.connection_count; ++i) {
-    connections_.push_back(std::make_unique<Connection>());
+    connections_.push_back(std::make_unique<Connection>(network_));
     if (!connections_.back()->open(options_.address, why)) return false;
-    epoll_event event{.events = EPOLLIN, .data = {.u64 = static_cast<std::uint64_t>(i)}};
-    ::epoll_ctl(epoll_, EPOLL_CTL_ADD, connections_.back()->fd(), &event);
   }
-  watches_write_.assign(connections_.size(), false);
   cursors_.resize(connections_.size());
   for (std::size_t i = 0; i < cursors_.size(); ++i) {
     cursors_[i].partition = static_cast<std::int32_t>(i) % options_.partition_count;
@@ -113,14 +108,16 @@ void Driver::ask_fetch(std::size_t connection, std::int64_t intended_ns) {
 
 void Driver::ask_due(std::int64_t now_ns) {
   if (options_.rate <= 0 || stopping_) return;
-  while (true) {
-    const auto due_ns =
-        began_ns_ + static_cast<std::int64_t>(static_cast<double>(next_request_) /
-                                              options_.rate * static_cast<double>(ns_per_s));
-    if (due_ns > now_ns || due_ns >= end_ns_) return;
+  for (std::int64_t due_ns = next_due_ns(); due_ns <= now_ns && due_ns < end_ns_;
+       due_ns = next_due_ns()) {
     ask(static_cast<std::size_t>(next_request_) % connections_.size(), due_ns);
     ++next_request_;
   }
+}
+
+std::int64_t Driver::next_due_ns() const {
+  return began_ns_ + static_cast<std::int64_t>(static_cast<double>(next_request_) /
+                                               options_.rate * static_cast<double>(ns_per_s));
 }
 
 void Driver::refill(std::size_t connection, std::int64_t now_ns) {
@@ -156,60 +153,17 @@ void Driver::on_answer(const Connection::Answer& answer, std::int64_t now_ns) {
   }
 }
 
-void Driver::on_readable(std::size_t connection) {
+void Driver::take_answers(std::size_t connection, std::int64_t now_ns) {
   Connection& conn = *connections_[connection];
-  if (!conn.receive()) {
-    report_.broken = true;
-    return;
-  }
-  const std::int64_t now_ns = monotonic_ns();
   while (const auto answer = conn.take()) on_answer(*answer, now_ns);
-  refill(connection, now_ns);
+  if (conn.is_broken()) report_.broken = true;
+  if (!report_.broken) refill(connection, now_ns);
 }
 
-void Driver::update_interest(std::size_t connection) {
-  const bool wants = connections_[connection]->wants_write();
-  if (wants == watches_write_[connection]) return;
-  watches_write_[connection] = wants;
-  epoll_event event{.events = EPOLLIN | (wants ? std::uint32_t{EPOLLOUT} : 0u),
-                    .data = {.u64 = connection}};
-  ::epoll_ctl(epoll_, EPOLL_CTL_MOD, connections_[connection]->fd(), &event);
-}
-
-void Driver::flush_all() {
-  for (std::size_t i = 0; i < connections_.size(); ++i) {
-    if (!watches_write_[i] && connections_[i]->wants_write() && !connections_[i]->flush()) {
-      report_.broken = true;
-    }
-    update_interest(i);
-  }
-}
-
-void Driver::wait(std::int64_t now_ns) {
-  std::int64_t until_ns = (in_window_ || stopping_ ? end_ns_ : window_ns_);
-  if (stopping_) until_ns = now_ns + ns_per_s / 100;
-  if (options_.rate > 0 && !stopping_) {
-    until_ns = std::min(
-        until_ns, began_ns_ + static_cast<std::int64_t>(static_cast<double>(next_request_) /
-                                                        options_.rate *
-                                                        static_cast<double>(ns_per_s)));
-  }
-  const std::int64_t rest_ns = std::max<std::int64_t>(0, until_ns - now_ns);
-  const timespec timeout{.tv_sec = rest_ns / ns_per_s, .tv_nsec = rest_ns % ns_per_s};
-  std::array<epoll_event, 64> events;
-  const int count =
-      ::epoll_pwait2(epoll_, events.data(), static_cast<int>(events.size()), &timeout, nullptr);
-  for (int i = 0; i < count && !report_.broken; ++i) {
-    const auto connection = static_cast<std::size_t>(events[static_cast<std::size_t>(i)].data.u64);
-    if ((events[static_cast<std::size_t>(i)].events & EPOLLOUT) != 0 &&
-        !connections_[connection]->flush()) {
-      report_.broken = true;
-    }
-    if ((events[static_cast<std::size_t>(i)].events & ~std::uint32_t{EPOLLOUT}) != 0) {
-      on_readable(connection);
-    }
-    update_interest(connection);
-  }
+Instant Driver::wakes_at(std::int64_t now_ns) const {
+  if (stopping_) return {now_ns + ns_per_s / 100};
+  const std::int64_t turn_ns = in_window_ ? end_ns_ : window_ns_;
+  return {options_.rate > 0 ? std::min(turn_ns, next_due_ns()) : turn_ns};
 }
 
 void Driver::look_at_clock(std::int64_t now_ns) {
@@ -249,9 +203,9 @@ Report Driver::run() {
   std::int64_t now_ns = began_ns_;
   while (!finished(now_ns)) {
     ask_due(now_ns);
-    flush_all();
-    wait(now_ns);
+    network_.turn(wakes_at(now_ns));
     now_ns = monotonic_ns();
+    for (std::size_t i = 0; i < connections_.size(); ++i) take_answers(i, now_ns);
     look_at_clock(now_ns);
   }
   // What never was answered counts as having taken until now.

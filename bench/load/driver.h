@@ -12,6 +12,7 @@
 
 #include "base/histogram.h"
 #include "load/connection.h"
+#include "load/network.h"
 
 namespace tailrace::load {
 
@@ -57,7 +58,8 @@ struct Report {
 
 class Driver {
  public:
-  explicit Driver(const Options& options);
+  // `network` outlives it.
+  Driver(Network& network, const Options& options);
   bool open(std::string& why);
   Report run();
 
@@ -70,22 +72,20 @@ class Driver {
   void ask_fetch(std::size_t connection, std::int64_t intended_ns);
   void ask_due(std::int64_t now_ns);
   void refill(std::size_t connection, std::int64_t now_ns);
-  void on_readable(std::size_t connection);
+  void take_answers(std::size_t connection, std::int64_t now_ns);
   void on_answer(const Connection::Answer& answer, std::int64_t now_ns);
-  void update_interest(std::size_t connection);
-  void wait(std::int64_t now_ns);
-  void flush_all();
+  std::int64_t next_due_ns() const;
+  Instant wakes_at(std::int64_t now_ns) const;
   void look_at_clock(std::int64_t now_ns);
   bool finished(std::int64_t now_ns) const;
 
+  Network& network_;
   const Options options_;
   Batch batch_;
   std::vector<Frame> produce_frames_;   // by partition
   std::vector<std::int64_t> ends_;      // fetch: by partition
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<Cursor> cursors_;
-  std::vector<bool> watches_write_;
-  int epoll_ = -1;
 
   std::int64_t began_ns_ = 0;
   std::int64_t window_ns_ = 0;          // when the measured window begins

@@ -17,11 +17,14 @@ constexpr const char* usage =
     "tailrace_load produce --topic T --partitions N --bytes B [--record-bytes R] [--acks A] ...\n"
     "tailrace_load fetch   --topic T --partitions N --bytes B [--record-bytes R] ...\n"
     "tailrace_load probe   --topic T    until a produce succeeds; prints the monotonic clock\n"
-    "all:  --address HOST:PORT   load: --connections N --depth N | --rate PER_S, --warm-up S,\n"
-    "      --seconds S, --total-bytes B, --broker-pid PID, --may-break 1\n";
+    "all:  --address HOST:PORT\n"
+    "      --device DEVICE [--own ADDRESS/BITS] [--huge-pages 1]: our own TCP/IP on DPDK's device\n"
+    "load: --connections N --depth N | --rate PER_S, --warm-up S, --seconds S, --total-bytes B,\n"
+    "      --broker-pid PID, --may-break 1\n";
 
 struct Command {
   std::string name;
+  NetworkOptions network;
   Options options;
   std::vector<Config> configs;
 };
@@ -43,6 +46,9 @@ bool set_option(Command& command, const std::string& name, const char* value) {
   else if (name == "--acks") options.acks = static_cast<std::int16_t>(number());
   else if (name == "--broker-pid") options.broker_pid = static_cast<int>(number());
   else if (name == "--may-break") options.may_break = number() != 0;
+  else if (name == "--device") command.network.device = value;
+  else if (name == "--own") command.network.address = value;
+  else if (name == "--huge-pages") command.network.huge_pages = number() != 0;
   else if (name == "--config" && std::strchr(value, '=') != nullptr) {
     const std::string text = value;
     command.configs.emplace_back(text.substr(0, text.find('=')), text.substr(text.find('=') + 1));
@@ -57,10 +63,10 @@ int fail_with(const std::string& why) {
   return 1;
 }
 
-int create(const Command& command) {
+int create(Network& network, const Command& command) {
   constexpr std::int16_t already_exists = 36;
   const Options& options = command.options;
-  Connection connection;
+  Connection connection(network);
   std::string why;
   if (!connection.open(options.address, why)) return fail_with(why);
   const Bytes answer = connection.call(
@@ -73,13 +79,13 @@ int create(const Command& command) {
 }
 
 // Tries until it works, so that a restart can be timed from outside.
-int probe(const Command& command) {
+int probe(Network& network, const Command& command) {
   const Batch batch = make_batch(512, 256);
   const Frame frame = produce_frame(command.options.topic, 0, batch.bytes, -1);
   const std::int64_t deadline_ns = monotonic_ns() + 120'000'000'000;
   std::int64_t connected_ns = 0;
   while (monotonic_ns() < deadline_ns) {
-    Connection connection;
+    Connection connection(network);
     std::string why;
     if (connection.open(command.options.address, why)) {
       connected_ns = monotonic_ns();
@@ -95,10 +101,10 @@ int probe(const Command& command) {
   return fail_with("no answer within two minutes");
 }
 
-int load(const Command& command) {
+int load(Network& network, const Command& command) {
   // Timers of the default slack of 50 us would show in the latencies.
   ::prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
-  Driver driver(command.options);
+  Driver driver(network, command.options);
   std::string why;
   if (!driver.open(why)) return fail_with(why);
   const Report report = driver.run();
@@ -127,11 +133,14 @@ int run(int argc, char** argv) {
   for (int i = 2; i + 1 < argc; i += 2) {
     if (!set_option(command, argv[i], argv[i + 1])) return fail_with(usage);
   }
-  if (command.name == "create") return create(command);
-  if (command.name == "probe") return probe(command);
   command.options.is_fetch = command.name == "fetch";
-  if (command.name == "produce" || command.options.is_fetch) return load(command);
-  return fail_with(usage);
+  const bool is_load = command.name == "produce" || command.options.is_fetch;
+  if (!is_load && command.name != "create" && command.name != "probe") return fail_with(usage);
+  std::string why;
+  const auto network = Network::create(command.network, why);
+  if (network == nullptr) return fail_with(why);
+  if (is_load) return load(*network, command);
+  return command.name == "create" ? create(*network, command) : probe(*network, command);
 }
 
 }  // namespace

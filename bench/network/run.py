@@ -3,7 +3,8 @@
 and DPDK's AF_XDP on a veth pair (our stack on the broker's side, the kernel's on the client's),
 and veth pairs with the kernel's on both sides, in turns: "veth" as it is, where a frame may have
 64 KiB and no checksum, as on the tap; "plain" with frames of the MTU and checksums, as AF_XDP has
-them. Needs root; works in a network namespace of its own."""
+them. With "vhost" and "virtio" our stack is on both sides, and no kernel between them (bypass.py
+tells which of them is which). Needs root; works in a network namespace of its own."""
 import argparse
 import contextlib
 import os
@@ -15,6 +16,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, ".."))
 sys.path.insert(0, os.path.join(HERE, "..", "..", "tools"))
+import bypass  # noqa: E402
 import common  # noqa: E402
 import dpdk_network  # noqa: E402
 import tap_network  # noqa: E402
@@ -24,10 +26,11 @@ from common import (SIZES, Broker, describe_machine, enter_own_network, need,  #
 DEVICE = "bench0"
 DPDK_PORT = "bench4"
 # What each path is compared with.
-BASELINE = {"tap": "veth", "dpdk": "plain"}
+BASELINE = {"tap": "veth", "dpdk": "plain", "vhost": "veth", "virtio": "veth"}
+BYPASS = ["vhost", "virtio"]
 VETH_NETWORKS = {"veth": "10.79.0", "plain": "10.81.0"}
 PORT = 9092
-STORED_BYTES = 48 << 20  # stays in the cache
+STORED_BYTES = 16 << 20  # stays in the cache
 
 
 def in_namespace(name):
@@ -91,6 +94,22 @@ def prepare(broker, what, size, options):
                     seconds=600, warm_up=0)
 
 
+def cycles_of_request(run):
+    """Of the broker's work, by the nominal clock."""
+    bytes_each = run["mb_s"] * 1e6 / run["per_s"]
+    return work_s_per_gb(run) * bytes_each / 1e9 * common.clock_hz()
+
+
+def work_s_per_gb(run):
+    """The broker's processor time but for that in which it polled a device that had nothing."""
+    return run["broker_s_per_gb"] - run.get("spun_s", 0) / run["all_bytes"] * 1e9
+
+
+FIGURES = {"requests/s": lambda run: run["per_s"],
+           "broker s/GB": lambda run: run["broker_s_per_gb"],
+           "working": work_s_per_gb}
+
+
 def compare(options, brokers):
     """`brokers` by path."""
     rows = []
@@ -105,14 +124,17 @@ def compare(options, brokers):
             rows.append([f"{what} {size}", path, spread(run["per_s"] for run in those),
                          spread(run["p50_us"] for run in those),
                          spread(run["p99_us"] for run in those),
-                         spread(run["broker_s_per_gb"] for run in those)])
+                         spread(run["broker_s_per_gb"] for run in those),
+                         spread(work_s_per_gb(run) for run in those),
+                         spread(cycles_of_request(run) for run in those)])
             other = BASELINE.get(path)
-            for figure in ("per_s", "broker_s_per_gb") if other is not None else ():
-                ratios = [a[figure] / b[figure] for a, b in zip(those, runs[other])]
+            for figure, of in FIGURES.items() if other is not None else ():
+                ratios = [of(a) / of(b) for a, b in zip(those, runs[other])]
                 say(f"{what} {size}: {figure} {path} / {other}, pair by pair: median "
                     f"{statistics.median(ratios):.2f} ({min(ratios):.2f}..{max(ratios):.2f})")
     say()
-    print_table(["", "path", "requests/s", "p50 us", "p99 us", "broker s/GB"], rows)
+    print_table(["", "path", "requests/s", "p50 us", "p99 us", "broker s/GB", "working",
+                 "cycles/request"], rows)
 
 
 def make_networks(paths, namespace):
@@ -147,7 +169,8 @@ def main():
     parser.add_argument("--depth", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--paths", default="tap,dpdk", help="tap, dpdk; each has its baseline")
+    parser.add_argument("--paths", default="tap,dpdk",
+                        help="tap, dpdk, vhost, virtio; each has its baseline")
     options = parser.parse_args()
     paths = options.paths.split(",")
     need("tailrace", "tailrace_load")
@@ -159,7 +182,8 @@ def main():
     stop_on_signals()
     describe_machine()
     namespace = f"tailrace-bench-{os.getpid()}"
-    with dpdk_network.HugePages() as huge_pages, contextlib.ExitStack() as stack:
+    pages = bypass.HUGE_PAGES if set(paths) & set(BYPASS) else dpdk_network.HUGE_PAGES_MORE
+    with dpdk_network.HugePages(pages) as huge_pages, contextlib.ExitStack() as stack:
         stack.callback(subprocess.run, f"ip netns delete {namespace}".split(), check=False)
         make_networks(paths, namespace)
         brokers = {path: VethBroker(path, options.profile, namespace)
@@ -168,6 +192,9 @@ def main():
             brokers["tap"] = TapBroker(options.profile)
         if "dpdk" in paths:
             brokers["dpdk"] = DpdkBroker(options.profile, huge_pages.given)
+        for end in [path for path in paths if path in BYPASS]:
+            brokers[end] = bypass.BypassBroker(f"network-{end}", end, options.profile,
+                                               huge_pages.given)
         for broker in brokers.values():
             stack.enter_context(broker)
         compare(options, brokers)

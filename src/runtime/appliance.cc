@@ -294,6 +294,8 @@ std::vector<runtime::CoreView> Appliance::State::views() const {
     const log::CoreLog::Counters& log = core->log_counters();
     runtime::CoreView view{.broker = &core->broker_counters(),
                            .others = runtime::log_numbers(log), .space = runtime::space_of(log)};
+    view.others.push_back({"busy_us_total", "Microseconds in turns that found something to do",
+                           true, core->busy_us()});
     if (core->net_counters() != nullptr) {
       const auto numbers = runtime::net_numbers(*core->net_counters());
       view.others.insert(view.others.end(), numbers.begin(), numbers.end());

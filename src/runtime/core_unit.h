@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "base/counter.h"
 #include "broker/core_broker.h"
 #include "io/capture/capture_point.h"
 #include "io/uring/ring_idle.h"
@@ -63,6 +64,8 @@ class CoreUnit {
   bool failed() const { return failed_.load(std::memory_order_acquire); }
   const broker::Counters& broker_counters() const { return broker_->counters(); }
   const log::CoreLog::Counters& log_counters() const { return log_->counters(); }
+  // In turns that found something to do: a core that polls a device looks busy from outside.
+  std::uint64_t busy_us() const { return busy_ns_.load() / 1000; }
   // Null when the kernel does the network.
   const net::Counters* net_counters() const {
     return user_transport_ == nullptr ? nullptr : &user_transport_->stack().counters();
@@ -85,6 +88,7 @@ class CoreUnit {
   bool make_io(const Setup& setup, std::string& why);
   bool make_kernel_transport(const Setup& setup, std::string& why);
   std::unique_ptr<io::PacketDevice> make_device(const Setup& setup, std::string& why);
+  std::uint64_t frames_moved() const;
   void watch_network();
   void watch_addresses();
   bool make_user_transport(const Setup& setup, std::string& why);
@@ -96,6 +100,9 @@ class CoreUnit {
 
   const bus::CoreId core_;
   Instant turn_began_{};
+  bool had_work_ = false;              // that turn
+  std::uint64_t frames_seen_ = 0;      // until then
+  Counter busy_ns_;
   const std::uint64_t free_bytes_min_;
   SpaceWatch space_watch_;
   LinkWatch link_watch_;

@@ -14,8 +14,9 @@ import dpdk_network  # noqa: E402
 import tap_network  # noqa: E402
 
 INSIDE = "TAILRACE_E2E_INSIDE"
-# These are about the kernel's ports and about profiles that are refused.
-KERNEL_ONLY = ["process", "dev"]
+# These are about the kernel's ports and about profiles that are refused, or have a network of their
+# own.
+KERNEL_ONLY = ["process", "dev", "vhost"]
 # These are about several cores that do their own TCP/IP.
 OWN_ONLY = ["steering"]
 

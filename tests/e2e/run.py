@@ -24,7 +24,7 @@ from harness import ROOT, Context, Failed, Skip
 # kill9 comes last: it takes what the others leave of the time.
 MODULES = ["process", "dev", "kcat", "raw", "limits", "steering", "matrix", "kafka_tools",
            "connect", "groups", "transactions", "compaction", "quotas", "capture", "attacks",
-           "examples", "kill9"]
+           "vhost", "examples", "kill9"]
 PROGRAMS = ["build/release/src/tailrace"]
 
 

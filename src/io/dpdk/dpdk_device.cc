@@ -160,6 +160,7 @@ void DpdkDevice::take_wakes() {
     if (queue_.wake.is_counter && completion.result > 0) {
       (void)!::read(queue_.wake.fd, &counter_value_, sizeof counter_value_);
     }
+    if (queue_.wake.edges != nullptr) queue_.wake.edges->take();
     constexpr std::int32_t wrong = POLLERR | POLLNVAL;
     if (completion.result < 0 || (completion.result & wrong) != 0) look_whether_gone();
   }
@@ -197,6 +198,11 @@ bool DpdkDevice::send_waiting() {
   waiting_begin_ = static_cast<std::uint16_t>(
       waiting_begin_ + rte_eth_tx_burst(queue_.port, queue_.index,
                                         waiting_.data() + waiting_begin_, count));
+  // Without a link they are lost, or their payload would be lent for as long as nobody is there.
+  while (waiting_begin_ < waiting_end_ && !queue_.has_link->load(std::memory_order_relaxed)) {
+    rte_pktmbuf_free(waiting_[waiting_begin_++]);
+    queue_.numbers.send_errors.add();
+  }
   return waiting_begin_ == waiting_end_;
 }
 

@@ -68,7 +68,7 @@ struct DpdkNetwork::State {
 bool DpdkNetwork::State::claim(const std::vector<std::string>& devices, std::string& why) {
   std::set<std::string> interfaces;
   for (const std::string& device : devices) {
-    interfaces.emplace(dpdk::device_argument(device, "iface"));
+    interfaces.emplace(dpdk::interface_of(device));
   }
   interfaces.erase("");
   for (const std::string& interface : interfaces) {

@@ -117,6 +117,11 @@ void occupy_signals(const std::vector<std::string>& devices) {
   for (int signal = SIGRTMIN; signal <= SIGRTMAX; ++signal) ::signal(signal, SIG_IGN);
 }
 
+// Such a device hands all our memory to the process at its other end, which takes few files only.
+bool shares_memory(std::string_view device) {
+  return device.starts_with("net_virtio_user") || device.starts_with("net_memif");
+}
+
 }  // namespace
 
 bool is_pci_address(std::string_view device) {
@@ -131,6 +136,9 @@ std::vector<std::string> eal_arguments(const EnvironmentOptions& options, int cp
   if (options.huge_pages) {
     // Nothing is left in a file system, and a buffer's address is the device's address of it, too.
     arguments.insert(arguments.end(), {"--in-memory", "--iova-mode=va"});
+    if (std::any_of(options.devices.begin(), options.devices.end(), shares_memory)) {
+      arguments.push_back("--single-file-segments");
+    }
   } else {
     arguments.insert(arguments.end(), {"--no-huge", "--no-shconf", "-m",
                                        std::to_string((options.memory_bytes + MiB - 1) / MiB)});

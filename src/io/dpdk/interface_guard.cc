@@ -111,6 +111,12 @@ std::string_view device_argument(std::string_view device, std::string_view name)
   return {};
 }
 
+std::string_view interface_of(std::string_view device) {
+  return device.starts_with("net_vhost") || device.starts_with("eth_vhost")
+             ? std::string_view{}
+             : device_argument(device, "iface");
+}
+
 std::vector<std::string> default_route_interfaces(std::string_view route_v4,
                                                   std::string_view route_v6) {
   std::vector<std::string> names;
@@ -144,7 +150,7 @@ bool may_take(std::string_view device, const MachineView& machine, std::string& 
     return false;
   }
   // The tap driver makes its interface; all others open one that is there.
-  const std::string interface(device_argument(device, "iface"));
+  const std::string interface(interface_of(device));
   if (interface.empty() || device.starts_with("net_tap")) return true;
   if (if_nametoindex(interface.c_str()) == 0) {
     why = fmt::format("there is no interface {}: `ip link` shows those there are", interface);
@@ -158,7 +164,7 @@ bool opens_all_queues(const std::vector<std::string>& devices, std::uint16_t que
   std::map<std::string, std::size_t> opened;
   for (const std::string& device : devices) {
     if (device.starts_with("net_af_xdp")) {
-      opened[std::string(device_argument(device, "iface"))] += queues;
+      opened[std::string(interface_of(device))] += queues;
     }
   }
   for (const auto& [interface, count] : opened) {

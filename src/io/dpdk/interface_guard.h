@@ -13,6 +13,10 @@ namespace tailrace::io::dpdk {
 // The value of "name=" among the arguments of a device ("net_af_xdp0,iface=eth1"), or nothing.
 std::string_view device_argument(std::string_view device, std::string_view name);
 
+// The interface of the kernel's that a device is an end of, or nothing: what net_vhost calls so is
+// the path of its socket.
+std::string_view interface_of(std::string_view device);
+
 // The interfaces with a default route, from the texts of /proc/net/route and
 // /proc/net/ipv6_route, each once.
 std::vector<std::string> default_route_interfaces(std::string_view route_v4,

@@ -31,6 +31,10 @@ constexpr std::uint16_t xdp_page_room = 3840;
 constexpr std::uint16_t xdp_reserved_bytes = 384;
 constexpr std::uint16_t xdp_mtu_max = 3442;
 
+// Virtio: a buffer for a frame of 64 KiB, as large as DPDK has them, and fewer of them.
+constexpr std::uint32_t long_room = UINT16_MAX / 64 * 64;
+constexpr std::uint16_t long_descriptors = 256;
+
 std::string said(int error_number) {
   return fmt::format("{}{}", rte_strerror(error_number < 0 ? -error_number : error_number),
                      take_complaints());
@@ -59,9 +63,9 @@ std::vector<rte_mbuf*> set_outsiders_aside(rte_mempool* pool) {
   return outsiders;
 }
 
-int on_port_event(std::uint16_t, rte_eth_event_type, void* is_gone, void*) {
-  static_cast<std::atomic<bool>*>(is_gone)->store(true, std::memory_order_relaxed);
-  return 0;
+bool looks_linked(std::uint16_t port) {
+  rte_eth_link link{};
+  return rte_eth_link_get_nowait(port, &link) != 0 || link.link_status == RTE_ETH_LINK_UP;
 }
 
 }  // namespace
@@ -75,6 +79,7 @@ struct Port::Facts {
   std::uint16_t send_descriptors = descriptors;
   std::uint64_t receive_offloads = 0;
   std::uint64_t send_offloads = 0;
+  bool sends_long = false;      // to be cut by the other side
   bool spreads = false;         // by our hash
   bool has_interrupts = false;
 };
@@ -88,7 +93,7 @@ bool is_device_of(std::string_view device, std::string_view driver) {
 
 // Drivers for interfaces of the kernel say 1500, whatever the interface has.
 std::uint16_t link_mtu(std::string_view device, std::uint16_t otherwise) {
-  const std::string name(device_argument(device, "iface"));
+  const std::string name(interface_of(device));
   KernelInterface interface;
   const bool is_known = !is_device_of(device, "net_tap") && !name.empty() &&
                         read_kernel_interface(name, interface) == 0;
@@ -101,6 +106,12 @@ std::uint32_t slot_bytes(std::string_view device) {
   const std::string slot(device_argument(device, "framesz"));
   return slot.empty() ? usual
                       : static_cast<std::uint32_t>(std::strtoul(slot.c_str(), nullptr, 10));
+}
+
+// Whether frames of up to 64 KiB may come, which the other side would have had to cut.
+bool takes_long_frames(std::string_view device) {
+  return is_device_of(device, "net_virtio_user") ||
+         (is_device_of(device, "net_vhost") && device_argument(device, "ext-buffer") == "1");
 }
 
 // Of a buffer, so that each frame is in one.
@@ -119,8 +130,16 @@ std::uint32_t send_buffers(std::uint32_t send_descriptors) {
   return send_descriptors * 2 + 2 * cached_buffers;
 }
 
-std::uint32_t lent_buffers(std::uint64_t receive_bytes, std::uint32_t room) {
-  return static_cast<std::uint32_t>(receive_bytes / (room + buffer_overhead));
+// The same for frames that come. net_vhost has long ones in buffers that it makes itself.
+std::uint32_t receive_room(std::string_view device, std::uint16_t mtu, bool huge_pages) {
+  return is_device_of(device, "net_virtio_user") ? long_room
+                                                 : buffer_room(device, mtu, huge_pages);
+}
+
+std::uint32_t lent_buffers(std::string_view device, std::uint64_t receive_bytes,
+                           std::uint32_t room) {
+  const std::uint32_t each = takes_long_frames(device) ? long_room : room;
+  return static_cast<std::uint32_t>(receive_bytes / (each + buffer_overhead));
 }
 
 // Those in the device's hands, and on the way to it; net_af_xdp has two rings of them.
@@ -135,11 +154,20 @@ std::uint32_t receive_buffers(std::uint32_t lent, std::uint32_t receive_descript
 std::uint64_t queue_memory_bytes(std::string_view device, std::uint64_t receive_bytes,
                                  bool huge_pages) {
   constexpr std::uint16_t usual_mtu = 1500;
-  const std::uint32_t room = buffer_room(device, link_mtu(device, usual_mtu), huge_pages);
-  const std::uint64_t count =
-      receive_buffers(lent_buffers(receive_bytes, room), descriptors_most, descriptors_most, true);
+  const std::uint16_t mtu = link_mtu(device, usual_mtu);
+  const std::uint32_t sent_room = buffer_room(device, mtu, huge_pages);
+  const std::uint32_t room = receive_room(device, mtu, huge_pages);
+  const std::uint32_t lent = lent_buffers(device, receive_bytes, room);
+  const std::uint64_t count = receive_buffers(
+      lent, room == long_room ? long_descriptors : descriptors_most, descriptors_most,
+      is_device_of(device, "net_af_xdp"));
+  const std::uint64_t beside = takes_long_frames(device) && room != long_room ? lent : 0;
+  const auto bytes_of = [](std::uint64_t buffers, std::uint32_t each) {
+    return buffers * (each + 2 * buffer_overhead);
+  };
   // An eighth is lost where buffers do not fit pages, and goes into rings.
-  return (count + send_buffers(descriptors_most)) * (room + 2 * buffer_overhead) * 9 / 8;
+  return (bytes_of(count, room) + bytes_of(send_buffers(descriptors_most), sent_room) +
+          bytes_of(beside, long_room)) * 9 / 8;
 }
 
 Port::Port(std::uint16_t id, const PortOptions& options)
@@ -156,8 +184,26 @@ std::unique_ptr<Port> Port::open(std::uint16_t id, const PortOptions& options, s
 
 Port::~Port() {
   (void)rte_eth_dev_stop(id_);
-  rte_eth_dev_callback_unregister(id_, RTE_ETH_EVENT_INTR_RMV, on_port_event, &is_gone_);
+  rte_eth_dev_callback_unregister(id_, RTE_ETH_EVENT_INTR_RMV, on_unplugged, this);
+  rte_eth_dev_callback_unregister(id_, RTE_ETH_EVENT_INTR_LSC, on_link, this);
   rte_eth_dev_close(id_);
+}
+
+// These two are called by threads of DPDK's.
+int Port::on_unplugged(std::uint16_t, rte_eth_event_type, void* port, void*) {
+  static_cast<Port*>(port)->is_gone_.store(true, std::memory_order_relaxed);
+  return 0;
+}
+
+// Whoever comes to the other side of net_vhost is told by the driver not to knock; a thread that
+// sleeps has to ask for it anew.
+int Port::on_link(std::uint16_t, rte_eth_event_type, void* that, void*) {
+  auto* port = static_cast<Port*>(that);
+  port->has_link_ = looks_linked(port->id_);
+  for (const auto& queue : port->queues_) {
+    if (queue->wake.edges != nullptr) queue->wake.edges->nudge();
+  }
+  return 0;
 }
 
 bool Port::is_driver(const char* name) const { return facts_->driver == name; }
@@ -184,7 +230,7 @@ bool Port::examine(std::string& why) {
   if (is_driver("net_af_xdp") && facts.mtu > xdp_mtu_max) {
     why = fmt::format("its MTU is {}, and this driver carries {} at most: `ip link set {} mtu {}` "
                       "at both ends", facts.mtu, xdp_mtu_max,
-                      device_argument(options_.device, "iface"), xdp_mtu_max);
+                      interface_of(options_.device), xdp_mtu_max);
     return false;
   }
   constexpr std::uint32_t slot_header_bytes = 96;
@@ -202,14 +248,32 @@ bool Port::examine(std::string& why) {
   using Direction = std::uint64_t;
   const Direction can_send = facts.info.tx_offload_capa;
   facts.send_offloads = can_send & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-  const Direction sums = RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM;
-  if ((can_send & sums) == sums) {
-    facts.send_offloads |= sums;
+  if ((can_send & RTE_ETH_TX_OFFLOAD_TCP_CKSUM) != 0) {
+    // Who cuts frames makes IP's checksums of the pieces. Virtio does without saying so, and its
+    // other end is told of a whole frame, with the whole frame's.
+    const bool cuts = (can_send & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0 ||
+                      is_driver("net_virtio") || is_driver("net_virtio_user");
+    facts.send_offloads |=
+        can_send & (RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM);
     // net_tap refuses for ever what it counts with its link header as longer than the MTU.
-    if (!is_driver("net_tap")) facts.send_offloads |= can_send & RTE_ETH_TX_OFFLOAD_TCP_TSO;
+    if (cuts && !is_driver("net_tap")) {
+      facts.send_offloads |= can_send & RTE_ETH_TX_OFFLOAD_TCP_TSO;
+    }
   }
   facts.receive_offloads = facts.info.rx_offload_capa &
                            (RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_IPV4_CKSUM);
+  if (is_driver("net_virtio_user")) {
+    facts.receive_offloads |= facts.info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_TCP_LRO;
+  }
+  // This driver sends long frames, though it does not say so, to whoever takes them; the option
+  // is about both directions.
+  facts.sends_long =
+      is_driver("net_vhost") && device_argument(options_.device, "tso") == "1";
+  if (facts.sends_long && !takes_long_frames(options_.device)) {
+    why = fmt::format("long frames (\"tso=1\") need a buffer each: \"{},linear-buffer=1,"
+                      "ext-buffer=1\"", options_.device);
+    return false;
+  }
   return true;
 }
 
@@ -250,6 +314,7 @@ bool Port::configure(std::string& why) {
     return std::min(preferred == 0 ? descriptors : preferred, descriptors_most);
   };
   facts.receive_descriptors = wanted(facts.info.default_rxportconf.ring_size);
+  if (is_driver("net_virtio_user")) facts.receive_descriptors = long_descriptors;
   facts.send_descriptors = wanted(facts.info.default_txportconf.ring_size);
   error = rte_eth_dev_adjust_nb_rx_tx_desc(id_, &facts.receive_descriptors,
                                            &facts.send_descriptors);
@@ -263,21 +328,23 @@ bool Port::make_queue(std::uint16_t index, std::string& why) {
   queue->port = id_;
   queue->index = index;
   queue->is_gone = &is_gone_;
+  queue->has_link = &has_link_;
   queue->quiet_min = options_.quiet_min;
-  const std::uint32_t room = buffer_room(options_.device, facts.mtu, options_.huge_pages);
+  const std::uint32_t sent_room = buffer_room(options_.device, facts.mtu, options_.huge_pages);
+  const std::uint32_t room = receive_room(options_.device, facts.mtu, options_.huge_pages);
   const bool is_xdp = is_driver("net_af_xdp");
   const int socket = rte_eth_dev_socket_id(id_);
-  const std::uint32_t frames_max = lent_buffers(options_.receive_bytes, room);
+  const std::uint32_t frames_max = lent_buffers(options_.device, options_.receive_bytes, room);
   const std::uint32_t sent_buffers = send_buffers(facts.send_descriptors);
   const std::uint32_t received_buffers =
       receive_buffers(frames_max, facts.receive_descriptors, facts.send_descriptors, is_xdp);
-  const auto pool = [&](const char* what, std::uint32_t count) {
+  const auto pool = [&](const char* what, std::uint32_t count, std::uint32_t each) {
     return rte_pktmbuf_pool_create(fmt::format("{}-{}-{}", what, id_, index).c_str(), count,
-                                   cached_buffers, 0, static_cast<std::uint16_t>(room), socket);
+                                   cached_buffers, 0, static_cast<std::uint16_t>(each), socket);
   };
-  queue->receive = pool("receive", received_buffers);
+  queue->receive = pool("receive", received_buffers, room);
   // It sends only what lies in the memory that the kernel was told of.
-  queue->send = is_xdp ? queue->receive : pool("send", sent_buffers);
+  queue->send = is_xdp ? queue->receive : pool("send", sent_buffers, sent_room);
   if (queue->receive == nullptr || queue->send == nullptr) {
     why = fmt::format("no memory for {} buffers of {} bytes: {}", received_buffers + sent_buffers,
                       room, said(rte_errno));
@@ -288,7 +355,8 @@ bool Port::make_queue(std::uint16_t index, std::string& why) {
   const bool has_sums = (facts.send_offloads & RTE_ETH_TX_OFFLOAD_TCP_CKSUM) != 0;
   const bool has_chains = (facts.send_offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) != 0;
   const bool cuts = has_sums && has_chains &&
-                    (facts.send_offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO) != 0;
+                    (facts.sends_long ||
+                     (facts.send_offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO) != 0);
   constexpr std::uint32_t cut_bytes_max = 65'000;  // with its headers, 16 bits of IP's length
   queue->offers = {.mtu = facts.mtu, .checksums = has_sums,
                    .segmentation_bytes_max = cuts ? cut_bytes_max : 0, .frames_max = frames_max};
@@ -298,7 +366,9 @@ bool Port::make_queue(std::uint16_t index, std::string& why) {
     std::copy_n(mac.addr_bytes, address.size(), address.begin());
     queue->offers.address = options_.address.value_or(address);
   }
-  SendAbilities abilities{.chains = has_chains, .checksums = has_sums};
+  SendAbilities abilities{
+      .chains = has_chains, .checksums = has_sums,
+      .ip_checksums = (facts.send_offloads & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0};
   const rte_eth_desc_lim& limits = facts.info.tx_desc_lim;
   if (limits.nb_mtu_seg_max != 0) abilities.pieces_max = limits.nb_mtu_seg_max;
   if (limits.nb_seg_max != 0) abilities.long_pieces_max = limits.nb_seg_max;
@@ -328,7 +398,7 @@ bool Port::set_up_queue(Queue& queue, std::string& why) {
 }
 
 bool Port::start(std::string& why) {
-  rte_eth_dev_callback_register(id_, RTE_ETH_EVENT_INTR_RMV, on_port_event, &is_gone_);
+  rte_eth_dev_callback_register(id_, RTE_ETH_EVENT_INTR_RMV, on_unplugged, this);
   if (const int error = rte_eth_dev_start(id_); error != 0) {
     why = said(error);
     return false;
@@ -338,8 +408,12 @@ bool Port::start(std::string& why) {
   if (rte_eth_allmulticast_enable(id_) != 0) rte_eth_promiscuous_enable(id_);
   if (facts_->spreads) spread_by_hash();
   find_wake_sources();
-  rte_eth_link link{};
-  if (rte_eth_link_get_nowait(id_, &link) == 0 && link.link_status == RTE_ETH_LINK_DOWN) {
+  find_who_keeps_frames();
+  rte_eth_dev_callback_register(id_, RTE_ETH_EVENT_INTR_LSC, on_link, this);
+  const bool has_link = looks_linked(id_);
+  // Others may have one later without telling.
+  if (is_driver("net_vhost")) has_link_ = has_link;
+  if (!has_link) {
     log_event(LogLevel::warn, "network", "DPDK port {} has no link yet", options_.device);
   }
   (void)take_complaints();
@@ -376,14 +450,34 @@ void Port::spread_by_hash() {
 void Port::find_wake_sources() {
   std::vector<int> sockets;
   if (is_driver("net_af_packet")) {
-    sockets = packet_sockets(std::string(device_argument(options_.device, "iface")));
+    sockets = packet_sockets(std::string(interface_of(options_.device)));
   }
   for (auto& queue : queues_) {
     if (sockets.size() == queues_.size()) queue->wake.fd = sockets[queue->index];
-    queue->wake.interface = device_argument(options_.device, "iface");
+    queue->wake.interface = interface_of(options_.device);
     if (queue->wake.fd >= 0 || !facts_->has_interrupts) continue;
     const int fd = rte_eth_dev_rx_intr_ctl_q_get_fd(id_, queue->index);
-    if (fd >= 0) queue->wake = {.fd = fd, .is_interrupt = true, .is_counter = is_event_fd(fd)};
+    if (fd < 0) continue;
+    WakeSource& wake = queue->wake;
+    if (is_driver("net_vhost")) wake.edges = EdgeWake::create(fd);
+    wake.fd = wake.edges != nullptr ? wake.edges->fd() : fd;
+    wake.is_interrupt = true;
+    wake.is_counter = is_event_fd(fd);
+  }
+}
+
+// Of the drivers that cannot be asked to look at what they have sent, some have nothing to look at:
+// they copy, or hand on, in the call.
+void Port::find_who_keeps_frames() {
+  constexpr std::array<std::string_view, 6> at_once = {
+      "net_af_packet", "net_af_xdp", "net_null", "net_pcap", "net_ring", "net_tap"};
+  const bool is_memif = is_driver("net_memif") &&
+                        device_argument(options_.device, "zero-copy") != "yes";
+  if (is_memif || std::find(at_once.begin(), at_once.end(), facts_->driver) != at_once.end()) {
+    return;
+  }
+  for (auto& queue : queues_) {
+    if (rte_eth_tx_done_cleanup(id_, queue->index, 0) == -ENOTSUP) queue->sent->copy_always();
   }
 }
 

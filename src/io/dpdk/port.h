@@ -2,6 +2,8 @@
 // around it, or refused by name: in port.cc, and for net_tap's signals in environment.cc.
 #pragma once
 
+#include <rte_ethdev.h>
+
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -53,7 +55,10 @@ class Port {
   bool take_address(std::string& why);
   void spread_by_hash();
   void find_wake_sources();
+  void find_who_keeps_frames();
   bool is_driver(const char* name) const;
+  static int on_unplugged(std::uint16_t, rte_eth_event_type, void* port, void*);
+  static int on_link(std::uint16_t, rte_eth_event_type, void* port, void*);
 
   struct Facts;   // what DPDK tells of it
   const std::uint16_t id_;
@@ -61,6 +66,7 @@ class Port {
   std::unique_ptr<Facts> facts_;
   std::vector<std::unique_ptr<Queue>> queues_;
   std::atomic<bool> is_gone_{false};
+  std::atomic<bool> has_link_{true};
 };
 
 }  // namespace tailrace::io::dpdk

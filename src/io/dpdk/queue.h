@@ -7,11 +7,13 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/time.h"
+#include "io/dpdk/edge_wake.h"
 #include "io/dpdk/sent_frames.h"
 #include "io/packet_device.h"
 
@@ -22,6 +24,7 @@ struct WakeSource {
   int fd = -1;                  // readable then; -1: the device has none
   bool is_interrupt = false;    // to be enabled before each wait
   bool is_counter = false;      // an eventfd, to be read after each
+  std::unique_ptr<EdgeWake> edges;   // whose descriptor it is, where the device's own would not do
   std::string interface;        // of the kernel's; with it the descriptor loses its meaning
 };
 
@@ -43,6 +46,7 @@ struct Queue {
   WakeSource wake;
   std::optional<Duration> quiet_min;
   const std::atomic<bool>* is_gone = nullptr;   // the port was unplugged
+  const std::atomic<bool>* has_link = nullptr;  // as far as its driver tells
 };
 
 }  // namespace tailrace::io::dpdk

@@ -105,7 +105,7 @@ bool SentFrames::add_payload(Chain& chain, const TxFrame& frame) {
 }
 
 bool SentFrames::is_referable(Bytes bytes) const {
-  if (!abilities_.chains || bytes.size() <= copied_bytes_max) return false;
+  if (!abilities_.chains || copies_always_ || bytes.size() <= copied_bytes_max) return false;
   return std::any_of(regions_.begin(), regions_.end(), [&](Bytes region) {
     return region.data() <= bytes.data() &&
            bytes.data() + bytes.size() <= region.data() + region.size();
@@ -177,7 +177,7 @@ void SentFrames::set_offloads(const Chain& chain, const TxFrame& frame) {
   if (!is_cut) return;
   head.ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
   auto* start = rte_pktmbuf_mtod(&head, std::byte*);
-  if (!is_v6) {
+  if (!is_v6 && abilities_.ip_checksums) {
     head.ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
     std::memset(start + frame.link_bytes + ipv4_checksum_pos, 0, 2);
   }

@@ -19,6 +19,7 @@ namespace tailrace::io::dpdk {
 struct SendAbilities {
   bool chains = false;          // a frame may be several buffers
   bool checksums = false;       // completes those of TCP
+  bool ip_checksums = false;    // ... and IP's, of the pieces that it cuts
   std::uint16_t pieces_max = 8;        // of a frame of one segment
   std::uint16_t long_pieces_max = 8;   // of one that the device cuts
 };
@@ -33,6 +34,9 @@ class SentFrames {
 
   // Payload in these may be referenced; all other is copied.
   void set_regions(std::span<const MutableBytes> regions);
+  // All is copied, for a device that keeps what it has sent until it has more to send: the memory
+  // of an answer would come back with the next, and the next may be waiting for that memory.
+  void copy_always() { copies_always_ = true; }
 
   // A chain that is the caller's, or null: no buffers are left.
   rte_mbuf* make(const TxFrame& frame);
@@ -67,6 +71,7 @@ class SentFrames {
   rte_mempool* pool_;
   const SendAbilities abilities_;
   std::vector<Bytes> regions_;
+  bool copies_always_ = false;
   std::unique_ptr<Hold[]> holds_;
   std::vector<std::uint32_t> free_;        // of holds_
   std::vector<std::uint32_t> finished_;    // holds not yet taken

@@ -43,6 +43,11 @@ RingIdle::~RingIdle() {
 void RingIdle::wait(Instant deadline) {
   take_wakes();
   if (wake_wanted_.exchange(false)) return ring_.pump();
+  if (deadline <= Ring::monotonic_now()) {
+    // A device is being polled. As in spin(), what the kernel does for us may need this processor.
+    sched_yield();
+    return ring_.pump();
+  }
   if (policy_ == IdlePolicy::spin && spin(deadline)) return;
   listen_for_wakes();
   is_asleep_.store(true);

@@ -64,6 +64,22 @@ TEST(CoreUnit, ListensAndTurns) {
   EXPECT_EQ(rig.unit->broker_counters().connections_opened.load(), 0u);
 }
 
+// A turn counts when the next begins, if it found something to do.
+TEST(CoreUnit, TellsTheTimeOfTurnsThatFoundWork) {
+  Rig rig;
+  ASSERT_TRUE(rig.make({"127.0.0.1:0"})) << rig.why;
+  Now now = ClockSystem().now();
+  std::uint64_t expected_us = 0;
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(rig.unit->busy_us(), expected_us);
+    if (rig.unit->run_once(now) > 0) expected_us += 1000;
+    now.instant = now.instant + milliseconds(1);
+  }
+  rig.unit->run_once(now);
+  EXPECT_EQ(rig.unit->busy_us(), expected_us);
+  EXPECT_LT(expected_us, 100'000U);   // There was nothing for it to do in the end.
+}
+
 TEST(CoreUnit, ItsRingHoldsTheLockOfTheDirectory) {
   Rig rig;
   ASSERT_TRUE(rig.make({"127.0.0.1:0"})) << rig.why;

@@ -101,6 +101,25 @@ TEST(DpdkDevice, AFullDeviceIsTriedAgainAndKeepsTheOrder) {
   EXPECT_EQ(next, taken);
 }
 
+TEST(DpdkDevice, WithoutALinkWhatDoesNotFitIsLost) {
+  Loop loop;
+  const TxFrame frame = loop.frame_of(1000, 5);
+  while (loop.device->transmit({&frame, 1}) == 1) (void)loop.finished();
+  EXPECT_EQ(loop.finished(), 0U);
+  Queue& queue = looped_port().queue(0);
+  const std::uint64_t lost = loop.device->numbers().send_errors.load();
+  static const std::atomic<bool> no_link{false};
+  const auto* const before = std::exchange(queue.has_link, &no_link);
+  EXPECT_EQ(loop.device->transmit({&frame, 1}), 1U);
+  queue.has_link = before;
+  EXPECT_GT(loop.device->numbers().send_errors.load(), lost);
+  EXPECT_GT(loop.finished(), 0U);
+  std::array<RxFrame, 32> received;
+  while (const std::size_t count = loop.device->receive(received)) {
+    for (std::size_t k = 0; k < count; ++k) loop.device->release({&received[k].token, 1});
+  }
+}
+
 // This one has nothing to wait for, so that a quiet thread looks again now and then.
 TEST(DpdkDevice, AQuietDeviceLetsTheThreadSleep) {
   Loop loop;

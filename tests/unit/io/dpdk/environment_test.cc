@@ -38,6 +38,13 @@ TEST(Environment, AsksForItsMemoryWithAndWithoutHugePages) {
   EXPECT_TRUE(contains(words, "101"));
 }
 
+TEST(Environment, MemoryThatAnotherProcessReadsIsInFewFiles) {
+  const std::string few = "--single-file-segments";
+  EXPECT_TRUE(contains(eal_arguments({.devices = {"net_virtio_user0,path=x"}}, 0), few));
+  EXPECT_TRUE(contains(eal_arguments({.devices = {"net_memif0"}}, 0), few));
+  EXPECT_FALSE(contains(eal_arguments({.devices = {"net_vhost0,iface=x"}}, 0), few));
+}
+
 TEST(Environment, TooFewHugePagesAreToldWithTheNumberToSet) {
   std::string why;
   EXPECT_EQ(Environment::create({.huge_pages = true, .memory_bytes = std::uint64_t{1} << 50}, why),

@@ -88,6 +88,8 @@ TEST(InterfaceGuard, TellsOfAnInterfaceThatIsNotThere) {
   EXPECT_NE(machine.why.find("no interface nonsense0"), std::string::npos) << machine.why;
   EXPECT_TRUE(may_take("net_tap0,iface=nonsense0", machine.view, machine.why));
   EXPECT_TRUE(may_take("net_memif0", machine.view, machine.why));
+  // The path of a socket.
+  EXPECT_TRUE(may_take("net_vhost0,iface=/tmp/nonsense0", machine.view, machine.why));
 }
 
 TEST(InterfaceGuard, TellsHowAnInterfaceIsNamed) {

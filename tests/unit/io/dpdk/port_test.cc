@@ -43,6 +43,12 @@ TEST(Port, ThePlanOfMemoryCoversThePools) {
   const std::uint64_t plan = queue_memory_bytes("net_ring0", 1 << 20, false);
   EXPECT_GE(plan, bytes_of(queue.receive) + bytes_of(queue.send));
   EXPECT_LT(plan, 64 << 20);
+  // A buffer of 64 KiB for each frame that is lent; net_vhost makes them itself.
+  const std::uint64_t virtio = queue_memory_bytes("net_virtio_user0,path=x", 32 << 20, true);
+  EXPECT_GT(virtio, std::uint64_t{48} << 20);
+  EXPECT_LT(virtio, std::uint64_t{160} << 20);
+  EXPECT_GT(queue_memory_bytes("net_vhost0,iface=x,ext-buffer=1", 32 << 20, true),
+            std::uint64_t{32} << 20);
   // Long slots make long buffers.
   EXPECT_GT(queue_memory_bytes("net_af_packet0,iface=x,framesz=32768", 1 << 20, true), 6 * plan);
 }

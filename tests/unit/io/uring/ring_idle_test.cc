@@ -1,5 +1,8 @@
 #include "io/uring/ring_idle.h"
 
+#include <sched.h>
+#include <sys/resource.h>
+
 #include <atomic>
 #include <ctime>
 #include <thread>
@@ -95,6 +98,35 @@ TEST_P(RingIdleTest, AWakeBeforeTheWaitCounts) {
   const Instant start = Ring::monotonic_now();
   idle->wait(start + seconds(5));
   EXPECT_LT(Ring::monotonic_now() - start, seconds(2));
+}
+
+// A thread that polls a device asks to be called again at once; what the kernel does for it may be
+// waiting for its processor.
+TEST_P(RingIdleTest, AThreadThatWillNotWaitGivesWayToOthers) {
+  cpu_set_t before;
+  ASSERT_EQ(sched_getaffinity(0, sizeof before, &before), 0);
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  for (int cpu = 0; CPU_COUNT(&one) == 0; ++cpu) {
+    if (CPU_ISSET(cpu, &before)) CPU_SET(cpu, &one);
+  }
+  ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);   // Inherited by the other.
+  auto ring = make_ring();
+  auto idle = make_idle(*ring, GetParam());
+  rusage usage{};
+  idle->wait({});
+  ASSERT_EQ(getrusage(RUSAGE_THREAD, &usage), 0);
+  const auto forced = usage.ru_nivcsw + usage.ru_nvcsw;
+  std::atomic<bool> over{false};
+  std::thread other([&] {
+    while (!over) sched_yield();
+  });
+  for (int i = 0; i < 200; ++i) idle->wait({});
+  ASSERT_EQ(getrusage(RUSAGE_THREAD, &usage), 0);
+  over = true;
+  other.join();
+  ASSERT_EQ(sched_setaffinity(0, sizeof before, &before), 0);
+  EXPECT_GE(usage.ru_nivcsw + usage.ru_nvcsw - forced, 50);
 }
 
 TEST_P(RingIdleTest, BytesOnASocketEndTheWait) {
