@@ -34,7 +34,7 @@ KINDS = [
     ("copies between kernel and us", r"copy_(to|from)_iter|rep_movs|copy_user|copy_page|"
                                      r"_copy_(to|from)|skb_copy_datagram|simple_copy"),
     ("DPDK", r"librte_|rte_|tailrace::io::dpdk"),
-    ("our TCP/IP", r"tailrace::net::|tailrace::io::UserTransport"),
+    ("our TCP/IP", r"tailrace::net::|tailrace::io::(UserTransport|StackDriver)"),
     ("check of records", r"RecordIterator|BatchChecker|varint|record::"),
     ("log", r"tailrace::log::"),
     ("broker and codecs", r"tailrace::(broker|kafka|bus|runtime)::"),

@@ -126,7 +126,7 @@ struct Connection {
   bool is_tail_probe_due = false;
   bool is_pacing_wait = false;
   std::uint8_t tail_probes = 0;         // sent and not answered
-  bool was_probe_retransmit = false;
+  std::uint8_t tail_probes_resent = 0;  // of them, resends that may have repaired a loss unseen
   bool tell_accepted = false;
   bool tell_connected = false;
   bool tell_end = false;

@@ -19,7 +19,8 @@ Stack::Stack(const Limits& limits, const Interface& interface, const SipKey& key
     : tcp_(limits, interface, key, start),
       listen_(tcp_),
       burst_(std::make_unique<std::array<Packet, burst_max>>()),
-      echoes_(echoes_held_max) {
+      echoes_(echoes_held_max),
+      conflict_at_(interface.addresses.size()) {
   TR_ASSERT(!interface.mac.is_group());
   TR_ASSERT(limits.holds_max < echo_hold_bit);
   TR_ASSERT(interface.addresses.size() <= UINT8_MAX);

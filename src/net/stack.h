@@ -27,6 +27,7 @@
 #include <optional>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "base/frame.h"
 #include "base/ops.h"
@@ -186,7 +187,7 @@ class Stack {
   Pool<EchoHold> echoes_;
   Instant router_until_ = never();
   std::optional<Conflict> conflict_;
-  Instant conflict_at_{};                // the last one; 0: there was none
+  std::vector<Instant> conflict_at_;     // of each address the last one; 0: there was none
   std::uint32_t ports_tried_ = 0;
 };
 

@@ -85,8 +85,9 @@ void Stack::on_conflict(const IpAddress& own, const MacAddress& mac) {
   tcp_.count(Count::address_conflicts);
   if (!tcp_.interface.answers_neighbours) return;
   conflict_ = {own, mac};
-  const bool is_first = conflict_at_.ns == 0 || tcp_.now - conflict_at_ >= defend_interval;
-  conflict_at_ = tcp_.now;
+  Instant& last = conflict_at_[static_cast<std::size_t>(tcp_.interface.index_of(own))];
+  const bool is_first = last.ns == 0 || tcp_.now - last >= defend_interval;
+  last = tcp_.now;
   if (is_first) announce(own);
 }
 

@@ -44,6 +44,7 @@ void take_cumulative(Tcp& tcp, Connection& c, Seq ack, Taken& taken) {
     }
     if (record.seq < ack) {
       const std::uint32_t part = ack - record.seq;
+      if (record.ever_resent) taken.news.acked_resent = true;
       if (!record.sacked) taken.news.delivered_bytes += part;
       payload += part;
       tcp.records.trim_front(c.sent, part, tcp.sends.advance(record.at, part));
@@ -245,7 +246,8 @@ void on_ack(Tcp& tcp, Connection& c, const TcpSegment& segment) {
     c.rtt.sample(news.sample, tcp.now);
   }
   if (news.advanced) on_progress(tcp, c, news.acked_bytes);
-  if (had_flight) {
+  // The answer to a probe may come when nothing is under way any more.
+  if (had_flight || c.tail_probes > 0) {
     take_ecn_echo(tcp, c, header);
     recover(tcp, c, segment, news);
   }

@@ -367,7 +367,7 @@ Step send_tail_probe(Tcp& tcp, Connection& c, const MacAddress& mac, TxFrame& fr
   const std::uint32_t segment = c.send_mss - sack_bytes(c);
   const std::uint32_t room = usable_window(c);
   Step step = Step::nothing;
-  c.was_probe_retransmit = false;
+  bool may_repair = false;
   if (c.queue.unsent_bytes > 0 && room > 0) {
     const auto length = static_cast<std::uint32_t>(
         std::min<std::uint64_t>({c.queue.unsent_bytes, room, segment}));
@@ -376,11 +376,13 @@ Step send_tail_probe(Tcp& tcp, Connection& c, const MacAddress& mac, TxFrame& fr
     const std::uint32_t index = to_probe_with(tcp, c, segment);
     if (index == none || tcp.records[index].sacked) return Step::nothing;
     step = resend(tcp, c, mac, frame, index, segment);
-    c.was_probe_retransmit = true;
+    // What a recovery lost, it has paid for.
+    may_repair = c.recovery == Recovery::steady;
   }
   if (step != Step::sent) return step;
   tcp.count(Count::loss_probes);
   ++c.tail_probes;
+  if (may_repair) ++c.tail_probes_resent;
   c.tail_probe_end = c.send_next;
   arm_retransmit(tcp, c);
   return step;
@@ -411,8 +413,12 @@ Step fill_frame(Tcp& tcp, Connection& c, const MacAddress& mac, TxFrame& frame) 
   if (c.is_tail_probe_due) {
     const Step step = send_tail_probe(tcp, c, mac, frame);
     if (step == Step::sent) return step;
-    // Not again and again.
-    c.sent.head == none ? arm_retransmit(tcp, c) : arm_timeout(tcp, c);
+    // No probe went out, and none will: the time-out is next.
+    if (c.sent.head == none) {
+      arm_retransmit(tcp, c);
+    } else {
+      arm_timeout(tcp, c);
+    }
     if (step == Step::starved) return step;
   }
   Step step = c.sent.to_resend_bytes() > 0 ? send_lost(tcp, c, mac, frame) : Step::nothing;

@@ -34,6 +34,11 @@ void begin_undo(Connection& c) {
   c.first_resend_stamp = 0;
 }
 
+void forget_probes(Connection& c) {
+  c.tail_probes = 0;
+  c.tail_probes_resent = 0;
+}
+
 void enter_fast(Tcp& tcp, Connection& c) {
   // An ECN reduction under way already took its share of this round trip.
   if (c.recovery != Recovery::reduced) {
@@ -44,7 +49,7 @@ void enter_fast(Tcp& tcp, Connection& c) {
   c.recovery_end = c.send_next;
   c.say_reduced = c.uses_ecn;
   c.ecn_reduced_to = c.send_next;
-  c.tail_probes = 0;
+  forget_probes(c);
   c.congestion.begin_reduction(c.in_flight());
   tcp.count(Count::fast_recoveries);
 }
@@ -85,23 +90,24 @@ bool is_answer_to_original(const Connection& c, const TcpSegment& segment, const
   return static_cast<std::int32_t>(options.timestamp_echo - c.first_resend_stamp) < 0;
 }
 
-// RFC 8985, 7.4.2: was the loss probe's answer one to a double, or did it repair a loss unseen?
+// RFC 8985, 7.4.2: were the answers to the loss probes ones to doubles, or did one of them repair a
+// loss unseen?
 void check_probe_answer(Tcp& tcp, Connection& c, const TcpSegment& segment, const AckNews& news) {
-  if (c.tail_probes == 0 || segment.header.ack < c.tail_probe_end) return;
-  if (!c.was_probe_retransmit || news.has_dsack) {
-    c.tail_probes = 0;
-  } else if (segment.header.ack > c.tail_probe_end) {
-    c.tail_probes = 0;
-    if (c.recovery != Recovery::steady) return;
-    c.congestion.on_congestion(c.send_mss, false);
-    c.congestion.begin_reduction(std::max(c.in_flight(), std::uint32_t{c.send_mss}));
-    c.recovery = Recovery::reduced;
-    c.recovery_end = c.send_next;
-    c.may_undo = false;
-    tcp.count(Count::fast_recoveries);
-  } else if (news.is_duplicate) {
-    c.tail_probes = 0;
-  }
+  if (c.tail_probes == 0) return;
+  const bool is_at_end = segment.header.ack == c.tail_probe_end;
+  const bool tells_of_double = news.has_dsack || (is_at_end && news.is_duplicate);
+  if (tells_of_double && c.tail_probes_resent > 0) --c.tail_probes_resent;
+  if (segment.header.ack < c.tail_probe_end) return;
+  if (c.tail_probes_resent == 0) return forget_probes(c);
+  if (is_at_end) return;   // Nothing may follow but the answer to a double.
+  forget_probes(c);
+  if (c.recovery != Recovery::steady) return;
+  c.congestion.on_congestion(c.send_mss, false);
+  c.congestion.begin_reduction(std::max(c.in_flight(), std::uint32_t{c.send_mss}));
+  c.recovery = Recovery::reduced;
+  c.recovery_end = c.send_next;
+  c.may_undo = false;
+  tcp.count(Count::fast_recoveries);
 }
 
 // RFC 6582. True if a segment was found lost.
@@ -261,7 +267,7 @@ void on_reordering_timer(Tcp& tcp, Connection& c) {
 
 void on_retransmit_timeout(Tcp& tcp, Connection& c) {
   tcp.count(Count::timeouts);
-  c.tail_probes = 0;
+  forget_probes(c);
   c.duplicate_acks = 0;
   if (c.recovery != Recovery::timeout || c.send_unacked >= c.recovery_end) {
     if (c.recovery == Recovery::steady) {

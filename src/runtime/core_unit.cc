@@ -173,8 +173,11 @@ void CoreUnit::watch_network() {
 }
 
 void CoreUnit::watch_addresses() {
+  const bool was_told = told_of_conflict_at_.has_value() &&
+                        turn_began_ < *told_of_conflict_at_ + conflict_told_interval;
+  if (was_told) return;
   const std::optional<net::Conflict> found = user_transport_->take_conflict();
-  if (!found || turn_began_ < told_of_conflict_at_ + conflict_told_interval) return;
+  if (!found) return;
   told_of_conflict_at_ = turn_began_;
   log_event(LogLevel::error, "network", "another station uses {}, too: {:02x}; clients reach now "
             "the one, now the other: give one of them another address (network.addresses)",

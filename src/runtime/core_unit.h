@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/counter.h"
@@ -120,7 +121,7 @@ class CoreUnit {
   io::UserTransport* user_transport_ = nullptr;  // the transport, if it is one
   Instant network_looked_at_{};
   bool told_of_checksums_ = false;
-  Instant told_of_conflict_at_{};
+  std::optional<Instant> told_of_conflict_at_;
   RequestedText connections_;
   std::unique_ptr<DataCore> data_core_;
 };

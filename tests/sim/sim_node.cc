@@ -337,18 +337,18 @@ void SimNode::destroy(bool crashed, bool power_cut) {
     if (control_disk_ != nullptr) control_disk_->crash(power_cut);
     if (power_cut) files_.power_cut(plan_.disk_faults.garbage);
   }
-  control_thread_.reset();
-  control_.reset();
   for (bus::CoreId i = 0; i < cores_.size(); ++i) {
     const std::unique_ptr<Core>& core = cores_[i];
     core->data_core.reset();
-    // Before the memory that it sends from, as CoreUnit has it.
+    // Before the memory that it sends from, the control plane's answers too, as Appliance has it.
     if (core->link_transport != nullptr) world_.links->remove(i, crashed);
     core->link_transport.reset();
     core->broker.reset();
     core->log.reset();
   }
   cores_.clear();
+  control_thread_.reset();
+  control_.reset();
   boot_.reset();
   boot_disk_.reset();
   control_disk_.reset();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 namespace tailrace::io::dpdk {
 namespace {
@@ -38,11 +39,17 @@ constexpr std::array drivers = {
 
 const Driver* driver_of(std::string_view device) {
   const std::string_view name = device.substr(0, device.find(','));
-  if (!name.starts_with("net_") && !name.starts_with("eth_")) return nullptr;
+  if (!name.starts_with("net_")) return nullptr;
   const auto found = std::find_if(drivers.begin(), drivers.end(), [&](const Driver& driver) {
     return name.substr(4).starts_with(driver.name);
   });
   return found == drivers.end() ? nullptr : &*found;
+}
+
+// Names of old that DPDK still takes. Here a driver has one, for what is known of it goes by that.
+std::string_view after_old_prefix(std::string_view device) {
+  if (device.starts_with("eth_")) return device.substr(4);
+  return device.starts_with("virtio_user") ? device : std::string_view{};
 }
 
 // The part in front of the separator, which are both taken off.
@@ -82,13 +89,24 @@ bool is_allowed(const Driver& driver, std::string_view argument) {
 }  // namespace
 
 bool check_arguments(std::string_view device, std::string& why) {
+  if (const std::string_view rest = after_old_prefix(device); !rest.empty()) {
+    why = fmt::format("network.device: found \"{}\", allowed: \"net_{}\"", device, rest);
+    return false;
+  }
   const Driver* const driver = driver_of(device);
   if (driver == nullptr) return true;
   std::string_view left = device;
   const std::string_view name = take_word(left, ',');
   bool has_needed = driver->needed.empty();
+  std::set<std::string_view> names;
   while (!left.empty()) {
     const std::string_view argument = take_word(left, ',');
+    // DPDK would take the last, where what guards the machine looks at the first.
+    if (!names.insert(argument.substr(0, argument.find('='))).second) {
+      why = fmt::format("network.device: found \"{}\" behind {}, allowed: each argument once",
+                        argument, name);
+      return false;
+    }
     if (!is_allowed(*driver, argument)) {
       why = fmt::format("network.device: found \"{}\" behind {}, allowed there (N is a number): {}",
                         argument, name, driver->arguments);

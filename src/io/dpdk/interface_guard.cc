@@ -112,9 +112,7 @@ std::string_view device_argument(std::string_view device, std::string_view name)
 }
 
 std::string_view interface_of(std::string_view device) {
-  return device.starts_with("net_vhost") || device.starts_with("eth_vhost")
-             ? std::string_view{}
-             : device_argument(device, "iface");
+  return device.starts_with("net_vhost") ? std::string_view{} : device_argument(device, "iface");
 }
 
 std::vector<std::string> default_route_interfaces(std::string_view route_v4,

@@ -184,8 +184,12 @@ std::unique_ptr<Port> Port::open(std::uint16_t id, const PortOptions& options, s
 
 Port::~Port() {
   (void)rte_eth_dev_stop(id_);
-  rte_eth_dev_callback_unregister(id_, RTE_ETH_EVENT_INTR_RMV, on_unplugged, this);
-  rte_eth_dev_callback_unregister(id_, RTE_ETH_EVENT_INTR_LSC, on_link, this);
+  // DPDK refuses while one is being called.
+  while (rte_eth_dev_callback_unregister(id_, RTE_ETH_EVENT_INTR_RMV, on_unplugged, this) ==
+         -EAGAIN) {
+  }
+  while (rte_eth_dev_callback_unregister(id_, RTE_ETH_EVENT_INTR_LSC, on_link, this) == -EAGAIN) {
+  }
   rte_eth_dev_close(id_);
 }
 
@@ -410,11 +414,11 @@ bool Port::start(std::string& why) {
   find_wake_sources();
   find_who_keeps_frames();
   rte_eth_dev_callback_register(id_, RTE_ETH_EVENT_INTR_LSC, on_link, this);
-  const bool has_link = looks_linked(id_);
-  // Others may have one later without telling.
-  if (is_driver("net_vhost")) has_link_ = has_link;
-  if (!has_link) {
-    log_event(LogLevel::warn, "network", "DPDK port {} has no link yet", options_.device);
+  // Others may have one later without telling. Looked at twice, for it may come between the look
+  // and the store.
+  if (is_driver("net_vhost") && !looks_linked(id_)) {
+    has_link_ = false;
+    if (looks_linked(id_)) has_link_ = true;
   }
   (void)take_complaints();
   return true;
@@ -471,11 +475,11 @@ void Port::find_wake_sources() {
 void Port::find_who_keeps_frames() {
   constexpr std::array<std::string_view, 6> at_once = {
       "net_af_packet", "net_af_xdp", "net_null", "net_pcap", "net_ring", "net_tap"};
-  const bool is_memif = is_driver("net_memif") &&
+  const bool is_copying_memif = is_driver("net_memif") &&
                         device_argument(options_.device, "zero-copy") != "yes";
-  if (is_memif || std::find(at_once.begin(), at_once.end(), facts_->driver) != at_once.end()) {
-    return;
-  }
+  const bool is_at_once =
+      std::find(at_once.begin(), at_once.end(), facts_->driver) != at_once.end();
+  if (is_copying_memif || is_at_once) return;
   for (auto& queue : queues_) {
     if (rte_eth_tx_done_cleanup(id_, queue->index, 0) == -ENOTSUP) queue->sent->copy_always();
   }

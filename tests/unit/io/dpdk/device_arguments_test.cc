@@ -16,7 +16,7 @@ TEST(DeviceArguments, WhatTheDriversKnowIsTaken) {
   for (const char* device :
        {"net_af_xdp0,iface=eth1", "net_af_xdp1,iface=eth1,start_queue=1,queue_count=1",
         "net_af_packet0,iface=eth1,qpairs=2,framesz=4096,blocksz=8192,framecnt=512,qdisc_bypass=0",
-        "eth_af_packet0,iface=eth1", "net_tap0", "net_tap0,iface=tr0,mac=fixed",
+        "net_tap0", "net_tap0,iface=tr0,mac=fixed",
         "net_tap0,iface=tr0,persist", "net_ring0", "net_null0,no-rx=1,size=64",
         "net_memif0,role=client,id=0,socket=/run/memif.sock,socket-abstract=no",
         "net_virtio_user0,path=/run/vhost.sock,queues=2,server=1,packed_vq=1",
@@ -50,6 +50,17 @@ TEST(DeviceArguments, WhatADeviceCannotDoWithoutIsAskedFor) {
                                     "as \"net_af_xdp0,iface=NAME\"");
   EXPECT_NE(refusal("net_virtio_user0,queues=1").find("as \"net_virtio_user0,path=PATH\""),
             std::string::npos);
+}
+
+TEST(DeviceArguments, NoneIsTakenTwice) {
+  EXPECT_EQ(refusal("net_af_xdp0,iface=a,iface=b"),
+            "network.device: found \"iface=b\" behind net_af_xdp0, allowed: each argument once");
+}
+
+TEST(DeviceArguments, ADriverHasOneName) {
+  EXPECT_EQ(refusal("virtio_user0,path=/s"), "network.device: found \"virtio_user0,path=/s\", "
+                                             "allowed: \"net_virtio_user0,path=/s\"");
+  EXPECT_NE(refusal("eth_vhost0,iface=/s").find("\"net_vhost0,iface=/s\""), std::string::npos);
 }
 
 TEST(DeviceArguments, OtherDriversAreLeftToDpdk) {
