@@ -146,12 +146,25 @@ def readers_that_go_away(context):
         broker.kill9()
 
 
-def in_silence(context, broker):
-    """Behind a pipe, while there is nothing to write; and the next capture may begin."""
-    for times in range(2):
+def begin_into_pipe(context, broker):
+    """The node may take a moment to see that the reader before has gone."""
+    deadline = time.monotonic() + 10
+    while True:
         capture = begin(context, broker, "-", stdout=subprocess.PIPE)
         head = os.read(capture.stdout.fileno(), 4096)
-        expect(head[:4] == b"\x0a\x0d\x0d\x0a", f"no capture began the {times + 1}. time: {head!r}")
+        if head[:4] == b"\x0a\x0d\x0d\x0a":
+            return capture
+        capture.stdout.close()
+        said = capture.communicate(timeout=10)[1]
+        expect("there is one at a time" in said and time.monotonic() < deadline,
+               f"no capture began: {head!r} {said!r}")
+        time.sleep(0.05)
+
+
+def in_silence(context, broker):
+    """Behind a pipe, while there is nothing to write; and the next capture may begin."""
+    for _ in range(2):
+        capture = begin_into_pipe(context, broker)
         # Not with the first bytes; and nothing but neighbours' questions comes, if anything.
         time.sleep(0.5)
         capture.stdout.close()
