@@ -148,9 +148,8 @@ void note_paced(Tcp& tcp, Connection& c, std::uint32_t bytes) {
 }
 
 // The largest payload of one frame: one segment, or what the device cuts.
-std::uint32_t frame_payload_limit(const Tcp& tcp, const Connection& c, std::uint32_t segment) {
+std::uint32_t frame_payload_limit(const Tcp& tcp, std::uint32_t segment) {
   const std::uint32_t most = std::min(tcp.interface.segmentation_bytes_max, frame_payload_max);
-  static_cast<void>(c);
   return std::max(segment, most / segment * segment);
 }
 
@@ -236,7 +235,7 @@ Step send_lost(Tcp& tcp, Connection& c, const MacAddress& mac, TxFrame& frame) {
     return Step::nothing;
   }
   if (must_wait_for_pace(tcp, c)) return Step::nothing;
-  const std::uint32_t most = std::min(frame_payload_limit(tcp, c, segment),
+  const std::uint32_t most = std::min(frame_payload_limit(tcp, segment),
                                       std::max(segment, room / segment * segment));
   return resend(tcp, c, mac, frame, index, most);
 }
@@ -299,7 +298,7 @@ Step send_data(Tcp& tcp, Connection& c, const MacAddress& mac, TxFrame& frame) {
       std::min<std::uint64_t>(c.queue.unsent_bytes, UINT32_MAX));
   const std::uint32_t segment = c.send_mss - sack_bytes(c);
   const std::uint32_t room = congestion_room(c);
-  const std::uint32_t wanted = std::min({unsent, usable, frame_payload_limit(tcp, c, segment)});
+  const std::uint32_t wanted = std::min({unsent, usable, frame_payload_limit(tcp, segment)});
   if (usable == 0 || !is_worth_sending(c, wanted, segment)) {
     // The peer's window closes us in: somebody must ask when it opens.
     c.congestion.is_limiting = false;
